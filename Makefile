@@ -1,0 +1,49 @@
+# Everything runs inside .venv; nothing here relies on what is on PATH but Python 3.11+.
+PYTHON  ?= python3
+BIN     := .venv/bin
+DATASET ?= ml-100k
+SAMPLERS ?= uniform popularity inbatch
+LOSSES  ?= bpr bce softmax
+SEEDS   ?= 5
+JOBS    ?=
+ARGS    ?=
+
+.PHONY: help install bench test check format benchmarks results lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Print this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@echo; echo "Example: make bench DATASET=ml-1m SAMPLERS=\"uniform popularity\" LOSSES=softmax SEEDS=3"
+
+install: .venv/installed  ## Create .venv from the pinned lock file
+
+.venv/installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+bench: install  ## Compare samplers and losses: DATASET, SAMPLERS, LOSSES, SEEDS, JOBS, ARGS="…"
+	@$(BIN)/python -m bench run --dataset "$(DATASET)" $(foreach s,$(SAMPLERS),--sampler $(s)) \
+	  $(foreach l,$(LOSSES),--loss $(l)) --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
+
+test: install  ## Run the tests
+	$(BIN)/python -m pytest
+
+check: install  ## Lint, formatting and types, as CI runs them
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install  ## Format the code and fix what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: install  ## Time the hot paths with pytest-benchmark
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+lock:  ## Pin what is installed in .venv to requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock
+
+clean:  ## Remove the environment and caches, never results
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

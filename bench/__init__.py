@@ -1,0 +1,23 @@
+"""The command line, and what turns runs into tables."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _check_siblings(*names: str) -> None:
+    """Fail early, in one sentence, when another distribution shadows one of our packages."""
+    for name in names:
+        spec = find_spec(name)
+        found = Path(spec.origin).resolve().parent if spec and spec.origin else None
+        if found != _ROOT / name:
+            raise ImportError(
+                f"`{name}` resolves to {found or 'nothing'}, not to {_ROOT / name}: another distribution has "
+                "that name. Use the project's own environment: `make install`, then `.venv/bin/bench`."
+            )
+
+
+_check_siblings("datasets", "recmodels")

@@ -1,0 +1,5 @@
+"""Everything about data: catalogue, fetching, reading, preparing, splitting. Imports no torch."""
+
+from datasets.interactions import Interactions
+
+__all__ = ["Interactions"]

@@ -1,0 +1,89 @@
+"""`Interactions`: who interacted with what, as validated 0-based arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Interactions over one id space, in file order unless a split says otherwise.
+
+    Attributes:
+        users: (n,) int32, each in [0, n_users).
+        items: (n,) int32, each in [0, n_items).
+        n_users: size U of the user id space, which may exceed the users present.
+        n_items: size I of the catalogue, which may exceed the items present.
+        times: (n,) int64 seconds since the epoch, or None where the source has no time.
+        values: (n,) float32 ratings or weights, or None.
+
+    Raises:
+        ValueError: lengths differ, or an id lies outside its range.
+    """
+
+    users: IntArray
+    items: IntArray
+    n_users: int
+    n_items: int
+    times: NDArray[np.int64] | None = None
+    values: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.users)
+        for name, array, dtype in (
+            ("users", self.users, np.int32),
+            ("items", self.items, np.int32),
+            ("times", self.times, np.int64),
+            ("values", self.values, np.float32),
+        ):
+            if array is None:
+                continue
+            if array.shape != (n,) or array.dtype != dtype:
+                raise ValueError(
+                    f"{name} must be ({n},) {np.dtype(dtype).name}, not {array.shape} {array.dtype.name}."
+                )
+        for name, array, size in (("users", self.users, self.n_users), ("items", self.items, self.n_items)):
+            if n and (array.min() < 0 or array.max() >= size):
+                raise ValueError(
+                    f"{name} must lie in [0, {size}), but range from {array.min()} to {array.max()}."
+                )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Interactions:
+        """The interactions at `rows` (indices or a mask), over the same id space."""
+        return Interactions(
+            self.users[rows],
+            self.items[rows],
+            self.n_users,
+            self.n_items,
+            None if self.times is None else self.times[rows],
+            None if self.values is None else self.values[rows],
+        )
+
+    def by_user(self) -> tuple[NDArray[np.int64], IntArray]:
+        """Compressed rows: `offsets` (U + 1,) and the distinct items of each user, ascending.
+
+        User u's items are `items[offsets[u]:offsets[u + 1]]`.
+        """
+        keys = np.unique(self.users.astype(np.int64) * self.n_items + self.items)
+        counts = np.bincount(keys // self.n_items, minlength=self.n_users)
+        return np.concatenate([[0], np.cumsum(counts)]), (keys % self.n_items).astype(np.int32)
+
+    def item_counts(self) -> NDArray[np.int64]:
+        """(I,) number of interactions of each item."""
+        return np.bincount(self.items, minlength=self.n_items)
+
+    def sha256(self) -> str:
+        """Hex digest of the content: sizes, ids, times and values."""
+        digest = hashlib.sha256(f"{self.n_users} {self.n_items}".encode())
+        for array in (self.users, self.items, self.times, self.values):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).data)
+        return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Everything that needs torch: models, samplers, losses, the trainer, full-ranking evaluation."""
