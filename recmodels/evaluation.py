@@ -1,0 +1,96 @@
+"""Full ranking: where each held-out item stands among all items its user has not interacted with before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from datasets import Interactions
+from recmodels.metrics import Int, Ranks
+from recmodels.types import Tables
+
+CHUNK = (
+    512  # users scored at a time; a constant, so that the same scores come out on every machine and for every caller
+)
+
+
+class Diverged(ArithmeticError):
+    """A model whose scores are not finite."""
+
+
+class FullRanking:
+    """Ranks the `relevant` items of each user among all items but those in `known`.
+
+    A relevant item is always ranked, even where a given split has it in `known` too. Its score is read from the same
+    matrix as its rivals', so that equal scores are exactly equal.
+    """
+
+    def __init__(self, relevant: Interactions, known: Sequence[Interactions]) -> None:
+        offsets, items = relevant.by_user()
+        self.users: Int = np.flatnonzero(np.diff(offsets))
+        self._offsets, self._items = offsets, items.astype(np.int64)
+        keys = np.unique(
+            np.concatenate([part.users.astype(np.int64) * part.n_items + part.items for part in known])
+            if known
+            else np.empty(0, np.int64)
+        )
+        self._known_offsets = np.searchsorted(keys, np.arange(relevant.n_users + 1) * relevant.n_items)
+        self._known_items: Int = keys % relevant.n_items
+        self._n_items = relevant.n_items
+        self._single = bool((np.diff(offsets)[self.users] == 1).all())
+
+    @torch.no_grad()
+    def ranks(self, tables: Tables) -> Ranks:
+        """The rank of every relevant item under the scores of `tables`.
+
+        Raises:
+            Diverged: a score is not finite.
+        """
+        parts = [self._chunk(tables, self.users[i : i + CHUNK]) for i in range(0, len(self.users), CHUNK)]
+        columns = (
+            [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.empty(0, np.int64)] * 5
+        )
+        return Ranks(*columns)
+
+    def _chunk(self, tables: Tables, users: Int) -> Ranks:
+        device = tables.items.device
+        scores = tables.users[torch.from_numpy(users).to(device)] @ tables.items.T  # (C, I)
+        if tables.bias is not None:
+            scores += tables.bias
+        if not torch.isfinite(scores.sum()):
+            raise Diverged("the model's scores are not finite")
+        row, item = _pairs(users, self._offsets, self._items)
+        known_row, known_item = _pairs(users, self._known_offsets, self._known_items)
+        rows, items = torch.from_numpy(row).to(device), torch.from_numpy(item).to(device)
+        own = scores[rows, items]  # (P,)
+        scores[torch.from_numpy(known_row).to(device), torch.from_numpy(known_item).to(device)] = -torch.inf
+        scores[rows, items] = own
+        if self._single:
+            better = (scores > own[:, None]).sum(dim=1)
+            level = (scores == own[:, None]).sum(dim=1)
+        else:
+            ascending = scores.sort(dim=1).values
+            column = torch.from_numpy(np.arange(len(row)) - np.searchsorted(row, row)).to(device)
+            wanted = scores.new_zeros(len(users), int(column.max()) + 1)  # (C, most relevant items of a user)
+            wanted[rows, column] = own
+            above = torch.searchsorted(ascending, wanted, right=True)[rows, column]
+            better = self._n_items - above
+            level = above - torch.searchsorted(ascending, wanted)[rows, column]
+        known = np.bincount(known_row, minlength=len(users))
+        doubled = np.bincount(row, weights=self._is_known(users, row, item), minlength=len(users)).astype(np.int64)
+        candidates = (self._n_items - known + doubled)[row]
+        return Ranks(users[row], item, better.cpu().numpy(), level.cpu().numpy() - 1, candidates)
+
+    def _is_known(self, users: Int, row: Int, item: Int) -> Int:
+        known_row, known_item = _pairs(users, self._known_offsets, self._known_items)
+        return np.isin(row * self._n_items + item, known_row * self._n_items + known_item).astype(np.int64)
+
+
+def _pairs(users: Int, offsets: Int, items: Int) -> tuple[Int, Int]:
+    """Row numbers within `users`, and items, of a compressed matrix."""
+    counts = offsets[users + 1] - offsets[users]
+    row = np.repeat(np.arange(len(users)), counts)
+    at = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(offsets[users], counts)
+    return row, items[at]

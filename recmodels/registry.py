@@ -1,0 +1,244 @@
+"""A registry of plain functions, readable without importing them.
+
+`@SAMPLERS.register("name", …)` above a function is all it takes to add an entry. Names, parameters, defaults and
+papers are read from the source text, so that `bench list` and completion need neither torch nor the functions
+themselves; `SAMPLERS["name"]` imports the one module that holds it.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+from datasets.errors import UserError, unknown
+
+F = TypeVar("F", bound=Callable[..., Any])
+Value = bool | int | float | str | None
+
+_COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A keyword-only argument of a registered function: its default, its type, and the values it may take."""
+
+    name: str
+    default: Value
+    kind: str  # "int", "float", "bool", or "str" for one of `choices` only
+    choices: tuple[str, ...] = ()
+    bounds: str = ""  # e.g. "> 0, <= 1"
+    optional: bool = False  # may be none
+
+    @property
+    def allowed(self) -> str:
+        """What the parameter accepts, in words."""
+        words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": ""}
+        options = [
+            f"{words[self.kind]} {self.bounds}".strip(),
+            *self.choices,
+            *(["none"] if self.optional else []),
+        ]
+        return " or ".join(filter(None, options))
+
+    def parse(self, text: str) -> Value:
+        """The value written as `text`.
+
+        Raises:
+            ValueError: it is not of the parameter's type, or outside what it may be.
+        """
+        lowered = text.strip().lower()
+        if self.optional and lowered in ("none", "null"):
+            return None
+        if lowered in self.choices:
+            return lowered
+        value: Value
+        if self.kind == "bool":
+            value = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[lowered]
+        elif self.kind == "int":
+            value = int(text)
+        elif self.kind == "float":
+            value = float(text)
+            if value != value or value in (float("inf"), float("-inf")):
+                raise ValueError(text)
+        else:
+            raise ValueError(text)
+        for bound in filter(None, (part.strip() for part in self.bounds.split(","))):
+            symbol, limit = bound.split()
+            if not _COMPARE[symbol](value, float(limit)):
+                raise ValueError(text)
+        return value
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the source of a registered function says about it."""
+
+    name: str
+    module: str
+    function: str
+    doc: str
+    parameters: dict[str, Parameter]
+    facts: dict[str, Any] = field(default_factory=dict)  # literal keywords of `register`: paper, needs, gives, …
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return self.doc.partition("\n")[0].rstrip(".")
+
+
+class Registry:
+    """The functions registered under `kind` in the modules of one package."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._functions: dict[str, Callable[..., Any]] = {}
+
+    def register(self, name: str, **_facts: Any) -> Callable[[F], F]:
+        """Add the decorated function under `name`; `_facts` must be literals, they are read from the source.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+
+        def add(function: F) -> F:
+            holder = self._functions.get(name)
+            if holder is not None and holder.__qualname__ != function.__qualname__:
+                raise ValueError(f"The {self.kind} name '{name}' is taken by {holder.__module__}.{holder.__name__}.")
+            self._functions[name] = function
+            return function
+
+        return add
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """Every entry by name, sorted, from the source text alone."""
+        found: dict[str, Entry] = {}
+        folder = Path(__file__).parent.parent.joinpath(*self.package.split("."))
+        paths = sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+        for path in paths:
+            module = self.package if not folder.is_dir() else f"{self.package}.{path.stem}"
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.FunctionDef):
+                    for entry in _registered(node, self._variable, module):
+                        if entry.name in found:
+                            raise ValueError(f"The {self.kind} name '{entry.name}' is registered twice.")
+                        found[entry.name] = entry
+        return dict(sorted(found.items()))
+
+    @property
+    def _variable(self) -> str:
+        return {"loss": "LOSSES"}.get(self.kind, f"{self.kind.upper()}S")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def entry(self, name: str) -> Entry:
+        """What is known about `name`.
+
+        Raises:
+            UserError: nothing is registered under it; the closest name is suggested.
+        """
+        if name not in self.entries:
+            raise unknown(self.kind, name, self.entries)
+        return self.entries[name]
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        entry = self.entry(name)
+        import_module(entry.module)
+        return self._functions[name]
+
+    def parameters(self, name: str, given: dict[str, str]) -> dict[str, Value]:
+        """All parameters of `name`, the defaults replaced by what is `given` as text.
+
+        Raises:
+            UserError: an unknown parameter, or a value it cannot take.
+        """
+        return fill(f"{self.kind} {name}", self.entry(name).parameters, given)
+
+
+def fill(owner: str, known: dict[str, Parameter], given: dict[str, str]) -> dict[str, Value]:
+    """The defaults of the `known` parameters of `owner`, replaced by what is `given` as text.
+
+    Raises:
+        UserError: an unknown parameter, or a value it cannot take.
+    """
+    values = {key: parameter.default for key, parameter in known.items()}
+    for key, text in given.items():
+        if key not in known:
+            raise unknown(f"parameter of {owner}", key, known or ["(it has none)"])
+        try:
+            values[key] = known[key].parse(text)
+        except (ValueError, KeyError):
+            raise UserError(
+                f"{owner}: {key} must be {known[key].allowed}, not '{text}' (default {values[key]})."
+            ) from None
+    return values
+
+
+def _registered(node: ast.FunctionDef, variable: str, module: str) -> Iterator[Entry]:
+    for decorator in node.decorator_list:
+        match decorator:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=owner), attr="register"), args=[ast.Constant(value=str(name))]
+            ) if owner == variable:
+                facts = {k.arg: ast.literal_eval(k.value) for k in decorator.keywords if k.arg}
+                parameters = {
+                    argument.arg: _parameter(argument.arg, argument.annotation, default)
+                    for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+                }
+                yield Entry(name, module, node.name, ast.get_docstring(node) or "", parameters, facts)
+
+
+def _parameter(name: str, annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
+    """Read `alpha: Annotated[float, "> 0"] = 0.75`, `logq: Literal["none", "neg"] = "neg"` and unions of these."""
+    if default is None:
+        raise ValueError(f"parameter {name} needs a default")
+    kind, choices, bounds, optional = "str", (), "", False
+    for part in _union(annotation):
+        match part:
+            case ast.Constant(value=None):
+                optional = True
+            case ast.Subscript(value=ast.Name(id="Literal"), slice=choice):
+                elements = choice.elts if isinstance(choice, ast.Tuple) else [choice]
+                choices = tuple(ast.literal_eval(element) for element in elements)
+            case ast.Subscript(
+                value=ast.Name(id="Annotated"),
+                slice=ast.Tuple(elts=[ast.Name(id=kind), ast.Constant(value=str(bounds))]),
+            ):
+                pass
+            case ast.Name(id=("int" | "float" | "bool") as kind):
+                pass
+            case _:
+                raise ValueError(f"parameter {name} has a type that the command line cannot read")
+    return Parameter(name, ast.literal_eval(default), kind, choices, bounds, optional)
+
+
+def _union(annotation: ast.expr | None) -> Iterator[ast.expr | None]:
+    if isinstance(annotation, ast.BinOp):
+        yield from _union(annotation.left)
+        yield from _union(annotation.right)
+    else:
+        yield annotation
+
+
+def class_parameters(path: Path, name: str) -> dict[str, Parameter]:
+    """The fields of the dataclass `name` in the file at `path`, read like the parameters of a registered function."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+            targets = [ast.unparse(field.target) for field in fields]
+            return {t: _parameter(t, f.annotation, f.value) for t, f in zip(targets, fields, strict=True)}
+    raise LookupError(f"{path} has no class {name}")

@@ -1,0 +1,64 @@
+"""Which items a user has interacted with in train: fast membership, and the unseen items by rank."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets import Interactions
+
+Int = NDArray[np.int64]
+
+BITMAP_BYTES = 1 << 26  # up to this size one bit per (user, item); beyond it, one hashed bit per pair
+HASHED_BITS_PER_PAIR = 16
+
+
+class Seen:
+    """The training items of every user.
+
+    Membership looks up one bit. While U × I bits fit in `BITMAP_BYTES` the bit is exact; beyond that pairs share
+    16 bits each of a hashed map, and the few pairs whose bit is set are confirmed by binary search, so that memory
+    grows with the interactions and never with users × items.
+    """
+
+    def __init__(self, train: Interactions) -> None:
+        self.n_items = train.n_items
+        self.offsets, items = train.by_user()  # (U + 1,), (n,)
+        self.items = items.astype(np.int64)
+        self.counts: Int = np.diff(self.offsets)  # (U,)
+        users = np.repeat(np.arange(train.n_users), self.counts)
+        self.keys: Int = users * np.int64(self.n_items) + self.items  # ascending
+        # k-th unseen item: items before a seen item that are themselves unseen, as an ascending key per user
+        rank_in_row = np.arange(len(self.items)) - np.repeat(self.offsets[:-1], self.counts)
+        self._unseen_before: Int = users * np.int64(self.n_items + 1) + self.items - rank_in_row
+        bits = train.n_users * train.n_items
+        self.exact = bits <= 8 * BITMAP_BYTES
+        if not self.exact:
+            bits = 1 << max(10, int(len(self.keys) * HASHED_BITS_PER_PAIR - 1).bit_length())
+        self._bits = bits
+        self._map = np.zeros(bits // 8 + 1, np.uint8)
+        slots = self._slot(self.keys)
+        np.bitwise_or.at(self._map, slots >> 3, np.uint8(1) << (slots & 7).astype(np.uint8))
+
+    def _slot(self, keys: Int) -> Int:
+        if self.exact:
+            return keys
+        mixed = keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: the top bits are well mixed
+        return (mixed >> np.uint64(65 - self._bits.bit_length())).astype(np.int64)
+
+    def contains(self, users: Int, items: Int) -> NDArray[np.bool_]:
+        """Whether each user has each item; `users` and `items` broadcast."""
+        keys = users * np.int64(self.n_items) + items
+        slots = self._slot(keys)
+        hit: NDArray[np.bool_] = ((self._map[slots >> 3] >> (slots & 7).astype(np.uint8)) & 1).astype(bool)
+        if not self.exact and hit.any():
+            claimed = keys[hit]
+            at = np.searchsorted(self.keys, claimed)
+            hit[hit] = self.keys[np.minimum(at, len(self.keys) - 1)] == claimed
+        return hit
+
+    def unseen(self, users: Int, ranks: Int) -> Int:
+        """The `ranks[k]`-th (from 0) of the items that `users[k]` has not seen, in order of id."""
+        row_start = self.offsets[users]
+        found = np.searchsorted(self._unseen_before, users * np.int64(self.n_items + 1) + ranks, side="right")
+        return ranks + found - row_start

@@ -1,0 +1,130 @@
+"""The nouns that samplers, losses, models and the trainer exchange.
+
+Letters: B rows in a batch, N negatives per row, D embedding size, U users, I items. Axis order is (B, N), always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Positive pairs: row b says that `users[b]` interacted with `positives[b]`."""
+
+    users: Tensor  # (B,) int64
+    positives: Tensor  # (B,) int64
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Negatives for each row of a batch, and what is known of how they were drawn.
+
+    Attributes:
+        items: int64 ids, shared by all rows (N,) or one row each (B, N).
+        valid: bool, broadcastable to (B, N); False where a candidate must not count. None means all count.
+        log_q: log probability that ONE draw gives this item (after rejection and mixing), broadcastable to (B, N);
+            None where the law is unknown.
+        log_q_positive: (B,) the same law at each row's positive.
+        weight: (B, N) importance weights, detached; None means equal.
+        ordered: columns are independent draws in order, as losses that count draws need.
+        vectors: (B, N, D) or (N, D) embeddings to use in place of those of `items`.
+    """
+
+    items: Tensor
+    valid: Tensor | None = None
+    log_q: Tensor | None = None
+    log_q_positive: Tensor | None = None
+    weight: Tensor | None = None
+    ordered: bool = False
+    vectors: Tensor | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether all rows have the same candidates."""
+        return self.items.dim() == 1
+
+    def rows(self, start: int, stop: int) -> Candidates:
+        """The candidates of rows `start` to `stop`; what is shared by all rows stays as it is."""
+
+        def cut(tensor: Tensor | None) -> Tensor | None:
+            per_row = tensor is not None and tensor.dim() == 2 and len(tensor) > 1
+            return tensor[start:stop] if per_row and tensor is not None else tensor
+
+        if self.shared:
+            return self
+        return replace(
+            self,
+            items=self.items[start:stop],
+            valid=cut(self.valid),
+            log_q=cut(self.log_q),
+            log_q_positive=None if self.log_q_positive is None else self.log_q_positive[start:stop],
+            weight=cut(self.weight),
+        )
+
+    def to(self, device: torch.device) -> Candidates:
+        """The same on another device."""
+        if device.type == "cpu":
+            return self
+        moved: dict[str, Any] = {
+            key: value.to(device, non_blocking=True) for key, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
+
+
+class Vectors(NamedTuple):
+    """Embeddings of a batch, for losses that need more than scores."""
+
+    users: Tensor  # (B, D)
+    positives: Tensor  # (B, D)
+    negatives: Tensor  # (N, D) or (B, N, D)
+
+
+@dataclass(frozen=True)
+class LossInput:
+    """What a loss sees; it returns one value per row (B,), which the trainer reduces.
+
+    Attributes:
+        positive: (B,) scores of the positives.
+        negative: (B, N) scores of the negatives.
+        valid: (B, N) bool, False where a negative must not count; None means all count.
+        log_q, log_q_positive, weight: as in `Candidates`.
+        n_items: size I of the catalogue.
+        batch: the ids behind the rows.
+        items: (N,) or (B, N) ids of the negatives.
+        vectors: embeddings, only for losses registered with `needs=["vectors"]`.
+    """
+
+    positive: Tensor
+    negative: Tensor
+    valid: Tensor | None
+    log_q: Tensor | None
+    log_q_positive: Tensor | None
+    weight: Tensor | None
+    n_items: int
+    batch: Batch
+    items: Tensor
+    vectors: Vectors | None = None
+
+    def masked(self, fill: float = float("-inf")) -> Tensor:
+        """(B, N) negative scores with `fill` where they must not count."""
+        return self.negative if self.valid is None else self.negative.masked_fill(~self.valid, fill)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """(B,) mean over the valid negatives of `values` (B, N), by `weight` if there is one; 0 where none is valid."""
+        if self.weight is not None:
+            return (values * self.weight).sum(dim=1)
+        if self.valid is None:
+            return values.mean(dim=1)
+        return (values * self.valid).sum(dim=1) / self.valid.sum(dim=1).clamp(min=1)
+
+
+class Tables(NamedTuple):
+    """What a model encodes to: the score of item i for user u is `users[u] @ items[i] + bias[i]`."""
+
+    users: Tensor  # (U, D)
+    items: Tensor  # (I, D)
+    bias: Tensor | None = None  # (I,)
