@@ -1,0 +1,150 @@
+"""False-positive rates of the tests: in simulation, and by A/A comparisons of real runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.statistics.crossed import crossed_tests
+from bench.statistics.moments import Moments, moments
+
+FloatArray = NDArray[np.float64]
+
+USERS, SEEDS = (200, 943, 6040), (2, 3, 5, 10)
+# Share of a component in the variance of the mean difference, in units of the residual's share: S·σ_u²/σ_e² of
+# the users, U·σ_s²/σ_e² of the seeds.
+USER_SHARES, SEED_SHARES = (0.0, 1.0, 10.0), (0.0, 0.3, 1.0, 3.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Level:
+    """How often each test rejected a true null in one corner of the grid.
+
+    Attributes:
+        outcome: "normal" or "binary".
+        users: U.
+        seeds: S.
+        user_share: S·σ_u²/σ_e².
+        seed_share: U·σ_s²/σ_e².
+        crossed: the default test, the largest p of the three.
+        satterthwaite: the crossed test before it is bounded by the other two.
+        users_t: paired t over users.
+        seeds_t: paired t over seeds.
+    """
+
+    outcome: str
+    users: int
+    seeds: int
+    user_share: float
+    seed_share: float
+    crossed: float
+    satterthwaite: float
+    users_t: float
+    seeds_t: float
+
+
+def simulate_normal(
+    users: int,
+    seeds: int,
+    user_share: float,
+    seed_share: float,
+    rng: np.random.Generator,
+    *,
+    replications: int = 20_000,
+    alpha: float = 0.05,
+) -> Level:
+    """The level under normal effects, drawing the mean squares from their exact laws (independent χ² and normal)."""
+    over_users, over_seeds, rest = users - 1, seeds - 1, (users - 1) * (seeds - 1)
+    ms_users = (1 + user_share) * rng.chisquare(over_users, replications) / over_users
+    ms_seeds = (1 + seed_share) * rng.chisquare(over_seeds, replications) / over_seeds
+    ms_error = rng.chisquare(rest, replications) / rest
+    mean = rng.normal(0, np.sqrt((1 + user_share + seed_share) / (users * seeds)), replications)
+    rates = _rates(mean, ms_users, ms_seeds, ms_error, users, seeds, alpha)
+    return Level("normal", users, seeds, user_share, seed_share, *rates)
+
+
+def simulate_binary(
+    users: int,
+    seeds: int,
+    user_share: float,
+    seed_share: float,
+    rng: np.random.Generator,
+    *,
+    replications: int = 1000,
+    alpha: float = 0.05,
+    rate: float = 0.12,
+) -> Level:
+    """The level under hits and misses: two variants of one law, a user hit with a probability of its own.
+
+    A user's probability is `rate` at the median and spreads over users as logit-normal; each variant moves it by
+    effects of the user and of the seed, sized to give the shares asked for.
+    """
+    logit = np.log(rate / (1 - rate)) + rng.normal(0, 1.5, users)
+    slope = float(np.mean(1 / (2 + np.exp(logit) + np.exp(-logit))))  # d rate / d logit, mean over users
+    variance = slope  # of one hit given its probability p: p(1 − p), which is that derivative
+    over_users = np.sqrt(user_share * variance / seeds) / slope
+    over_seeds = np.sqrt(seed_share * variance / users) / slope
+    found = []
+    for _ in range(replications):
+        shift = rng.normal(0, over_users, (2, 1, users)) + rng.normal(0, over_seeds, (2, seeds, 1))
+        hits = rng.random((2, seeds, users)) < 1 / (1 + np.exp(-(logit + shift)))
+        found.append(moments(hits[0].astype(float), hits[1].astype(float)))
+    rates = _rates(*_stack(found), users, seeds, alpha)
+    return Level("binary", users, seeds, user_share, seed_share, *rates)
+
+
+def _stack(found: Sequence[Moments]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    table = np.array([(m.mean, m.ms_users, m.ms_seeds, m.ms_error) for m in found])
+    return table[:, 0], table[:, 1], table[:, 2], table[:, 3]
+
+
+def _rates(
+    mean: FloatArray,
+    ms_users: FloatArray,
+    ms_seeds: FloatArray,
+    ms_error: FloatArray,
+    users: int,
+    seeds: int,
+    alpha: float,
+) -> tuple[float, float, float, float]:
+    tests = crossed_tests(mean, ms_users, ms_seeds, ms_error, users, seeds, alpha=alpha)
+    each = [p for p, _ in tests.values()]
+    return tuple(float((p < alpha).mean()) for p in (np.maximum.reduce(each), *each))  # type: ignore[return-value]
+
+
+def grid(seed: int = 0, *, binary: int = 1000, normal: int = 20_000) -> Iterator[Level]:
+    """Every corner: users × seeds × shares × outcomes, with that many replications of each kind."""
+    rng = np.random.default_rng(seed)
+    for users in USERS:
+        for seeds in SEEDS:
+            for user_share in USER_SHARES:
+                for seed_share in SEED_SHARES:
+                    corner = (users, seeds, user_share, seed_share, rng)
+                    yield simulate_normal(*corner, replications=normal)
+                    if binary:
+                        yield simulate_binary(*corner, replications=binary)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the simulated level of every corner as Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m bench.calibrate", description=main.__doc__)
+    parser.add_argument("--simulate", action="store_true", required=True, help="simulate the grid")
+    parser.add_argument("--binary", type=int, default=1000, help="replications with binary outcomes")
+    parser.add_argument("--normal", type=int, default=20_000, help="replications with normal outcomes")
+    options = parser.parse_args(arguments)
+    write = sys.stdout.write
+    write("| outcome | users | seeds | user share | seed share | crossed | Satterthwaite | t | seeds-t |\n")
+    write("|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+    for x in grid(binary=options.binary, normal=options.normal):
+        rates = " | ".join(f"{100 * r:.1f} %" for r in (x.crossed, x.satterthwaite, x.users_t, x.seeds_t))
+        write(f"| {x.outcome} | {x.users} | {x.seeds} | {x.user_share:g} | {x.seed_share:g} | {rates} |\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

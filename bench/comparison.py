@@ -1,0 +1,343 @@
+"""`compare`: rows of per-user metrics in, one `Comparison` out, which every table format renders."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.guards import check_options, check_together, checked, warnings
+from bench.statistics.corrections import adjust
+from bench.statistics.crossed import Alternative, crossed
+from bench.statistics.letters import letters
+from bench.statistics.moments import Moments, moments
+from bench.statistics.named import run_test
+from datasets.errors import UserError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One line of a table: one cell (sampler, loss, model) with all its seeds.
+
+    Attributes:
+        name: what the reader calls it; unique in a table.
+        sampler: sampler with its options.
+        loss: loss with its options.
+        model: encoder.
+        seeds: (S,) seeds of the runs.
+        users: (U,) ids of the test users.
+        metrics: "ndcg@10" → (S, U), larger is better.
+        diagnostics: means over seeds of what the evaluation reports beside the metrics.
+        train_seconds: mean over seeds.
+        epochs: mean over seeds.
+        runs: (S,) run ids.
+        marks: what a footnote must say of this row, e.g. "best epoch was the last".
+        failed: e.g. "2 of 5 failed"; such a row is shown and enters no pair.
+        identity: what must agree between rows of one table, e.g. {"data": sha256, "split": hash}.
+        budget: what should agree, or the table warns, e.g. {"tuning trials": "30"}.
+    """
+
+    name: str
+    sampler: str
+    loss: str
+    model: str
+    seeds: tuple[int, ...]
+    users: NDArray[np.int64]
+    metrics: dict[str, FloatArray]
+    diagnostics: dict[str, float]
+    train_seconds: float
+    epochs: float
+    runs: tuple[str, ...]
+    marks: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
+    budget: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a table must say beside its rows.
+
+    Attributes:
+        dataset: name of the data set.
+        protocol: how it was split and ranked, in words a caption can print.
+        data: {"sha256", "verified", "source"}.
+        facts: further caption facts, e.g. {"negatives": 16, "batch size": 1024, "budget": "100 epochs"}.
+        skipped: cells that cannot run, each {"sampler", "loss", "reason"}.
+        failed: runs that failed, each {"run", "reason"}.
+        warnings: sentences for the reader.
+    """
+
+    dataset: str
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    skipped: tuple[Mapping[str, str], ...] = ()
+    failed: tuple[Mapping[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Value:
+    """One metric of one row: mean over seeds and users, its interval, and the deviation over seeds."""
+
+    mean: float
+    lo: float | None
+    hi: float | None
+    std_seeds: float | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One paired difference a − b and what the test says of it."""
+
+    a: str
+    b: str
+    metric: str
+    difference: float
+    lo: float | None
+    hi: float | None
+    p: float | None
+    p_adjusted: float | None
+    effect_size: float | None
+    users_a_better: int
+    users_b_better: int
+    users_tied: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of one pair in the JSON output."""
+        names = ("a", "b", "metric", "difference", "ci", "p", "p_adjusted", "effect_size")
+        counts = ("users_a_better", "users_b_better", "users_tied")
+        return {n: [self.lo, self.hi] if n == "ci" else getattr(self, n) for n in (*names, *counts)}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Rows, paired differences, intervals and adjusted p: what every format renders.
+
+    Attributes:
+        rows: in the order given.
+        values: one dict per row, metric → `Value`; failed rows keep the mean of the seeds they have.
+        pairs: all pairs of one metric, then of the next; each a − b with a before b, or row − baseline.
+        metric: the metric the table is about.
+        metrics: the metrics it shows.
+        test: name of the test.
+        correction: name of the correction, applied within the pairs of one metric.
+        alpha: level.
+        alternative: "two-sided", or the side of a that is asked for.
+        baseline: name of the row all others are compared with, or None for all pairs.
+        context: what the table says beside its rows.
+        warnings: of the context and of the comparison.
+    """
+
+    rows: tuple[Row, ...]
+    values: tuple[dict[str, Value], ...]
+    pairs: tuple[Pair, ...]
+    metric: str
+    metrics: tuple[str, ...]
+    test: str
+    correction: str
+    alpha: float
+    alternative: Alternative
+    baseline: str | None
+    context: Context
+    warnings: tuple[str, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed that any row has."""
+        return tuple(sorted({seed for row in self.rows for seed in row.seeds}))
+
+    @property
+    def users(self) -> int:
+        """Number of test users."""
+        return max(len(row.users) for row in self.rows)
+
+    def differ(self, a: str, b: str, metric: str) -> bool | None:
+        """Whether rows a and b were found to differ; None where no test compared them."""
+        for pair in self.pairs:
+            if pair.metric == metric and {pair.a, pair.b} == {a, b}:
+                return pair.p_adjusted is not None and pair.p_adjusted < self.alpha
+        return None
+
+    def groups(self, metric: str) -> list[str]:
+        """Letters per row, empty for failed rows and where a baseline replaces all pairs."""
+        shown = ["" for _ in self.rows]
+        if self.baseline is not None:
+            return shown
+        tested = [i for i, row in enumerate(self.rows) if not row.failed]
+        index = {self.rows[i].name: k for k, i in enumerate(tested)}
+        differing = [
+            (index[p.a], index[p.b])
+            for p in self.pairs
+            if p.metric == metric and p.p_adjusted is not None and p.p_adjusted < self.alpha
+        ]
+        means = [self.values[i][metric].mean for i in tested]
+        for i, name in zip(tested, letters(means, differing), strict=True):
+            shown[i] = name
+        return shown
+
+    def as_dict(self) -> dict[str, Any]:
+        """The one object of `--format json`; what is missing or not finite is None."""
+        context = self.context
+        result = {
+            "dataset": context.dataset,
+            "protocol": dict(context.protocol),
+            "metric": self.metric,
+            "seeds": list(self.seeds),
+            "users": self.users,
+            "test": self.test,
+            "correction": self.correction,
+            "alpha": self.alpha,
+            "data": {key: context.data.get(key) for key in ("sha256", "verified", "source")},
+            "rows": [_row_dict(row, v) for row, v in zip(self.rows, self.values, strict=True)],
+            "pairs": [pair.as_dict() for pair in self.pairs],
+            "skipped": [{key: cell.get(key) for key in ("sampler", "loss", "reason")} for cell in context.skipped],
+            "failed": [{key: run.get(key) for key in ("run", "reason")} for run in context.failed],
+            "warnings": list(self.warnings),
+        }
+        return _finite(result)  # type: ignore[no-any-return]
+
+
+def _row_dict(row: Row, values: Mapping[str, Value]) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "sampler": row.sampler,
+        "loss": row.loss,
+        "model": row.model,
+        "metrics": {name: {"mean": v.mean, "ci": [v.lo, v.hi], "std_seeds": v.std_seeds} for name, v in values.items()},
+        "diagnostics": dict(row.diagnostics),
+        "train_seconds": row.train_seconds,
+        "epochs": row.epochs,
+        "runs": list(row.runs),
+    }
+
+
+def _finite(value: Any) -> Any:
+    """The same with plain Python numbers, and None for what JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def compare(
+    rows: Sequence[Row],
+    *,
+    metric: str = "ndcg@10",
+    metrics: Sequence[str] = ("hr@10", "ndcg@10"),
+    test: str = "crossed",
+    correction: str = "holm",
+    alpha: float = 0.05,
+    alternative: Alternative = "two-sided",
+    baseline: str | None = None,
+    context: Context,
+) -> Comparison:
+    """Every pair of rows, or every row against the baseline, tested on paired users and seeds.
+
+    Users are paired by id and seeds by number. The family of the correction is the pairs of one metric.
+    Rows with different seeds are paired on the seeds they share, and a warning says so.
+
+    Raises:
+        UserError: no rows; an unknown metric, test, correction or baseline; rows that share a name or run, or
+            whose users, data or protocol differ; a value that is not a number; a pair without a shared seed.
+    """
+    metrics = tuple(dict.fromkeys((*metrics, metric)))
+    check_options(rows, test, correction, alpha, alternative, baseline)
+    rows = tuple(checked(row, metrics) for row in rows)
+    check_together(rows)
+    tested = [row for row in rows if not row.failed]
+    pairs, notes = _pairs(tested, metrics, test, correction, alpha, alternative, baseline)
+    return Comparison(
+        rows=rows,
+        values=tuple(_values(row, metrics, alpha) for row in rows),
+        pairs=tuple(pairs),
+        metric=metric,
+        metrics=metrics,
+        test=test,
+        correction=correction,
+        alpha=alpha,
+        alternative=alternative,
+        baseline=baseline,
+        context=context,
+        warnings=(*context.warnings, *warnings(rows, context, baseline), *notes),
+    )
+
+
+def _values(row: Row, metrics: Sequence[str], alpha: float) -> dict[str, Value]:
+    """Means with their intervals; a row with failed seeds keeps its mean and gets no interval."""
+    values = {}
+    for metric in metrics:
+        if not row.seeds:
+            values[metric] = Value(math.nan, None, None, None)
+            continue
+        m = moments(row.metrics[metric])
+        outcome = crossed(m, alpha=alpha)
+        std = m.sd_seeds if m.seeds > 1 else None
+        lo, hi = (None, None) if row.failed else (outcome.lo, outcome.hi)
+        values[metric] = Value(m.mean, lo, hi, std)
+    return values
+
+
+def _pairs(
+    rows: Sequence[Row],
+    metrics: Sequence[str],
+    test: str,
+    correction: str,
+    alpha: float,
+    alternative: Alternative,
+    baseline: str | None,
+) -> tuple[list[Pair], list[str]]:
+    """The pairs of each metric with adjusted p, and what the reader must know of them."""
+    if baseline is None:
+        wanted = list(combinations(rows, 2))
+    else:
+        bases = [row for row in rows if row.name == baseline]
+        wanted = [(row, base) for base in bases for row in rows if row is not base]
+    pairs: list[Pair] = []
+    notes: dict[str, None] = {}
+    for metric in metrics:
+        family = []
+        for a, b in wanted:
+            x, y, shared = _shared(a, b, metric)
+            m = moments(x, y)
+            outcome = run_test(test, x, y, m, alpha=alpha, alternative=alternative)
+            family.append((a, b, m, outcome))
+            if shared < max(len(a.seeds), len(b.seeds)):
+                notes[f"{a.name} and {b.name} are paired on the {shared} seeds both have."] = None
+            if outcome.note and outcome.note != "one seed":
+                notes[f"No p value for {a.name} and {b.name} in {metric}: {outcome.note}."] = None
+        adjusted = adjust([outcome.p for *_, outcome in family], correction)
+        for (a, b, m, outcome), q in zip(family, adjusted, strict=True):
+            counts = (m.positive, m.negative, m.users - m.positive - m.negative)
+            ends = (outcome.lo, outcome.hi, outcome.p)
+            pairs.append(Pair(a.name, b.name, metric, m.mean, *ends, q, standardised(m), *counts))
+    return pairs, list(notes)
+
+
+def _shared(a: Row, b: Row, metric: str) -> tuple[FloatArray, FloatArray, int]:
+    """The values of both rows on the seeds they share, rows paired by seed."""
+    x, y = a.metrics[metric], b.metrics[metric]
+    if a.seeds == b.seeds:
+        return x, y, len(a.seeds)
+    common = [seed for seed in a.seeds if seed in set(b.seeds)]
+    if not common:
+        raise UserError(f"'{a.name}' and '{b.name}' have no seed in common; run both with the same --seeds.")
+    return x[[a.seeds.index(s) for s in common]], y[[b.seeds.index(s) for s in common]], len(common)
+
+
+def standardised(m: Moments) -> float | None:
+    """Mean difference over the standard deviation over users of their means over seeds; None without one."""
+    if m.mean == 0:
+        return 0.0
+    return m.mean / m.sd_users if m.sd_users > 0 else None

@@ -1,0 +1,142 @@
+"""The default test: users and seeds both random, crossed; and the two one-way tests it is never below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.statistics.moments import Moments
+
+FloatArray = NDArray[np.float64]
+Alternative = Literal["two-sided", "greater", "less"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a test says of one paired difference.
+
+    Attributes:
+        p: p value, or None where the test says nothing (no variance beside a non-zero mean, one user).
+        lo: lower end of the interval, or None where the test gives none.
+        hi: upper end.
+        note: what the reader must know beside the numbers.
+    """
+
+    p: float | None
+    lo: float | None
+    hi: float | None
+    note: str = ""
+
+
+def crossed_tests(
+    mean: ArrayLike,
+    ms_users: ArrayLike,
+    ms_seeds: ArrayLike,
+    ms_error: ArrayLike,
+    users: int,
+    seeds: int,
+    *,
+    alpha: float = 0.05,
+    alternative: Alternative = "two-sided",
+) -> dict[str, tuple[Any, Any]]:
+    """(p, half width of the 1 − alpha interval) of `crossed`, `t` (users) and `seeds-t`, as arrays.
+
+    With d_su = μ + seed_s + user_u + rest_su, all random, the variance of the grand mean is estimated by
+
+        V = max(MS_U + MS_S − MS_E, MS_U, MS_S) / (U·S)
+
+    with Satterthwaite's degrees of freedom of whichever term is the largest:
+    (MS_U + MS_S − MS_E)² / (MS_U²/(U−1) + MS_S²/(S−1) + MS_E²/((U−1)(S−1))), U − 1, or S − 1.
+    The mean squares broadcast, so that a simulation passes many tables at once. Needs U ≥ 2 and S ≥ 2.
+
+    Paper: F. E. Satterthwaite, Biometrics Bulletin, 1946; the design is that of two crossed random factors,
+    e.g. H. Scheffé, The Analysis of Variance, 1959.
+    """
+    mean, ms_u, ms_s, ms_e = (np.asarray(x, dtype=np.float64) for x in (mean, ms_users, ms_seeds, ms_error))
+    both = ms_u + ms_s - ms_e
+    largest = np.maximum(both, np.maximum(ms_u, ms_s))
+    parts = ms_u**2 / (users - 1) + ms_s**2 / (seeds - 1) + ms_e**2 / ((users - 1) * (seeds - 1))
+    df = np.divide(both**2, parts, out=np.ones_like(parts), where=parts > 0)
+    df = np.where(both >= np.maximum(ms_u, ms_s), df, np.where(ms_u >= ms_s, users - 1.0, seeds - 1.0))
+    n = users * seeds
+    return {
+        "crossed": _t_test(mean, largest / n, df, alpha, alternative),
+        "t": _t_test(mean, ms_u / n, np.full_like(df, users - 1.0), alpha, alternative),
+        "seeds-t": _t_test(mean, ms_s / n, np.full_like(df, seeds - 1.0), alpha, alternative),
+    }
+
+
+def _t_test(
+    mean: FloatArray, variance: FloatArray, df: FloatArray, alpha: float, alternative: Alternative
+) -> tuple[FloatArray, FloatArray]:
+    """p and half width; a mean of zero has p = 1 and a mean without variance has p = 0."""
+    from scipy.special import stdtr, stdtrit
+
+    error = np.sqrt(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(mean == 0, 0.0, mean / error)
+    if alternative == "two-sided":
+        p = 2 * stdtr(df, -np.abs(t))
+    else:
+        p = stdtr(df, -t if alternative == "greater" else t)
+    return np.asarray(p), np.asarray(stdtrit(df, 1 - alpha / 2) * error, dtype=np.float64)
+
+
+def crossed(m: Moments, *, alpha: float = 0.05, alternative: Alternative = "two-sided") -> Outcome:
+    """The default test: p is the largest of crossed, `t` and `seeds-t`, the interval the widest.
+
+    Either one-way test alone is too bold when the other factor matters, and the crossed test alone when its
+    variance is a small difference of mean squares; their maximum holds its level (docs/statistics.md).
+    With one seed only users can be resampled: `t` over users, and the note says so.
+    """
+    if m.seeds == 1:
+        outcome = users_t(m, alpha=alpha, alternative=alternative)
+        return Outcome(outcome.p, outcome.lo, outcome.hi, outcome.note or "one seed")
+    degenerate = _degenerate(m, m.ms_users + m.ms_seeds)
+    if degenerate or m.users == 1:
+        return degenerate or Outcome(None, None, None, "one user")
+    tests = crossed_tests(
+        m.mean,
+        m.ms_users,
+        m.ms_seeds,
+        m.ms_error,
+        m.users,
+        m.seeds,
+        alpha=alpha,
+        alternative=alternative,
+    )
+    half = max(float(h) for _, h in tests.values())
+    return Outcome(max(float(p) for p, _ in tests.values()), m.mean - half, m.mean + half)
+
+
+def users_t(m: Moments, *, alpha: float = 0.05, alternative: Alternative = "two-sided") -> Outcome:
+    """The paired t test over users of their means over seeds: blind to how the models were trained."""
+    return _one_way(m, m.ms_users, m.users, "one user", alpha, alternative)
+
+
+def seeds_t(m: Moments, *, alpha: float = 0.05, alternative: Alternative = "two-sided") -> Outcome:
+    """The paired t test over seeds of their means over users: blind to which users were asked."""
+    return _one_way(m, m.ms_seeds, m.seeds, "one seed", alpha, alternative)
+
+
+def _one_way(m: Moments, mean_square: float, n: int, single: str, alpha: float, side: Alternative) -> Outcome:
+    if n == 1:
+        return Outcome(None, None, None, single)
+    degenerate = _degenerate(m, mean_square)
+    if degenerate:
+        return degenerate
+    variance = mean_square / (m.users * m.seeds)
+    p, half = _t_test(np.asarray(m.mean), np.asarray(variance), np.asarray(n - 1.0), alpha, side)
+    return Outcome(float(p), m.mean - float(half), m.mean + float(half))
+
+
+def _degenerate(m: Moments, mean_square: float) -> Outcome | None:
+    """The answer where there is no variance to test against, else None."""
+    if mean_square > 0:
+        return None
+    if m.mean == 0:
+        return Outcome(1.0, 0.0, 0.0)
+    return Outcome(None, None, None, "the difference does not vary")

@@ -1,0 +1,59 @@
+"""CSV and JSON: the numbers in full, for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from bench.comparison import Comparison
+
+
+def as_json(c: Comparison) -> str:
+    """The comparison as one JSON object; what is missing is null."""
+    return json.dumps(c.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def as_csv(c: Comparison, view: str = "rows") -> str:
+    """One line per row with every metric, then the cells that were skipped; or one line per pair."""
+    return _write(_pairs(c) if view == "pairs" else _rows(c))
+
+
+def _rows(c: Comparison) -> list[dict[str, Any]]:
+    groups = {metric: c.groups(metric) for metric in c.metrics}
+    lines: list[dict[str, Any]] = []
+    for i, row in enumerate(c.as_dict()["rows"]):
+        line = {key: row[key] for key in ("name", "sampler", "loss", "model")}
+        line |= {"status": "; ".join(c.rows[i].failed) or "ok", "seeds": " ".join(map(str, c.rows[i].seeds))}
+        for metric, value in row["metrics"].items():
+            lo, hi = value["ci"]
+            line |= {metric: value["mean"], f"{metric}_lo": lo, f"{metric}_hi": hi}
+            line |= {f"{metric}_std_seeds": value["std_seeds"], f"{metric}_group": groups[metric][i]}
+        line |= {
+            "epochs": row["epochs"],
+            "train_seconds": row["train_seconds"],
+            "runs": " ".join(row["runs"]),
+        }
+        lines.append(line)
+    for cell in c.context.skipped:
+        name = f"{cell.get('sampler')}+{cell.get('loss')}"
+        status = f"skipped: {cell.get('reason')}"
+        lines.append({"name": name, "sampler": cell.get("sampler"), "loss": cell.get("loss"), "status": status})
+    return lines
+
+
+def _pairs(c: Comparison) -> list[dict[str, Any]]:
+    lines = []
+    for pair in c.as_dict()["pairs"]:
+        lo, hi = pair.pop("ci")
+        lines.append({**pair, "lo": lo, "hi": hi, "test": c.test, "correction": c.correction})
+    return lines
+
+
+def _write(lines: list[dict[str, Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(lines[0]) if lines else [], lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(lines)
+    return out.getvalue().rstrip("\n")

@@ -1,0 +1,244 @@
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from bench.comparison import Context, Row, compare
+from bench.statistics.crossed import crossed
+from bench.statistics.moments import moments
+from datasets.errors import UserError
+
+CONTEXT = Context("toy", {"split": "leave-last-out"}, {"sha256": "ab" * 32, "verified": True, "source": "file"})
+
+
+def row(name, shift=0.0, *, seeds=(0, 1, 2, 3, 4), n=60, seed=None, **changes):
+    rng = np.random.default_rng(sum(map(ord, name)) if seed is None else seed)
+    base = np.random.default_rng(99).random(n)
+    ndcg = base + shift + 0.1 * rng.random((len(seeds), n))
+    sampler, _, loss = name.partition("+")
+    made = Row(
+        name=name,
+        sampler=sampler,
+        loss=loss or "bpr",
+        model="mf",
+        seeds=tuple(seeds),
+        users=np.arange(n) * 3,
+        metrics={"ndcg@10": ndcg, "hr@10": (ndcg > 0.5).astype(float)},
+        diagnostics={"coverage": 0.5},
+        train_seconds=1.5,
+        epochs=12.0,
+        runs=tuple(f"{name}-{s}" for s in seeds),
+    )
+    return replace(made, **changes)
+
+
+def rows():
+    return [row("a", seed=1), row("b", 0.2, seed=2), row("c", 0.005, seed=3)]
+
+
+def test_json_is_the_contract():
+    d = compare(rows(), context=CONTEXT).as_dict()
+    top = "dataset protocol metric seeds users test correction alpha data rows pairs skipped failed warnings"
+    assert list(d) == top.split()
+    assert list(d["data"]) == ["sha256", "verified", "source"]
+    keys = "name sampler loss model metrics diagnostics train_seconds epochs runs"
+    assert all(list(r) == keys.split() for r in d["rows"])
+    assert list(d["rows"][0]["metrics"]) == ["hr@10", "ndcg@10"]
+    assert list(d["rows"][0]["metrics"]["hr@10"]) == ["mean", "ci", "std_seeds"]
+    keys = "a b metric difference ci p p_adjusted effect_size users_a_better users_b_better users_tied"
+    assert all(list(p) == keys.split() for p in d["pairs"])
+    assert [(p["a"], p["b"], p["metric"]) for p in d["pairs"]] == [
+        (a, b, m) for m in ("hr@10", "ndcg@10") for a, b in (("a", "b"), ("a", "c"), ("b", "c"))
+    ]
+    assert d["seeds"] == [0, 1, 2, 3, 4]
+    assert d["users"] == 60
+    assert json.loads(json.dumps(d, allow_nan=False)) == d
+
+
+def test_every_number_is_what_the_arrays_say():
+    given = rows()
+    c = compare(given, context=CONTEXT)
+    p = []
+    for pair in c.pairs[3:]:
+        a, b = (next(r for r in given if r.name == n).metrics["ndcg@10"] for n in (pair.a, pair.b))
+        d = a - b
+        np.testing.assert_allclose(pair.difference, d.mean(), rtol=1e-10)
+        np.testing.assert_allclose(pair.effect_size, d.mean(0).mean() / d.mean(0).std(ddof=1), rtol=1e-10)
+        wins = (d.mean(0) > 1e-12).sum(), (d.mean(0) < -1e-12).sum()
+        assert (pair.users_a_better, pair.users_b_better) == wins
+        assert pair.users_tied == 60 - sum(wins)
+        p.append(pair.p)
+    adjusted = [pair.p_adjusted for pair in c.pairs[3:]]
+    np.testing.assert_allclose(adjusted, multipletests(p, method="holm")[1], rtol=1e-10)
+    value, x = c.values[0]["ndcg@10"], given[0].metrics["ndcg@10"]
+    np.testing.assert_allclose(value.mean, x.mean(), rtol=1e-12)
+    np.testing.assert_allclose(value.std_seeds, x.mean(1).std(ddof=1), rtol=1e-10)
+    assert (value.lo, value.hi) == (crossed(moments(x)).lo, crossed(moments(x)).hi)
+
+
+def test_users_are_paired_by_id_not_by_position():
+    """Two evaluation libraries paired vectors by position; a shuffled row must give the same p values."""
+    given = rows()
+    shuffled = np.random.default_rng(0).permutation(60)
+    mixed = replace(
+        given[1],
+        users=given[1].users[shuffled],
+        metrics={k: v[:, shuffled] for k, v in given[1].metrics.items()},
+    )
+    straight = compare(given, context=CONTEXT).as_dict()
+    assert compare([given[0], mixed, given[2]], context=CONTEXT).as_dict() == straight
+
+
+def test_seeds_are_paired_by_number():
+    given = rows()[:2]
+    back = replace(
+        given[1],
+        seeds=given[1].seeds[::-1],
+        runs=given[1].runs[::-1],
+        metrics={k: v[::-1] for k, v in given[1].metrics.items()},
+    )
+    straight, mixed = (compare([given[0], b], context=CONTEXT).pairs for b in (given[1], back))
+    assert straight == mixed
+
+
+def test_unequal_seeds_pair_on_the_shared_ones_and_say_so():
+    a, b = row("a"), row("b", 0.1, seeds=(1, 2, 9))
+    c = compare([a, b], context=CONTEXT)
+    d = a.metrics["ndcg@10"][1:3] - b.metrics["ndcg@10"][:2]
+    np.testing.assert_allclose(c.pairs[1].difference, d.mean(), rtol=1e-12)
+    assert any("paired on the 2 seeds" in w for w in c.warnings)
+    with pytest.raises(UserError, match="no seed in common"):
+        compare([a, row("b", seeds=(7, 8))], context=CONTEXT)
+
+
+def test_one_seed_is_the_users_t_test_with_a_warning():
+    a, b = row("a", seeds=(0,)), row("b", 0.01, seeds=(0,))
+    c = compare([a, b], context=CONTEXT)
+    expected = stats.ttest_rel(a.metrics["ndcg@10"][0], b.metrics["ndcg@10"][0])
+    np.testing.assert_allclose(c.pairs[1].p, expected.pvalue, rtol=1e-10)
+    assert "One seed: training noise is not covered." in c.warnings
+    assert c.values[0]["ndcg@10"].std_seeds is None
+
+
+def test_a_baseline_replaces_all_pairs():
+    c = compare(rows(), context=CONTEXT, baseline="b")
+    assert [(p.a, p.b) for p in c.pairs] == [("a", "b"), ("c", "b")] * 2
+    assert c.groups("ndcg@10") == ["", "", ""]
+    assert c.differ("b", "a", "ndcg@10") is True
+    assert c.differ("a", "c", "ndcg@10") is None
+
+
+def test_letters_separate_what_differs():
+    assert compare(rows(), context=CONTEXT).groups("ndcg@10") == ["b", "a", "b"]
+
+
+def test_a_failed_row_is_shown_and_enters_no_pair():
+    given = [*rows(), row("d", failed=("2 of 5 failed",))]
+    c = compare(given, context=CONTEXT)
+    assert {p.a for p in c.pairs} | {p.b for p in c.pairs} == {"a", "b", "c"}
+    assert c.values[3]["ndcg@10"].lo is None
+    assert c.as_dict()["rows"][3]["metrics"]["ndcg@10"]["mean"] is not None
+    assert "d: 2 of 5 failed; it enters no pair." in c.warnings
+    lost = row("e", seeds=(), metrics={}, failed=("5 of 5 failed",), users=np.array([], dtype=np.int64))
+    d = compare([*rows(), lost], context=CONTEXT).as_dict()
+    assert d["rows"][3]["metrics"]["hr@10"] == {"mean": None, "ci": [None, None], "std_seeds": None}
+    assert compare([lost, *rows()], context=CONTEXT).users == 60
+    with_lost_base = compare([*rows(), lost], context=CONTEXT, baseline="e")
+    assert with_lost_base.pairs == ()
+    assert any("no pair was tested" in w for w in with_lost_base.warnings)
+
+
+def test_a_difference_that_does_not_vary_has_no_p_and_says_so():
+    a = row("a")
+    b = row("b", metrics={k: v + 0.25 for k, v in a.metrics.items()})
+    same = row("c", metrics=a.metrics)
+    c = compare([a, b, same], context=CONTEXT)
+    ab, ac, _ = c.pairs[3:]
+    assert (ab.p, ab.p_adjusted, ab.lo, ab.effect_size) == (None, None, None, None)
+    assert (ac.p, ac.lo, ac.hi, ac.effect_size, ac.users_tied) == (1.0, 0.0, 0.0, 0.0, 60)
+    assert any("No p value for a and b in ndcg@10" in w for w in c.warnings)
+    json.dumps(c.as_dict(), allow_nan=False)
+
+
+def test_warnings_of_the_context_of_marks_and_of_budgets():
+    given = rows()
+    given[0] = replace(given[0], marks=("best epoch was the last",), budget={"tuning trials": "30"})
+    context = replace(CONTEXT, data={"verified": False}, warnings=("something else",))
+    said = compare(given, context=context).warnings
+    assert said[0] == "something else"
+    assert any("Unverified data" in w for w in said)
+    assert "best epoch was the last: a." in said
+    assert "Unequal tuning trials: a 30, b none, c none." in said
+    assert compare(given, context=context).as_dict()["data"] == {
+        "sha256": None,
+        "verified": False,
+        "source": None,
+    }
+
+
+def nan_row():
+    bad = row("b")
+    bad.metrics["ndcg@10"][2, 7] = np.nan
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("others", "options", "sentence"),
+    [
+        ([], {}, None),
+        ([row("a")], {}, "Two rows are called 'a'"),
+        ([row("b", runs=row("a").runs)], {}, "'a' and 'b' are the same run a-0"),
+        ([row("b", runs=("r",) * 5)], {}, "same run or seed twice"),
+        ([row("b", seeds=(0, 0, 1))], {}, "same run or seed twice"),
+        ([row("b", n=61)], {}, "1 test users are in one only"),
+        ([row("b", users=np.arange(60))], {}, "test users are in one only"),
+        ([row("b", users=np.zeros(60, dtype=np.int64))], {}, "same user twice"),
+        ([nan_row()], {}, "ndcg@10 that is not a number"),
+        ([row("b", metrics={"ndcg@10": np.ones((5, 60))})], {}, "No metric is called 'hr@10'"),
+        (
+            [row("b", metrics=dict.fromkeys(("ndcg@10", "hr@10"), np.ones((4, 60))))],
+            {},
+            r"\(4, 60\) values .* not \(5, 60\)",
+        ),
+        ([row("b", identity={"split": "x"})], {}, "their split differs"),
+        ([], {"metric": "ndcg@11"}, "Did you mean 'ndcg@10'"),
+        ([], {"test": "crosed"}, "Did you mean 'crossed'"),
+        ([], {"correction": "holms"}, "Did you mean 'holm'"),
+        ([], {"baseline": "z"}, "No row is called 'z'"),
+        ([], {"alpha": 5}, "between 0 and 1"),
+        ([], {"alternative": "more"}, "No alternative is called 'more'"),
+        ([], {"alternative": "less"}, "name a --baseline"),
+    ],
+)
+def test_refusals_are_one_sentence(others, options, sentence):
+    if sentence is None:
+        assert compare([row("a")], context=CONTEXT).pairs == ()
+        return
+    with pytest.raises(UserError, match=sentence) as error:
+        compare([row("a"), *others], context=CONTEXT, **options)
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith(".")
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(UserError, match="nothing to compare"):
+        compare([], context=CONTEXT)
+
+
+def test_a_hundred_thousand_users_ten_seeds_and_66_pairs_take_about_a_second():
+    rng = np.random.default_rng(0)
+    users = np.arange(100_000)
+    given = []
+    for i in range(12):
+        values = rng.random((10, len(users)))
+        name = f"r{i}"
+        runs = tuple(f"{name}-{s}" for s in range(10))
+        given.append(Row(name, "s", "l", "m", tuple(range(10)), users, {"ndcg@10": values}, {}, 1, 1, runs))
+    start = time.perf_counter()
+    c = compare(given, metrics=("ndcg@10",), context=CONTEXT)
+    assert len(c.pairs) == 66
+    assert time.perf_counter() - start < 5

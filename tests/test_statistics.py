@@ -1,0 +1,219 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
+from statsmodels.stats.multitest import multipletests
+
+from bench.calibrate import SEED_SHARES, SEEDS, USER_SHARES, USERS, simulate_binary, simulate_normal
+from bench.statistics.corrections import CORRECTIONS, adjust
+from bench.statistics.crossed import crossed, crossed_tests, seeds_t, users_t
+from bench.statistics.letters import letters
+from bench.statistics.moments import moments
+from datasets.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+CLOSE = {"rtol": 1e-10, "atol": 1e-14}
+
+
+def table(seeds=5, users=40, shift=0.1, seed=0):
+    rng = np.random.default_rng(seed)
+    effects = rng.normal(0, 0.3, (seeds, 1)) + rng.normal(0, 0.5, (1, users))
+    return shift + effects + rng.normal(0, 1, (seeds, users))
+
+
+def test_mean_squares_equal_statsmodels_anova():
+    import pandas as pd
+
+    d = table()
+    seeds, users = d.shape
+    frame = pd.DataFrame(
+        {"d": d.ravel(), "s": np.repeat(np.arange(seeds), users), "u": np.tile(np.arange(users), seeds)}
+    )
+    anova = anova_lm(ols("d ~ C(s) + C(u)", frame).fit())
+    m = moments(d)
+    np.testing.assert_allclose([m.ms_seeds, m.ms_users, m.ms_error], anova["sum_sq"] / anova["df"], rtol=1e-10)
+    np.testing.assert_allclose(m.sd_users, d.mean(0).std(ddof=1), **CLOSE)
+    np.testing.assert_allclose(m.sd_seeds, d.mean(1).std(ddof=1), **CLOSE)
+
+
+def test_moments_of_a_difference_do_not_depend_on_chunks(monkeypatch):
+    a, b = table(seed=1, users=1000), table(seed=2, users=1000)
+    whole = moments(a - b)
+    monkeypatch.setattr("bench.statistics.moments._CHUNK", 7)
+    parts = moments(a, b)
+    np.testing.assert_allclose(
+        [parts.mean, parts.ms_users, parts.ms_seeds, parts.ms_error],
+        [whole.mean, whole.ms_users, whole.ms_seeds, whole.ms_error],
+        rtol=1e-11,
+    )
+    assert (parts.positive, parts.negative) == (whole.positive, whole.negative)
+
+
+@pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
+def test_one_way_tests_equal_scipy(alternative):
+    d = table()
+    for test, values in ((users_t, d.mean(0)), (seeds_t, d.mean(1))):
+        ours = test(moments(d), alternative=alternative)
+        theirs = stats.ttest_1samp(values, 0, alternative=alternative)
+        np.testing.assert_allclose(ours.p, theirs.pvalue, **CLOSE)
+        interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        np.testing.assert_allclose((ours.lo, ours.hi), interval, **CLOSE)
+
+
+def test_crossed_equals_the_formula_written_out():
+    d = table(seeds=4, users=30, seed=3)
+    s, u = d.shape
+    g, mu, ms = d.mean(), d.mean(0), d.mean(1)
+    MU, MS = s * ((mu - g) ** 2).sum() / (u - 1), u * ((ms - g) ** 2).sum() / (s - 1)
+    ME = ((d - mu - ms[:, None] + g) ** 2).sum() / ((u - 1) * (s - 1))
+    V = MU + MS - ME
+    assert max(MU, MS) < V
+    df = V**2 / (MU**2 / (u - 1) + MS**2 / (s - 1) + ME**2 / ((u - 1) * (s - 1)))
+    p = 2 * stats.t.sf(abs(g) / np.sqrt(V / (s * u)), df)
+    half = stats.t.ppf(0.975, df) * np.sqrt(V / (s * u))
+    got = crossed_tests(g, MU, MS, ME, u, s)
+    np.testing.assert_allclose(got["crossed"], (p, half), **CLOSE)
+    outcome = crossed(moments(d))
+    np.testing.assert_allclose(outcome.p, max(x for x, _ in got.values()), rtol=1e-9)
+    np.testing.assert_allclose(outcome.hi - g, max(h for _, h in got.values()), rtol=1e-9)
+
+
+def test_without_surplus_the_larger_mean_square_and_its_degrees_are_used():
+    got = crossed_tests(0.1, [2.0, 1.0], [1.0, 2.0], [3.0, 3.0], 50, 4)
+    expected = [
+        2 * stats.t.sf(0.1 / np.sqrt(2 / 200), 49),
+        2 * stats.t.sf(0.1 / np.sqrt(2 / 200), 3),
+    ]
+    np.testing.assert_allclose(got["crossed"][0], expected, **CLOSE)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 6), st.integers(2, 30), st.integers(0, 10**6), st.floats(-1, 1))
+def test_crossed_is_never_bolder_than_its_parts_and_is_antisymmetric(seeds, users, seed, shift):
+    d = table(seeds, users, shift, seed)
+    m, back = moments(d), moments(-d)
+    outcome = crossed(m)
+    for part in (users_t(m), seeds_t(m)):
+        assert outcome.p >= part.p - 1e-12
+        assert outcome.lo <= part.lo + 1e-12
+        assert outcome.hi >= part.hi - 1e-12
+    np.testing.assert_allclose(crossed(back).p, outcome.p, rtol=1e-9)
+    np.testing.assert_allclose(crossed(back).hi, -outcome.lo, rtol=1e-9)
+    greater, less = crossed(m, alternative="greater").p, crossed(m, alternative="less").p
+    np.testing.assert_allclose(2 * min(greater, less), outcome.p, rtol=1e-9)
+
+
+def test_degenerate_tables():
+    nothing = crossed(moments(np.zeros((3, 9))))
+    assert (nothing.p, nothing.lo, nothing.hi) == (1.0, 0.0, 0.0)
+    a = np.random.default_rng(0).random((3, 9))
+    for constant in (moments(a + 0.1, a), moments(np.full((3, 9), 0.3)), moments(np.full((1, 9), 0.3))):
+        stuck = crossed(constant)
+        assert (stuck.p, stuck.lo, stuck.hi) == (None, None, None)
+        assert "not vary" in stuck.note
+    assert crossed(moments(a[:, :1])).p is None
+    assert crossed(moments(a, a[:, ::-1][:, ::-1])).p == 1.0
+
+
+def test_one_seed_is_the_users_t_test_and_says_so():
+    d = table(seeds=1)
+    outcome = crossed(moments(d))
+    np.testing.assert_allclose(outcome.p, stats.ttest_1samp(d[0], 0).pvalue, **CLOSE)
+    assert outcome.note == "one seed"
+    assert seeds_t(moments(d)).p is None
+
+
+def test_direction_a_better_row_has_a_small_p_for_greater():
+    """A published tool asks `less` of larger-is-better metrics and finds p ≈ 1 where its own model is better."""
+    d = np.abs(table()) + 0.2
+    assert crossed(moments(d), alternative="greater").p < 0.01
+    assert crossed(moments(d), alternative="less").p > 0.99
+
+
+def test_holm_stops_at_the_first_p_that_is_not_rejected():
+    """Comparing each p with α/(m − rank + 1) alone would reject two of these; Holm rejects none."""
+    assert all(q > 0.05 for q in adjust([0.02, 0.024, 0.03], "holm"))
+
+
+def test_bh_steps_up():
+    """Comparing each p with its own threshold alone would reject one of these; Benjamini–Hochberg rejects all."""
+    assert all(q < 0.05 for q in adjust([0.04, 0.045, 0.0499], "bh"))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+@settings(max_examples=40, deadline=None)
+def test_corrections_equal_statsmodels(p):
+    for ours, theirs in (("holm", "holm"), ("bonferroni", "bonferroni"), ("bh", "fdr_bh"), ("by", "fdr_by")):
+        np.testing.assert_allclose(adjust(p, ours), multipletests(p, method=theirs)[1], **CLOSE)
+    assert adjust(p, "none") == p
+
+
+def test_a_test_without_a_p_value_stays_in_the_family():
+    assert adjust([0.01, None, 0.02]) == [pytest.approx(0.03), None, pytest.approx(0.04)]
+    assert adjust([]) == []
+    with pytest.raises(UserError, match="Did you mean 'holm'"):
+        adjust([0.1], "hulm")
+    assert set(CORRECTIONS) == {"holm", "bonferroni", "bh", "by", "none"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 9), st.data())
+def test_letters_are_shared_exactly_by_pairs_that_do_not_differ(n, data):
+    every = [(i, j) for i in range(n) for j in range(i + 1, n)]
+    differ = set(data.draw(st.lists(st.sampled_from(every), unique=True))) if every else set()
+    means = data.draw(st.lists(st.floats(0, 1), min_size=n, max_size=n))
+    shown = letters(means, differ)
+    for i, j in every:
+        assert bool(set(shown[i]) & set(shown[j])) != ((i, j) in differ)
+    assert all(shown)
+    assert "a" in shown[max(range(n), key=lambda i: means[i])]
+
+
+def test_letters_go_on_after_z():
+    n = 30
+    shown = letters([-float(i) for i in range(n)], [(i, j) for i in range(n) for j in range(i)])
+    assert shown[0] == "a"
+    assert shown[25:28] == ["z", "aa", "ab"]
+    assert len(set(shown)) == n
+    assert letters([], []) == []
+
+
+def test_level_holds_under_normal_effects_over_the_whole_grid():
+    rng = np.random.default_rng(1)
+    for users in USERS:
+        for seeds in SEEDS:
+            for user_share in USER_SHARES:
+                for seed_share in SEED_SHARES:
+                    level = simulate_normal(users, seeds, user_share, seed_share, rng)
+                    assert level.crossed < 0.07, level
+
+
+def test_level_holds_under_hits_and_misses():
+    rng = np.random.default_rng(2)
+    for seeds, user_share, seed_share in ((2, 0.0, 3.0), (3, 1.0, 1.0), (5, 1.0, 3.0), (5, 0.0, 0.0)):
+        level = simulate_binary(200, seeds, user_share, seed_share, rng, replications=600)
+        assert level.crossed < 0.07, level
+
+
+def test_level_of_users_alone_is_far_above_where_seeds_vary():
+    rng = np.random.default_rng(3)
+    for seed_share, low, high in ((0.5, 0.10, 0.13), (1.0, 0.15, 0.18), (3.0, 0.31, 0.35)):
+        level = simulate_normal(943, 5, 0.0, seed_share, rng)
+        assert low < level.users_t < high, level
+        assert level.crossed < 0.06, level
+
+
+def test_default_path_imports_nothing_heavy():
+    code = (
+        "import sys; from bench.comparison import compare; from bench.tables import render; "
+        "heavy = {'torch', 'pandas', 'scipy', 'statsmodels', 'matplotlib'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
