@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from bench.comparison import Context, Row
 
 
-def check_options(rows: Sequence[Row], test: str, correction: str, alpha: float, baseline: str | None) -> None:
+def check_options(
+    rows: Sequence[Row],
+    test: str,
+    correction: str,
+    alpha: float,
+    alternative: Alternative,
+    baseline: str | None,
+) -> None:
     """Refuse options that name nothing."""
     if not rows:
         raise UserError("There is nothing to compare: no rows were given; name at least one cell.")

@@ -78,10 +78,8 @@ def _t_test(
     error = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(mean == 0, 0.0, mean / error)
-    if alternative == "two-sided":
-        p = 2 * stdtr(df, -np.abs(t))
-    else:
-        p = stdtr(df, -t if alternative == "greater" else t)
+    tail = {"two-sided": -np.abs(t), "greater": -t, "less": t}[alternative]
+    p = stdtr(df, tail) * (2 if alternative == "two-sided" else 1)
     return np.asarray(p), np.asarray(stdtrit(df, 1 - alpha / 2) * error, dtype=np.float64)
 
 
