@@ -45,14 +45,10 @@ class Interactions:
             if array is None:
                 continue
             if array.shape != (n,) or array.dtype != dtype:
-                raise ValueError(
-                    f"{name} must be ({n},) {np.dtype(dtype).name}, not {array.shape} {array.dtype.name}."
-                )
+                raise ValueError(f"{name} must be ({n},) {np.dtype(dtype).name}, not {array.shape} {array.dtype.name}.")
         for name, array, size in (("users", self.users, self.n_users), ("items", self.items, self.n_items)):
             if n and (array.min() < 0 or array.max() >= size):
-                raise ValueError(
-                    f"{name} must lie in [0, {size}), but range from {array.min()} to {array.max()}."
-                )
+                raise ValueError(f"{name} must lie in [0, {size}), but range from {array.min()} to {array.max()}.")
 
     def __len__(self) -> int:
         return len(self.users)

@@ -1,0 +1,217 @@
+"""The catalogue: what is known about each public data set, read from catalog.toml."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from datasets.errors import UserError, unknown
+
+_FILE = Path(__file__).with_name("catalog.toml")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A checksum: `kind` is sha256, md5 or git-blob (`sha1("blob <size>\\0" + content)`)."""
+
+    kind: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.digest}"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A copy inside a Python package: the member minus its first `header_lines` lines is the file."""
+
+    requirement: str
+    member: str
+    header_lines: int = 0
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Something that can be downloaded: a file, or the archive around it."""
+
+    name: str
+    urls: tuple[str, ...]
+    pin: Pin | None
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a data set.
+
+    Attributes:
+        remote: the file itself; without addresses where it only exists inside an archive.
+        archive: the archive that holds it, if any.
+        member: its name in there (empty for plain gzip, bzip2 and xz); `outer!inner` for an archive in an archive.
+        wheel: a copy inside a Python package, if any.
+        role: data, train, valid, test or negatives.
+    """
+
+    remote: Remote
+    archive: Remote | None
+    member: str
+    wheel: Wheel | None
+    role: str
+
+    @property
+    def stored(self) -> Remote:
+        """What the cache keeps: the thing whose checksum is known, the file itself first."""
+        return self.archive if self.archive and not self.remote.pin else self.remote
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data set in one edition."""
+
+    id: str
+    title: str
+    files: tuple[File, ...]
+    reader: str
+    options: Mapping[str, Any]
+    order: str
+    manual: str
+    users: int | None
+    items: int | None
+    interactions: int | None
+    counts: str
+    feedback: str
+    licence: str
+    citation: str
+    traps: tuple[str, ...]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether somebody published a checksum of every file."""
+        return all(file.stored.pin for file in self.files)
+
+    @property
+    def given_split(self) -> bool:
+        """Whether the data come as train and test parts."""
+        return any(file.role == "train" for file in self.files)
+
+    @property
+    def identity(self) -> str | None:
+        """A sha256 of the content that is known without the files; None where nothing is pinned.
+
+        The file's own sha256 where there is one file with one; else the sha256 of the lines `kind:digest  name`.
+        """
+        pins = [file.stored.pin for file in self.files]
+        if len(pins) == 1 and pins[0] and pins[0].kind == "sha256":
+            return pins[0].digest
+        if not self.pinned:
+            return None
+        lines = sorted(f"{file.stored.pin}  {file.stored.name}\n" for file in self.files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def names() -> list[str]:
+    """Every name that can be asked for; a family with categories is listed as `family:<category>`."""
+    return [f"{key}:<category>" if "categories" in raw else key for key, raw in _raw().items()]
+
+
+def entry(name: str) -> Entry:
+    """The catalogue's entry called `name`.
+
+    Raises:
+        UserError: no such data set, or no such category of it.
+    """
+    raw, category = _raw(), ""
+    key, colon, rest = name.partition(":")
+    if colon and "categories" in raw.get(key, {}):
+        category = rest
+    else:
+        key = name
+    if key not in raw:
+        raise unknown("data set", name, [*names(), "synthetic:users=…"])
+    fields = raw[key]
+    if "categories" in fields:
+        if category not in fields["categories"]:
+            raise unknown(f"category of {key}", category, fields["categories"])
+        fields = _of_category(fields, category)
+    return _entry(name, fields)
+
+
+def known(name: str) -> bool:
+    """Whether `name` (or its part before the colon) is in the catalogue."""
+    return name in _raw() or "categories" in _raw().get(name.partition(":")[0], {})
+
+
+def categories(key: str) -> list[str]:
+    """The categories of a family, or nothing."""
+    return list(_raw().get(key, {}).get("categories", ()))
+
+
+@cache
+def _raw() -> dict[str, dict[str, Any]]:
+    with _FILE.open("rb") as stream:
+        return tomllib.load(stream)
+
+
+def _of_category(fields: dict[str, Any], category: str) -> dict[str, Any]:
+    def fill(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace("{category}", category)
+        if isinstance(value, list):
+            return [fill(v) for v in value]
+        return {k: fill(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    filled: dict[str, Any] = fill({k: v for k, v in fields.items() if k != "categories"})
+    facts = fields["categories"][category]
+    first = filled["files"][0]
+    target = first.get("archive", first)
+    target["sha256"] = facts if isinstance(facts, str) else facts["sha256"]
+    if not isinstance(facts, str):
+        filled |= {k: v for k, v in facts.items() if k != "sha256"}
+    return filled
+
+
+def _entry(name: str, raw: Mapping[str, Any]) -> Entry:
+    return Entry(
+        id=name,
+        title=raw["title"],
+        files=tuple(_file(f) for f in raw.get("files", ())),
+        reader=raw["reader"],
+        options=raw.get("options", {}),
+        order=raw["order"],
+        manual=raw.get("manual", ""),
+        users=raw.get("users"),
+        items=raw.get("items"),
+        interactions=raw.get("interactions"),
+        counts=raw["counts"],
+        feedback=raw["feedback"],
+        licence=raw["licence"],
+        citation=raw["citation"],
+        traps=tuple(raw.get("traps", ())),
+    )
+
+
+def _file(raw: Mapping[str, Any]) -> File:
+    archive = raw.get("archive")
+    return File(
+        remote=_remote(raw),
+        archive=_remote(archive) if archive else None,
+        member=raw.get("member", ""),
+        wheel=Wheel(**raw["wheel"]) if "wheel" in raw else None,
+        role=raw.get("role", "data"),
+    )
+
+
+def _remote(raw: Mapping[str, Any]) -> Remote:
+    pins = [Pin(kind, raw[kind]) for kind in ("sha256", "md5", "git-blob") if kind in raw]
+    for pin in pins:
+        if not re.fullmatch(
+            {"sha256": "[0-9a-f]{64}", "md5": "[0-9a-f]{32}"}.get(pin.kind, "[0-9a-f]{40}"), pin.digest
+        ):
+            raise UserError(f"The catalogue's {pin} of {raw['name']} is no checksum; correct catalog.toml.")
+    return Remote(raw["name"], tuple(raw.get("urls", ())), pins[0] if pins else None, raw.get("bytes"))

@@ -1,0 +1,136 @@
+"""`Protocol`: every decision on which interactions train, validate and test."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TypeAlias
+
+from datasets.errors import UserError, unknown
+
+JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
+
+Option: TypeAlias = "str | float"
+
+SPLITS: dict[str, dict[str, Option]] = {
+    "leave-last-one-out": {},
+    "leave-random-one-out": {},
+    "ratio": {"test": 0.2, "valid": 0.1, "order": "random"},
+    "global-time": {"test": 0.1, "valid": 0.1, "cold": "drop"},
+    "given": {"valid": "auto"},
+}
+"""Split name → its options with their defaults (docs/datasets.md says what each does)."""
+
+_WORDS = {"order": ("random", "time"), "cold": ("drop", "keep"), "valid": ("auto", "last")}
+_DUPLICATES = ("last", "first", "sum")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The data side of an experiment; all of it is part of a run's identity.
+
+    Attributes:
+        split: name of a split, with options as in `ratio:test=0.2,valid=0.1,order=time`.
+        split_seed: seeds the random splits, the sampled users and the sampled candidates; never the run's seed.
+        min_rating: interactions rated below it are left out; None keeps all.
+        k_core: repeat until every user and every item has so many interactions; a pair means (users, items).
+        min_user_count: users with fewer interactions are left out, counted once, before the k-core.
+        min_item_count: the same for items; both counts are taken from the same rows.
+        sample_users: keep so many users, drawn without replacement; 0 keeps all.
+        duplicates: of a repeated (user, item) pair keep the `last`, the `first`, or the `sum` of the values.
+        candidates: what is ranked per test user: `full`, `sampled:N`, or the `given` lists.
+
+    Raises:
+        UserError: a name or number that means nothing.
+    """
+
+    split: str = "leave-last-one-out"
+    split_seed: int = 0
+    min_rating: float | None = None
+    k_core: int | tuple[int, int] = 0
+    min_user_count: int = 0
+    min_item_count: int = 0
+    sample_users: int = 0
+    duplicates: str = "last"
+    candidates: str = "full"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "split", _canonical(self.split))
+        for name in ("split_seed", "min_user_count", "min_item_count", "sample_users"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}; give 0 or a positive whole number.")
+        if min(self.core) < 0:
+            raise UserError(f"k_core is {self.k_core}; give 0 (off) or a positive whole number.")
+        if self.duplicates not in _DUPLICATES:
+            raise unknown("rule for duplicates", self.duplicates, _DUPLICATES)
+        if self.candidates not in ("full", "given") and self.sampled is None:
+            raise UserError(f"candidates is '{self.candidates}'; give full, given, or sampled:N as in sampled:99.")
+
+    @property
+    def core(self) -> tuple[int, int]:
+        """The k of users and of items."""
+        return self.k_core if isinstance(self.k_core, tuple) else (self.k_core, self.k_core)
+
+    @property
+    def sampled(self) -> int | None:
+        """The N of `sampled:N`, or None."""
+        kind, _, number = self.candidates.partition(":")
+        return int(number) if kind == "sampled" and number.isdecimal() and int(number) > 0 else None
+
+    @property
+    def split_name(self) -> str:
+        """The split without its options."""
+        return self.split.partition(":")[0]
+
+    @property
+    def split_options(self) -> dict[str, Option]:
+        """The split's options, defaults filled in."""
+        return _parse(self.split)[1]
+
+    @property
+    def prepares(self) -> bool:
+        """Whether it leaves out users or items, which a given split does not allow."""
+        return any(self.core) or bool(self.min_user_count or self.min_item_count or self.sample_users)
+
+    def as_dict(self) -> dict[str, JSON]:
+        """Everything that decides the split, spelled in one way only."""
+        return {
+            **asdict(self),
+            "min_rating": None if self.min_rating is None else float(self.min_rating),
+            "k_core": list(self.core),
+        }
+
+
+def _parse(text: str) -> tuple[str, dict[str, Option]]:
+    name, _, rest = text.partition(":")
+    if name not in SPLITS:
+        raise unknown("split", name, SPLITS)
+    options = dict(SPLITS[name])
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        if key not in options:
+            raise unknown(f"option of the split {name}", key, options)
+        options[key] = _value(name, key, value)
+    shares = [v for v in options.values() if isinstance(v, float)]
+    if sum(shares) >= 1:
+        raise UserError(f"The shares of '{text}' leave nothing to train on; test + valid must stay below 1.")
+    return name, options
+
+
+def _value(name: str, key: str, text: str) -> Option:
+    words = _WORDS.get(key, ())
+    if text in words and (key != "valid" or name == "given"):
+        return text
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if key in ("test", "valid") and 0 <= share < 1:
+        return share
+    allowed = [*words] if key in ("order", "cold") else ["a share from 0 to below 1"]
+    allowed += [*words] if key == "valid" and name == "given" else []
+    raise UserError(f"{name}:{key} is '{text}'; give {' or '.join(allowed)}.")
+
+
+def _canonical(text: str) -> str:
+    name, options = _parse(text)
+    return name + (":" + ",".join(f"{k}={v}" for k, v in sorted(options.items())) if options else "")

@@ -1,0 +1,266 @@
+"""Splitting: which interactions train, which validate, which test, and what that costs in leakage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.errors import UserError
+from datasets.interactions import Interactions
+from datasets.prepare import random_keys
+from datasets.protocol import JSON, Protocol
+from datasets.table import TEST, TRAIN, VALID, Labels, Table
+
+Part = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Which data these are.
+
+    Attributes:
+        name: the data set's name, or the file's name without its folder.
+        sha256: of the content; see `datasets.catalog.Entry.identity` for data sets of several files.
+        verified: whether the content is the official one.
+        source: what served it: an address, `mirror`, a wheel, `file NAME`, `generated`, `cache`.
+        columns: how the columns were named by hand, a part of the data's identity; usually empty.
+    """
+
+    name: str
+    sha256: str
+    verified: bool
+    source: str
+    columns: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateLists:
+    """The negatives each test user is ranked against, without the user's own test items.
+
+    User u's are `items[offsets[u]:offsets[u + 1]]`, ascending; users without a test item have none.
+    """
+
+    offsets: NDArray[np.int64]
+    items: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Train, validation and test interactions over one id space.
+
+    Attributes:
+        train, valid, test: disjoint sets of (user, item) pairs.
+        user_ids, item_ids: (U,), (I,) labels, int64 or fixed-width text.
+        source: which data.
+        protocol: the protocol in force (with split `given` where the data come split).
+        facts: counts of what was read, dropped and split, and the measured leakage.
+        warnings: sentences to print with every result.
+        candidates: the lists to rank instead of the whole catalogue, or None for full ranking.
+    """
+
+    train: Interactions
+    valid: Interactions
+    test: Interactions
+    user_ids: Labels
+    item_ids: Labels
+    source: DataSource
+    protocol: Protocol
+    facts: dict[str, JSON]
+    warnings: tuple[str, ...]
+    candidates: CandidateLists | None = None
+
+
+def assign(table: Table, protocol: Protocol) -> tuple[Part, dict[str, JSON]]:
+    """(n,) the part of each interaction, and what was counted on the way; -1 marks rows left out.
+
+    Raises:
+        UserError: the split needs what the data do not have, or leaves no test part.
+    """
+    options, facts = protocol.split_options, dict[str, JSON]()
+    seed = protocol.split_seed
+    match protocol.split_name:
+        case "leave-last-one-out":
+            order = by_time(table)
+            part = _leave_one_out(table, order)
+            if table.times is not None:
+                facts["users_with_tied_last_time"] = _tied_last(table, order)
+        case "leave-random-one-out":
+            part = _leave_one_out(table, at_random(table, seed, "split"))
+        case "ratio":
+            timed = options["order"] == "time"
+            order = by_time(table) if timed else at_random(table, seed, "split")
+            part = _shares(table, order, float(options["test"]), float(options["valid"]))
+        case "global-time":
+            part = _global_time(table, float(options["test"]), float(options["valid"]))
+            if options["cold"] == "drop":
+                facts["held_out_rows_of_users_without_training"] = _drop_cold_users(table, part)
+        case _:
+            part = _given(table, options["valid"], seed, facts)
+    if not (part == TEST).any():
+        raise UserError(
+            f"The split {protocol.split} leaves nothing to test on: {len(table.user_ids):,} users, "
+            f"{len(table):,} interactions, and no user with enough of them; give more data or another split."
+        )
+    return part, facts
+
+
+def by_time(table: Table) -> NDArray[np.intp]:
+    """Rows grouped by user, oldest first; equal times, or all of them without times, keep the file's order."""
+    if table.times is None:
+        return np.argsort(table.users, kind="stable")
+    return np.lexsort((table.times, table.users))
+
+
+def at_random(table: Table, seed: int, purpose: str) -> NDArray[np.intp]:
+    """Rows grouped by user, shuffled within each user by a key of the seed, the user and the item."""
+    return np.lexsort((random_keys(seed, purpose, table.users, table.items), table.users))
+
+
+def _leave_one_out(table: Table, order: NDArray[np.intp]) -> Part:
+    """Each user's last row tests, the one before validates; users with fewer than 3 rows only train."""
+    from_end, size = _places(table, order)
+    part = np.zeros(len(table), dtype=np.int8)
+    enough = size >= 3
+    part[order[enough & (from_end == 0)]] = TEST
+    part[order[enough & (from_end == 1)]] = VALID
+    return part
+
+
+def _shares(table: Table, order: NDArray[np.intp], test: float, valid: float) -> Part:
+    """Each user's last `test` share tests, the `valid` share before it validates, rounded half up."""
+    from_end, size = _places(table, order)
+    n_test = np.minimum(np.floor(size * test + 0.5), size - 1)
+    n_valid = np.minimum(np.floor(size * valid + 0.5), size - 1 - n_test)
+    part = np.zeros(len(table), dtype=np.int8)
+    part[order[from_end < n_test + n_valid]] = VALID
+    part[order[from_end < n_test]] = TEST
+    return part
+
+
+def _global_time(table: Table, test: float, valid: float) -> Part:
+    """Two moments cut all interactions; every test time is later than every validation and training time."""
+    if table.times is None:
+        raise UserError("A global-time split needs times and these data have none; use ratio or leave-random-one-out.")
+    ordered = np.sort(table.times)
+    n = len(ordered)
+    until_test = ordered[max(0, int(np.ceil(n * (1 - test))) - 1)]
+    until_valid = ordered[max(0, int(np.ceil(n * (1 - test - valid))) - 1)]
+    part = np.zeros(len(table), dtype=np.int8)
+    part[table.times > until_valid] = VALID
+    part[table.times > until_test] = TEST
+    return part
+
+
+def _drop_cold_users(table: Table, part: Part) -> int:
+    trained = np.bincount(table.users[part == TRAIN], minlength=len(table.user_ids)) > 0
+    cold = (part != TRAIN) & ~trained[table.users]
+    part[cold] = -1
+    return int(cold.sum())
+
+
+def _given(table: Table, valid: str | float, seed: int, facts: dict[str, JSON]) -> Part:
+    """The parts as they came; repeats within a part and held-out pairs that are also trained on are left out.
+
+    Without a validation part one is carved from train: each user's last row where there are times, else a
+    random tenth of each user's rows; `valid=last` and `valid=SHARE` choose.
+    """
+    if table.part is None:
+        raise UserError("These data have no ready split; give a folder with train.* and test.*, or another split.")
+    part = table.part.copy()
+    keys = table.users.astype(np.int64) * len(table.item_ids) + table.items
+    order = np.lexsort((part, keys))
+    repeat = np.concatenate([[False], keys[order][1:] == keys[order][:-1]])
+    earlier = np.concatenate([[False], part[order][1:] != part[order][:-1]])
+    facts["duplicates_dropped"] = int((repeat & ~earlier).sum())
+    facts["held_out_pairs_also_trained_on"] = int((repeat & earlier).sum())
+    part[order[repeat]] = -1
+    if not (part == VALID).any():
+        rows = np.flatnonzero(part == TRAIN)
+        train = table.take(rows)
+        if valid == "last" or (valid == "auto" and table.times is not None):
+            order = by_time(train)
+            from_end, size = _places(train, order)
+            chosen = order[(from_end == 0) & (size >= 2)]
+        else:
+            order = at_random(train, seed, "valid")
+            share = 0.1 if valid == "auto" else float(valid)
+            carved = _shares(train, order, share, 0.0)
+            chosen = np.flatnonzero(carved == TEST)
+        part[rows[chosen]] = VALID
+        facts["validation_carved_from_train"] = len(chosen)
+    return part
+
+
+def _places(table: Table, order: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For rows in `order`, grouped by user: the place counted from the user's end, and the user's row count."""
+    counts = np.bincount(table.users, minlength=len(table.user_ids))
+    size = np.repeat(counts, counts)
+    ends = np.repeat(np.cumsum(counts), counts)
+    return ends - 1 - np.arange(len(order)), size
+
+
+def _tied_last(table: Table, order: NDArray[np.intp]) -> int:
+    """Users whose test item shares its time with the one before it, so that the file's order decided."""
+    assert table.times is not None
+    from_end, size = _places(table, order)
+    last = np.flatnonzero((from_end == 0) & (size >= 3))
+    times = table.times[order]
+    return int((times[last] == times[last - 1]).sum())
+
+
+def leakage(table: Table, part: Part) -> dict[str, JSON]:
+    """How far training looks into the test interactions' future; nothing without times.
+
+    `test_rows_with_later_training`: test rows older than some training row (of anybody).
+    `share_of_training_later`: mean over test rows of the share of training rows that are strictly later.
+    `test_rows_before_items_training`: test rows older than the first training row of their item.
+    """
+    if table.times is None:
+        return {}
+    train, test = table.times[part == TRAIN], table.times[part == TEST]
+    later = len(train) - np.searchsorted(np.sort(train), test, side="right")
+    first = np.full(len(table.item_ids), np.iinfo(np.int64).max)
+    np.minimum.at(first, table.items[part == TRAIN], train)
+    born = first[table.items[part == TEST]]
+    return {
+        "test_rows_with_later_training": int((later > 0).sum()),
+        "share_of_training_later": float(later.mean() / max(1, len(train))) if len(test) else 0.0,
+        "test_rows_before_items_training": int(((born > test) & (born < np.iinfo(np.int64).max)).sum()),
+    }
+
+
+def count(table: Table, part: Part) -> dict[str, JSON]:
+    """Users, items, rows of each part, and the users and items that have no training."""
+    n_users, n_items = len(table.user_ids), len(table.item_ids)
+    train, test = part == TRAIN, part == TEST
+    tested = np.bincount(table.users[test], minlength=n_users) > 0
+    trained_users = np.bincount(table.users[train], minlength=n_users) > 0
+    trained_items = np.bincount(table.items[train], minlength=n_items) > 0
+    tested_items = np.bincount(table.items[test], minlength=n_items) > 0
+    return {
+        "users": n_users,
+        "items": n_items,
+        "interactions": int((part >= 0).sum()),
+        "train": int(train.sum()),
+        "valid": int((part == VALID).sum()),
+        "test": int(test.sum()),
+        "users_with_test": int(tested.sum()),
+        "users_without_test": int(n_users - tested.sum()),
+        "test_users_without_training": int((tested & ~trained_users).sum()),
+        "cold_test_items": int((tested_items & ~trained_items).sum()),
+    }
+
+
+def pieces(table: Table, part: Part, which: int) -> Interactions:
+    """One part's interactions, in file order, with times in seconds."""
+    chosen = table.take(part == which)
+    return Interactions(
+        chosen.users,
+        chosen.items,
+        len(table.user_ids),
+        len(table.item_ids),
+        None if chosen.times is None else chosen.times // chosen.ticks,
+        chosen.values,
+    )
