@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from bench.guards import check_options, check_together, checked, warnings
 from bench.statistics.corrections import adjust
 from bench.statistics.crossed import Alternative, crossed
+from bench.statistics.effects import Effects, effects
+from bench.statistics.equivalence import Equivalence, equivalence
 from bench.statistics.letters import letters
 from bench.statistics.moments import Moments, moments
 from bench.statistics.named import run_test
@@ -110,12 +112,17 @@ class Pair:
     users_a_better: int
     users_b_better: int
     users_tied: int
+    equivalence: Equivalence | None = None
+    p_equivalent: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The object of one pair in the JSON output."""
+        """The object of one pair in the JSON output; `equivalence` only where a margin was given."""
         names = ("a", "b", "metric", "difference", "ci", "p", "p_adjusted", "effect_size")
         counts = ("users_a_better", "users_b_better", "users_tied")
-        return {n: [self.lo, self.hi] if n == "ci" else getattr(self, n) for n in (*names, *counts)}
+        pair = {n: [self.lo, self.hi] if n == "ci" else getattr(self, n) for n in (*names, *counts)}
+        if self.equivalence:
+            pair["equivalence"] = {**vars(self.equivalence), "p_adjusted": self.p_equivalent}
+        return pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +142,7 @@ class Comparison:
         baseline: name of the row all others are compared with, or None for all pairs.
         context: what the table says beside its rows.
         warnings: of the context and of the comparison.
+        margin: differences below this are too small to matter, or None where equivalence was not asked for.
     """
 
     rows: tuple[Row, ...]
@@ -149,6 +157,7 @@ class Comparison:
     baseline: str | None
     context: Context
     warnings: tuple[str, ...]
+    margin: float | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -183,6 +192,12 @@ class Comparison:
         for i, name in zip(tested, letters(means, differing), strict=True):
             shown[i] = name
         return shown
+
+    def effects(self, pair: Pair) -> Effects:
+        """How large the difference of one pair is, with intervals."""
+        rows = {row.name: row for row in self.rows}
+        a, b, _ = _shared(rows[pair.a], rows[pair.b], pair.metric)
+        return effects(a, b, alpha=self.alpha)
 
     def as_dict(self) -> dict[str, Any]:
         """The one object of `--format json`; what is missing or not finite is None."""
@@ -241,23 +256,32 @@ def compare(
     alpha: float = 0.05,
     alternative: Alternative = "two-sided",
     baseline: str | None = None,
+    margin: float | None = None,
     context: Context,
 ) -> Comparison:
     """Every pair of rows, or every row against the baseline, tested on paired users and seeds.
 
     Users are paired by id and seeds by number. The family of the correction is the pairs of one metric.
-    Rows with different seeds are paired on the seeds they share, and a warning says so.
+    Rows with different seeds are paired on the seeds they share, and a warning says so. With a `margin` each pair
+    is also tested for equivalence, as a family of its own.
 
     Raises:
         UserError: no rows; an unknown metric, test, correction or baseline; rows that share a name or run, or
             whose users, data or protocol differ; a value that is not a number; a pair without a shared seed.
     """
     metrics = tuple(dict.fromkeys((*metrics, metric)))
-    check_options(rows, test, correction, alpha, alternative, baseline)
+    check_options(rows, test, correction, alpha, alternative, baseline, margin)
     rows = tuple(checked(row, metrics) for row in rows)
     check_together(rows)
     tested = [row for row in rows if not row.failed]
-    pairs, notes = _pairs(tested, metrics, test, correction, alpha, alternative, baseline)
+    wanted = _wanted(tested, baseline)
+    options = _Options(test, correction, alpha, alternative, margin)
+    pairs: list[Pair] = []
+    notes: dict[str, None] = {}
+    for name in metrics:
+        family, said = _family(wanted, name, options)
+        pairs += family
+        notes |= dict.fromkeys(said)
     return Comparison(
         rows=rows,
         values=tuple(_values(row, metrics, alpha) for row in rows),
@@ -271,6 +295,7 @@ def compare(
         baseline=baseline,
         context=context,
         warnings=(*context.warnings, *warnings(rows, context, baseline), *notes),
+        margin=margin,
     )
 
 
@@ -289,40 +314,44 @@ def _values(row: Row, metrics: Sequence[str], alpha: float) -> dict[str, Value]:
     return values
 
 
-def _pairs(
-    rows: Sequence[Row],
-    metrics: Sequence[str],
-    test: str,
-    correction: str,
-    alpha: float,
-    alternative: Alternative,
-    baseline: str | None,
-) -> tuple[list[Pair], list[str]]:
-    """The pairs of each metric with adjusted p, and what the reader must know of them."""
+@dataclass(frozen=True)
+class _Options:
+    test: str
+    correction: str
+    alpha: float
+    alternative: Alternative
+    margin: float | None
+
+
+def _wanted(rows: Sequence[Row], baseline: str | None) -> list[tuple[Row, Row]]:
     if baseline is None:
-        wanted = list(combinations(rows, 2))
-    else:
-        bases = [row for row in rows if row.name == baseline]
-        wanted = [(row, base) for base in bases for row in rows if row is not base]
-    pairs: list[Pair] = []
-    notes: dict[str, None] = {}
-    for metric in metrics:
-        family = []
-        for a, b in wanted:
-            x, y, shared = _shared(a, b, metric)
-            m = moments(x, y)
-            outcome = run_test(test, x, y, m, alpha=alpha, alternative=alternative)
-            family.append((a, b, m, outcome))
-            if shared < max(len(a.seeds), len(b.seeds)):
-                notes[f"{a.name} and {b.name} are paired on the {shared} seeds both have."] = None
-            if outcome.note and outcome.note != "one seed":
-                notes[f"No p value for {a.name} and {b.name} in {metric}: {outcome.note}."] = None
-        adjusted = adjust([outcome.p for *_, outcome in family], correction)
-        for (a, b, m, outcome), q in zip(family, adjusted, strict=True):
-            counts = (m.positive, m.negative, m.users - m.positive - m.negative)
-            ends = (outcome.lo, outcome.hi, outcome.p)
-            pairs.append(Pair(a.name, b.name, metric, m.mean, *ends, q, standardised(m), *counts))
-    return pairs, list(notes)
+        return list(combinations(rows, 2))
+    return [(row, base) for base in rows if base.name == baseline for row in rows if row is not base]
+
+
+def _family(wanted: Sequence[tuple[Row, Row]], metric: str, options: _Options) -> tuple[list[Pair], list[str]]:
+    """The pairs of one metric with adjusted p, and what the reader must know of them."""
+    tested, notes = [], []
+    for a, b in wanted:
+        x, y, shared = _shared(a, b, metric)
+        m = moments(x, y)
+        outcome = run_test(options.test, x, y, m, alpha=options.alpha, alternative=options.alternative)
+        tested.append((a, b, m, outcome))
+        if shared < max(len(a.seeds), len(b.seeds)):
+            notes.append(f"{a.name} and {b.name} are paired on the {shared} seeds both have.")
+        if outcome.p is None:
+            notes.append(f"No p value for {a.name} and {b.name} in {metric}: {outcome.note}.")
+    margin = options.margin
+    equal = [equivalence(m, margin) if margin else None for *_, m, _ in tested]
+    adjusted = adjust([outcome.p for *_, outcome in tested], options.correction)
+    equal_adjusted = adjust([e.p if e else None for e in equal], options.correction)
+    pairs = []
+    for (a, b, m, outcome), e, p, q in zip(tested, equal, adjusted, equal_adjusted, strict=True):
+        counts = (m.positive, m.negative, m.users - m.positive - m.negative)
+        ends = (outcome.lo, outcome.hi, outcome.p)
+        pair = Pair(a.name, b.name, metric, m.mean, *ends, p, standardised(m), *counts)
+        pairs.append(replace(pair, equivalence=e, p_equivalent=q) if e else pair)
+    return pairs, notes
 
 
 def _shared(a: Row, b: Row, metric: str) -> tuple[FloatArray, FloatArray, int]:
@@ -341,3 +370,22 @@ def standardised(m: Moments) -> float | None:
     if m.mean == 0:
         return 0.0
     return m.mean / m.sd_users if m.sd_users > 0 else None
+
+
+def by_group(rows: Sequence[Row], groups: Mapping[str, Sequence[int]], **options: Any) -> dict[str, Comparison]:
+    """One comparison per group of users: name of the group → the same rows on those user ids only.
+
+    Raises:
+        UserError: what `compare` refuses, or a group without a test user.
+    """
+    found = {}
+    for name, members in groups.items():
+        part = []
+        for row in rows:
+            chosen = np.isin(row.users, np.asarray(members, dtype=np.int64))
+            if row.seeds and not chosen.any():
+                raise UserError(f"Group '{name}' has no test user; leave it out or widen it.")
+            values = {metric: v[:, chosen] for metric, v in row.metrics.items()}
+            part.append(replace(row, users=row.users[chosen], metrics=values))
+        found[name] = compare(part, **options)
+    return found

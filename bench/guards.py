@@ -25,6 +25,7 @@ def check_options(
     alpha: float,
     alternative: Alternative,
     baseline: str | None,
+    margin: float | None,
 ) -> None:
     """Refuse options that name nothing."""
     if not rows:
@@ -41,6 +42,8 @@ def check_options(
         )
     if not 0 < alpha < 1:
         raise UserError(f"alpha is {alpha}; it must lie between 0 and 1, usually 0.05.")
+    if margin is not None and not margin > 0:
+        raise UserError(f"The margin is {margin}; it must be above 0: the largest difference that does not matter.")
     if baseline is not None and baseline not in {row.name for row in rows}:
         raise unknown("row", baseline, (row.name for row in rows))
 

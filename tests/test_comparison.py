@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench.comparison import Context, Row, compare
+from bench.comparison import Context, Row, by_group, compare
 from bench.statistics.crossed import crossed
 from bench.statistics.moments import moments
+from bench.statistics.named import TESTS
 from datasets.errors import UserError
 
 CONTEXT = Context("toy", {"split": "leave-last-out"}, {"sha256": "ab" * 32, "verified": True, "source": "file"})
@@ -180,6 +181,44 @@ def test_warnings_of_the_context_of_marks_and_of_budgets():
     }
 
 
+def test_equivalence_is_a_family_of_its_own():
+    c = compare(rows(), context=CONTEXT, margin=0.05)
+    ab, ac, _ = c.pairs[3:]
+    assert ab.p_equivalent > 0.9
+    assert ac.p_equivalent < 0.05
+    p = [pair.equivalence.p for pair in c.pairs[3:]]
+    np.testing.assert_allclose([x.p_equivalent for x in c.pairs[3:]], multipletests(p, method="holm")[1])
+    d = c.as_dict()["pairs"][4]["equivalence"]
+    assert list(d) == ["margin", "p", "below", "inside", "above", "p_adjusted"]
+    json.dumps(c.as_dict(), allow_nan=False)
+    assert "equivalence" not in compare(rows(), context=CONTEXT).as_dict()["pairs"][0]
+
+
+def test_effects_of_a_pair_are_on_its_shared_seeds():
+    a, b = row("a"), row("b", 0.1, seeds=(1, 2, 9))
+    c = compare([a, b], context=CONTEXT)
+    np.testing.assert_allclose(c.effects(c.pairs[1]).difference.value, c.pairs[1].difference, rtol=1e-12)
+
+
+def test_groups_of_users_are_compared_apart():
+    given = rows()
+    parts = by_group(given, {"few": [0, 3, 6, 9], "many": range(30, 180, 3)}, context=CONTEXT, metric="hr@10")
+    assert [c.users for c in parts.values()] == [4, 50]
+    expected = given[0].metrics["ndcg@10"][:, :4].mean()
+    np.testing.assert_allclose(parts["few"].values[0]["ndcg@10"].mean, expected, rtol=1e-12)
+    assert parts["many"].metric == "hr@10"
+    with pytest.raises(UserError, match="'none' has no test user"):
+        by_group(given, {"none": [1, 2]}, context=CONTEXT)
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_every_test_makes_a_table(test):
+    c = compare(rows(), context=CONTEXT, test=test, correction="bh")
+    assert all(0 <= p.p <= p.p_adjusted <= 1 for p in c.pairs)
+    assert all((p.lo is None) == (test in ("wilcoxon", "permutation")) for p in c.pairs)
+    json.dumps(c.as_dict(), allow_nan=False)
+
+
 def nan_row():
     bad = row("b")
     bad.metrics["ndcg@10"][2, 7] = np.nan
@@ -210,6 +249,7 @@ def nan_row():
         ([], {"correction": "holms"}, "Did you mean 'holm'"),
         ([], {"baseline": "z"}, "No row is called 'z'"),
         ([], {"alpha": 5}, "between 0 and 1"),
+        ([], {"margin": 0.0}, "must be above 0"),
         ([], {"alternative": "more"}, "No alternative is called 'more'"),
         ([], {"alternative": "less"}, "name a --baseline"),
     ],

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.statistics.crossed import Alternative, Outcome, crossed, seeds_t, users_t
-from bench.statistics.moments import Moments
+from bench.statistics.moments import ROUNDING, Moments
+from bench.statistics.resampling import bootstrap, sign_flip
 from datasets.errors import unknown
 
 FloatArray = NDArray[np.float64]
@@ -15,13 +16,18 @@ TESTS = {
     "crossed": "users and seeds both random, crossed; never below `t` or `seeds-t`",
     "t": "paired t over users of their means over seeds; blind to training noise",
     "seeds-t": "paired t over seeds of their means over users; blind to the choice of users",
+    "wilcoxon": "signed ranks over users of their means over seeds; no interval",
+    "permutation": "sign flips over users of their means over seeds, exact for few users; no interval",
+    "bootstrap": "percentile interval over users and seeds drawn independently",
+    "bootstrap-users": "BCa interval over users",
+    "bootstrap-seeds": "BCa interval over seeds",
 }
 
 
 def run_test(
     name: str,
-    a: FloatArray,  # noqa: ARG001
-    b: FloatArray,  # noqa: ARG001
+    a: FloatArray,
+    b: FloatArray,
     m: Moments,
     *,
     alpha: float = 0.05,
@@ -46,4 +52,26 @@ def run_test(
         return users_t(m, alpha=alpha, alternative=alternative)
     if name == "seeds-t":
         return seeds_t(m, alpha=alpha, alternative=alternative)
+    if name == "wilcoxon":
+        return wilcoxon((a - b).mean(axis=0), alternative)
+    if name == "permutation":
+        return sign_flip((a - b).mean(axis=0), alternative=alternative)
+    if name.startswith("bootstrap") and name in TESTS:
+        level = name.partition("-")[2] or "both"
+        return bootstrap(a - b, level, alpha=alpha, alternative=alternative)
     raise unknown("test", name, TESTS)
+
+
+def wilcoxon(differences: FloatArray, alternative: Alternative = "two-sided") -> Outcome:
+    """Wilcoxon's signed-rank test of the users' differences (U,) by scipy; users without one are left out.
+
+    Paper: F. Wilcoxon, Biometrics Bulletin, 1945.
+    """
+    from scipy import stats
+
+    x = differences[np.abs(differences) > ROUNDING]
+    if not len(x):
+        return Outcome(1.0, None, None)
+    # Differences that differ by rounding alone must tie in rank.
+    p = stats.wilcoxon(np.round(x, 12), alternative=alternative).pvalue
+    return Outcome(float(p), None, None)
