@@ -1,10 +1,257 @@
-"""The `bench` command."""
+"""The `bench` command: parses words, calls, prints. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from bench import __version__
+from datasets.errors import UserError, unknown
+
+app = typer.Typer(
+    help="Compare negative samplers and losses for recommendation, reproducibly.",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="samplers, losses, baselines, or cells as in uniform+softmax:temperature=0.5"),
+]
+Dataset = Annotated[str, typer.Option("--dataset", help="name of a data set, or path of a file or of a ready split")]
+Sampler = Annotated[list[str] | None, typer.Option("--sampler", help="repeatable; the lists multiply")]
+Loss = Annotated[list[str] | None, typer.Option("--loss", help="repeatable; the lists multiply")]
+Model = Annotated[list[str] | None, typer.Option("--model", help="repeatable; the lists multiply")]
+Seeds = Annotated[str, typer.Option("--seeds", help="a count (5 means 0 to 4), a range 10-14 or a list 3,7")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="trainer setting name=value, repeatable")]
+Metric = Annotated[str, typer.Option("--metric", help="metric the table is about")]
+Cutoffs = Annotated[str, typer.Option("--cutoffs", help="K of the metrics, separated by commas")]
+Test = Annotated[str, typer.Option("--test", help="significance test; crossed treats users and seeds as random")]
+Correction = Annotated[
+    str, typer.Option("--correction", help="for several comparisons: holm, bonferroni, bh, by, none")
+]
+Alpha = Annotated[float, typer.Option("--alpha", help="significance level")]
+Baseline = Annotated[
+    str | None, typer.Option("--baseline", help="compare every row with this one instead of all pairs")
+]
+Split = Annotated[str, typer.Option("--split", help="how interactions are held out, e.g. ratio:test=0.2,order=time")]
+SplitSeed = Annotated[int, typer.Option("--split-seed", help="seed of random splits; never the run's seed")]
+MinRating = Annotated[float | None, typer.Option("--min-rating", help="leave out interactions rated lower")]
+KCore = Annotated[int, typer.Option("--k-core", help="keep users and items with at least so many interactions")]
+Columns = Annotated[
+    str | None, typer.Option("--columns", help="column names of a file, e.g. user,item,rating,timestamp")
+]
+Candidates = Annotated[str, typer.Option("--candidates", help="what is ranked: full, sampled:N, or given lists")]
+Unverified = Annotated[bool, typer.Option("--unverified", help="accept data whose checksum is not the official one")]
+AcceptUnpinned = Annotated[bool, typer.Option("--accept-unpinned", help="accept data for which no checksum is known")]
+Offline = Annotated[bool, typer.Option("--offline", help="never open a connection (also BENCH_OFFLINE=1)")]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="runs at the same time; one per core unless given")]
+Device = Annotated[str, typer.Option("--device", help="cpu or cuda")]
+Results = Annotated[str | None, typer.Option("--results", help="folder of finished runs (also BENCH_RESULTS)")]
+Format = Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))]
+Out = Annotated[Path | None, typer.Option("--out", help="write the table to this file")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="run failed runs again")]
+KeepEmbeddings = Annotated[bool, typer.Option("--keep-embeddings", help="keep the trained vectors beside each run")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    if version:
+        typer.echo(f"contrarec {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _experiment(
+    context: typer.Context,
+    names: Names = None,
+    dataset: Dataset = "ml-100k",
+    sampler: Sampler = None,
+    loss: Loss = None,
+    model: Model = None,
+    seeds: Seeds = "5",
+    settings: Set = None,
+    metric: Metric = "ndcg@10",
+    cutoffs: Cutoffs = "5,10,20",
+    test: Test = "crossed",
+    correction: Correction = "holm",
+    alpha: Alpha = 0.05,
+    baseline: Baseline = None,
+    split: Split = "leave-last-one-out",
+    split_seed: SplitSeed = 0,
+    min_rating: MinRating = None,
+    k_core: KCore = 0,
+    candidates: Candidates = "full",
+    columns: Columns = None,
+    unverified: Unverified = False,
+    accept_unpinned: AcceptUnpinned = False,
+    offline: Offline = False,
+    jobs: Jobs = None,
+    device: Device = "cpu",
+    results: Results = None,
+    format: Format = "table",
+    out: Out = None,
+    quiet: Quiet = False,
+    retry_failed: RetryFailed = False,
+    keep_embeddings: KeepEmbeddings = False,
+) -> None:
+    words = {**locals()}
+    _compare(words.pop("context").info_name != "table", **words)
+
+
+for _name, _help in (
+    ("compare", "Run what the store lacks of these cells and print the table with significance."),
+    ("run", "Run a cell or a grid: the lists of --sampler, --loss and --model multiply."),
+    ("table", "Print the same comparison from the store alone; trains nothing."),
+):
+    app.command(_name, help=_help)(_experiment)
+
+
+@app.command(name="list")
+def list_(
+    kind: Annotated[str, typer.Argument(help="samplers, losses, models, baselines, datasets, metrics, or all")] = "all",
+    format: Annotated[str, typer.Option("--format", help="table | json")] = "table",
+) -> None:
+    """What there is: name, one line, parameters, paper."""
+    from bench.listing import listing
+
+    typer.echo(listing(kind, format))
+
+
+def _compare(train: bool, **words: Any) -> None:
+    from bench.comparison import compare as compare_rows
+    from bench.experiment import design, rows, short_names, store_at
+    from bench.tables import render
+    from datasets.protocol import Protocol
+
+    if words["format"] not in FORMATS:
+        raise unknown("format", words["format"], FORMATS)
+    cutoffs = _cutoffs(words["cutoffs"], words["metric"])
+    protocol = Protocol(
+        split=words["split"],
+        split_seed=words["split_seed"],
+        min_rating=words["min_rating"],
+        k_core=words["k_core"],
+        candidates=words["candidates"],
+    )
+    options = _data_options(words)
+    experiment = design(
+        words["names"] or (),
+        dataset=words["dataset"],
+        protocol=protocol,
+        options=options,
+        samplers=words["sampler"] or (),
+        losses=words["loss"] or (),
+        models=words["model"] or (),
+        settings=words["settings"] or (),
+        seeds=words["seeds"],
+        store=store_at(words["results"]),
+        device=words["device"],
+    )
+    if train:
+        _run_missing(experiment, options, cutoffs, words)
+    experiment = short_names(experiment)
+    found, context = rows(experiment, cutoffs)
+    metric = words["metric"]
+    shown = ("hr@10", metric) if 10 in cutoffs and metric != "hr@10" else (metric,)
+    comparison = compare_rows(
+        found,
+        metric=metric,
+        metrics=shown,
+        test=words["test"],
+        correction=words["correction"],
+        alpha=words["alpha"],
+        baseline=words["baseline"],
+        context=context,
+    )
+    text = render(comparison, words["format"])
+    if words["out"] is None:
+        typer.echo(text)
+    else:
+        _write(words["out"], text)
+
+
+def _run_missing(experiment: Any, options: Any, cutoffs: list[int], words: dict[str, Any]) -> None:
+    """Train what the store lacks; what is there costs nothing and imports nothing."""
+    missing = experiment.missing(words["retry_failed"])
+    if not missing:
+        return
+    from bench.executor import Stopped, run_all
+    from bench.experiment import CUTOFFS, default_jobs, estimate, tasks
+    from bench.progress import RunProgress
+    from bench.runner import open_split
+
+    jobs = min(words["jobs"] or default_jobs(), len(missing))
+    with RunProgress(len(missing), jobs, quiet=words["quiet"]) as progress:
+        open_split(
+            experiment.data.dataset, experiment.protocol, options
+        )  # fetched and prepared once, before the workers
+        if not words["quiet"]:
+            progress.say(
+                f"{len(missing)} of {len(experiment.specs())} runs to do on {jobs} "
+                f"{'worker' if jobs == 1 else 'workers'}: {estimate(experiment, missing, jobs)}."
+            )
+        work = tasks(experiment, missing, options, words["keep_embeddings"])
+        try:
+            for task, result in run_all(work, jobs, progress, progress.stopping):
+                experiment.store.save(task.spec, result, sorted({*CUTOFFS, *cutoffs}), experiment.device)
+        except Stopped:
+            progress.say("Stopped; finished runs are kept, and the same command goes on from there.")
+            raise
+
+
+def _data_options(words: dict[str, Any]) -> Any:
+    from bench.runner import DataOptions
+
+    names = ("columns", "unverified", "accept_unpinned")
+    return DataOptions(**{name: words[name] for name in names}, offline=True if words["offline"] else None)
+
+
+def _cutoffs(text: str, metric: str) -> list[int]:
+    from recmodels.metrics import METRICS
+
+    try:
+        cutoffs = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        cutoffs = [0]
+    if min(cutoffs) < 1:
+        raise UserError(f"--cutoffs {text} is not a list of positive whole numbers; write it as in 5,10,20.")
+    name, _, k = metric.partition("@")
+    if name not in METRICS or not k.isdecimal() or int(k) < 1:
+        raise unknown("metric", metric, [f"{name}@{k}" for name in METRICS for k in cutoffs])
+    return sorted({*cutoffs, int(k)})
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); give another --out.") from error
+    typer.echo(f"Wrote {path}.", err=True)
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; a user's mistake is one sentence and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except (typer.TyperException, UserError) as error:
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        typer.echo(message.replace("\n", " "), err=True)
+        sys.exit(2)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,263 @@
+"""From cells and seeds to a `Comparison`: what the store has is read, what it lacks is run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.comparison import Context, Row
+from bench.spec import Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
+from bench.store import Store, StoredRun
+from datasets.errors import UserError
+from datasets.load import in_force, resolve
+from datasets.protocol import Protocol
+
+if TYPE_CHECKING:
+    from bench.runner import DataOptions, Task
+
+CUTOFFS = [5, 10, 20]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Cells to compare on one data set, each with the same seeds."""
+
+    data: Data
+    protocol: Protocol
+    cells: tuple[Cell, ...]
+    seeds: tuple[int, ...]
+    store: Store
+    skipped: tuple[dict[str, str], ...] = ()
+    cutoffs: list[int] = field(default_factory=lambda: CUTOFFS)
+    device: str = "cpu"
+
+    def specs(self) -> list[RunSpec]:
+        """Every run, seed by seed, so that a grid cut short has whole rounds."""
+        return [RunSpec(self.data, cell, seed) for seed in self.seeds for cell in self.cells]
+
+    def missing(self, retry_failed: bool = False) -> list[RunSpec]:
+        """The runs the store lacks."""
+        return [
+            spec
+            for spec in self.specs()
+            if (run := self.store.find(spec, self.device)) is None or (retry_failed and run.failure is not None)
+        ]
+
+
+def design(
+    names: Sequence[str],
+    *,
+    dataset: str,
+    protocol: Protocol,
+    options: DataOptions,
+    samplers: Sequence[str] = (),
+    losses: Sequence[str] = (),
+    models: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    seeds: str = "5",
+    store: Store,
+    device: str = "cpu",
+) -> Experiment:
+    """The experiment that the words of the command line mean.
+
+    `names` are completed by each of `samplers`, `losses` and `models`; without names, these multiply by themselves.
+    A cell that was named as it is and cannot run is refused; one that came from multiplying is skipped with its reason.
+
+    Raises:
+        UserError: anything that means nothing, before anything is trained.
+    """
+    if not names and not (samplers or losses or models):
+        raise UserError("Nothing to run: name cells, as in `bench compare uniform popularity`, or give --sampler.")
+    texts = expand(names or list(samplers or losses or models), list(samplers), list(losses), list(models))
+    cells = [parse_cell(text, _settings(settings)) for text in texts]
+    check_distinct(cells)
+    reasons = {cell.name: incompatibility(cell) for cell in cells}
+    for cell in cells:
+        reason = reasons[cell.name]
+        if reason is not None and (cell.name in names or len(cells) == 1):
+            raise UserError(f"'{cell.name}' cannot be trained: {reason}.")
+    skipped = [
+        {**{key: label or "" for key, label in cell.labels().items()}, "reason": str(reasons[cell.name])}
+        for cell in cells
+        if reasons[cell.name] is not None
+    ]
+    runnable = tuple(cell for cell in cells if reasons[cell.name] is None)
+    if not runnable:
+        raise UserError(f"None of the cells can be trained: {skipped[0]['reason']}.")
+    source = resolve(
+        dataset,
+        columns=options.columns,
+        unverified=options.unverified,
+        accept_unpinned=options.accept_unpinned,
+        offline=options.offline,
+    )
+    protocol = in_force(dataset, protocol)
+    data = Data(dataset, source.sha256, protocol.as_dict(), source.columns or None)
+    return Experiment(data, protocol, runnable, parse_seeds(seeds), store, tuple(skipped), device=device)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`5` is 0 … 4, `10-14` is 10 … 14, `3,7` is those two.
+
+    Raises:
+        UserError: none of these.
+    """
+    try:
+        if "," in text:
+            seeds = [int(part) for part in text.split(",")]
+        elif "-" in text:
+            first, last = map(int, text.split("-"))
+            seeds = list(range(first, last + 1))
+        else:
+            seeds = list(range(int(text)))
+    except ValueError:
+        seeds = []
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise UserError(
+            f"--seeds {text} names no seeds; give a count as in 5, a range as in 10-14, or a list as in 3,7."
+        )
+    return tuple(seeds)
+
+
+def tasks(experiment: Experiment, specs: Sequence[RunSpec], options: DataOptions, keep_embeddings: bool) -> list[Task]:
+    """The missing runs, ready for workers."""
+    from bench.runner import Task
+
+    return [
+        Task(spec, experiment.protocol, options, device=experiment.device, keep_embeddings=keep_embeddings)
+        for spec in specs
+    ]
+
+
+def default_jobs() -> int:
+    """One worker per core this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def estimate(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> str:
+    """How long the missing runs will take, from finished runs on the same data, in words."""
+    from bench.progress import duration
+
+    known = [run for spec in experiment.specs() if (run := experiment.store.find(spec, experiment.device))]
+    per_run = [run.record["seconds"]["total"] for run in known if run.failure is None]
+    if not per_run:
+        return "the time left will be known after the first of them"
+    return f"about {duration(float(np.mean(per_run)) * len(missing) / jobs)} by the {len(per_run)} that are done"
+
+
+def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context]:
+    """One row per cell from the store, and what a table must say beside them.
+
+    Raises:
+        UserError: a run is missing.
+    """
+    failures: list[dict[str, str]] = []
+    found: list[Row] = []
+    first: StoredRun | None = None
+    warnings: dict[str, None] = {}
+    for cell in experiment.cells:
+        stored = [
+            experiment.store.find(RunSpec(experiment.data, cell, seed), experiment.device) for seed in experiment.seeds
+        ]
+        runs = [run for run in stored if run is not None]
+        if len(runs) < len(stored):
+            raise UserError(
+                f"{len(stored) - len(runs)} of {len(stored)} runs of '{cell.name}' are not in {experiment.store.root}; "
+                "make them with `bench compare`, or point --results to where they are."
+            )
+        good = [run for run in runs if run.failure is None]
+        failures += [{"run": run.run_id, "reason": str(run.failure)} for run in runs if run.failure is not None]
+        found.append(_row(cell, good, len(runs), experiment, cutoffs))
+        first = first or next(iter(good), None)
+        for run in good:
+            warnings |= dict.fromkeys(w for w in run.record["warnings"] if w != LAST_EPOCH)
+    provenance = first.record["provenance"] if first else {}
+    context = Context(
+        dataset=experiment.data.dataset,
+        protocol=_protocol(experiment.protocol, provenance.get("facts", {})),
+        data=provenance.get("data", {"sha256": experiment.data.sha256, "verified": None, "source": None}),
+        facts=_common_settings(experiment.cells),
+        skipped=experiment.skipped,
+        failed=tuple(failures),
+        warnings=tuple(warnings),
+    )
+    return found, context
+
+
+LAST_EPOCH = "the best epoch was the last allowed; more epochs may help"
+
+
+def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, cutoffs: list[int]) -> Row:
+    per_run = [run.user_metrics(cutoffs) for run in runs]
+    labels = cell.labels()
+    last = sum(LAST_EPOCH in run.record["warnings"] for run in runs)
+    return Row(
+        name=cell.name,
+        sampler=labels["sampler"] or "",
+        loss=labels["loss"] or "",
+        model=str(labels["model"]),
+        seeds=tuple(run.record["spec"]["seed"] for run in runs),
+        users=per_run[0][0] if runs else np.empty(0, np.int64),
+        metrics={name: np.stack([values[name] for _, values in per_run]) for name in per_run[0][1]} if runs else {},
+        diagnostics=_mean_diagnostics(runs),
+        train_seconds=float(np.mean([run.record["seconds"]["train"] for run in runs])) if runs else float("nan"),
+        epochs=float(np.mean([run.record["epochs"] for run in runs])) if runs else float("nan"),
+        runs=tuple(run.run_id for run in runs),
+        marks=(f"best epoch was the last allowed in {last} of {len(runs)} runs",) if last else (),
+        failed=(f"{total - len(runs)} of {total} failed",) if len(runs) < total else (),
+        identity={"data": experiment.data.sha256},
+    )
+
+
+def _mean_diagnostics(runs: list[StoredRun]) -> dict[str, float]:
+    names = dict.fromkeys(name for run in runs for name in run.record["diagnostics"])
+    return {
+        name: float(np.mean([run.record["diagnostics"][name] for run in runs if name in run.record["diagnostics"]]))
+        for name in names
+    }
+
+
+def _protocol(protocol: Protocol, facts: dict[str, Any]) -> dict[str, Any]:
+    """The protocol as it was applied, with the facts of the split that a caption needs."""
+    wanted = ("users_without_test", "users_with_tied_last_time")
+    return {**protocol.as_dict(), **{name: facts[name] for name in wanted if name in facts}}
+
+
+def _common_settings(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Trainer settings that all trained rows share; rows that name their own show it in their names."""
+    trained = [cell.settings for cell in cells if not cell.is_baseline]
+    if not trained:
+        return {}
+    return {key: value for key, value in trained[0].items() if all(other[key] == value for other in trained)}
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set {pair} is not a setting; write name=value, as in --set epochs=20.")
+        given[key.strip()] = value
+    return given
+
+
+def store_at(folder: str | None) -> Store:
+    """The store in `folder`, in `BENCH_RESULTS`, or in results/runs."""
+    return Store(Path(folder or os.environ.get("BENCH_RESULTS") or "results/runs"))
+
+
+def short_names(experiment: Experiment) -> Experiment:
+    """The same with the loss or sampler left out of row names where all rows share it."""
+    names = [cell.name.split("+") for cell in experiment.cells]
+    if len(names) < 2 or any(len(name) != 2 for name in names):
+        return experiment
+    for shared, kept in ((1, 0), (0, 1)):
+        if len({name[shared] for name in names}) == 1:
+            cells = [replace(cell, name=name[kept]) for cell, name in zip(experiment.cells, names, strict=True)]
+            return replace(experiment, cells=tuple(cells))
+    return experiment

@@ -1,0 +1,82 @@
+"""What `bench list` prints, read from the sources: nothing is imported that trains."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bench.spec import REGISTRIES
+from datasets.errors import unknown
+from recmodels.metrics import METRICS
+from recmodels.registry import Entry
+
+KINDS = {"samplers": "sampler", "losses": "loss", "models": "model", "baselines": "baseline"}
+
+
+def listing(kind: str, format: str) -> str:
+    """The entries of one kind, or of all, as text or as a JSON array.
+
+    Raises:
+        UserError: a kind or format nobody knows.
+    """
+    kinds = [*KINDS, "metrics", "datasets"]
+    if kind != "all" and kind not in kinds:
+        raise unknown("kind", kind, [*kinds, "all"])
+    if format not in ("table", "json"):
+        raise unknown("format", format, ["table", "json"])
+    found = {each: _entries(each) for each in (kinds if kind == "all" else [kind])}
+    if format == "json":
+        rows = [{"kind": each, **row} for each, rows in found.items() for row in rows]
+        return json.dumps(rows, indent=1, ensure_ascii=False)
+    return "\n\n".join(_section(each, rows, heading=kind == "all") for each, rows in found.items())
+
+
+def _entries(kind: str) -> list[dict[str, Any]]:
+    if kind == "metrics":
+        return [
+            {"name": f"{name}@K", "summary": line, "parameters": {}, "paper": None} for name, line in METRICS.items()
+        ]
+    if kind == "datasets":
+        from datasets import catalog
+
+        return [
+            {
+                "name": name,
+                "summary": catalog.entry(name).title,
+                "parameters": {},
+                "paper": catalog.entry(name).citation,
+            }
+            for name in catalog.names()
+        ]
+    return [_describe(entry) for entry in REGISTRIES[KINDS[kind]].entries.values()]
+
+
+def _describe(entry: Entry) -> dict[str, Any]:
+    parameters = {p.name: {"default": p.default, "allowed": p.allowed} for p in entry.parameters.values()}
+    return {
+        "name": entry.name,
+        "summary": entry.summary,
+        "parameters": parameters,
+        "paper": entry.facts.get("paper"),
+        "gives": entry.facts.get("gives", []),
+        "needs": entry.facts.get("needs", []),
+    }
+
+
+def _section(kind: str, rows: list[dict[str, Any]], heading: bool) -> str:
+    lines = [f"{kind.capitalize()}:"] if heading else []
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        lines.append(f"  {row['name']:{width}}  {row['summary']}")
+        if kind == "datasets":
+            continue
+        lines += [
+            f"  {'':{width}}    {name}={_shown(p['default'])}: {p['allowed']}" for name, p in row["parameters"].items()
+        ]
+        if row["paper"]:
+            lines.append(f"  {'':{width}}    [{row['paper']}]")
+    return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)

@@ -1,0 +1,177 @@
+"""One run, start to end: a spec and its data in, a `Result` out. This is what a worker process executes."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from bench.provenance import provenance
+from bench.spec import RunSpec, held
+from bench.store import Result
+from datasets.load import load
+from datasets.protocol import Protocol
+from datasets.split import Split
+from recmodels.losses import LOSSES
+from recmodels.metrics import Ranks
+from recmodels.models import BASELINES, MODELS
+from recmodels.samplers import SAMPLERS
+from recmodels.settings import Settings
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How a worker opens the data set again; what `datasets.load` takes beside the protocol."""
+
+    columns: str | None = None
+    unverified: bool = False
+    accept_unpinned: bool = False
+    offline: bool | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run to execute: what it is, and the conditions that must not change its numbers."""
+
+    spec: RunSpec
+    protocol: Protocol
+    options: DataOptions
+    device: str = "cpu"
+    threads: int = 1
+    keep_embeddings: bool = False
+
+
+def execute(task: Task, on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, valid: None) -> Result:
+    """Train and evaluate; what goes wrong in training becomes a failed result, not an exception.
+
+    `on_epoch` is told the epoch, its loss and its validation metric.
+    """
+    import torch
+
+    started = time.perf_counter()
+    torch.set_num_threads(task.threads)
+    torch.use_deterministic_algorithms(True)
+    split = open_split(task.spec.data.dataset, task.protocol, task.options)
+    conditions = {
+        "device": _device_name(task.device),
+        "threads": task.threads,
+        "deterministic": True,
+        "data": {
+            "sha256": split.source.sha256,
+            "verified": split.source.verified,
+            "source": split.source.source,
+        },
+        "facts": split.facts,
+    }
+    record = {**provenance(), **conditions}
+    try:
+        trained = _trained(task, split, on_epoch)
+    except Exception as error:  # whatever a cell does wrong is a result of that cell
+        reason = f"{type(error).__name__}: {error}"
+        seconds = {"train": 0.0, "evaluate": 0.0, "total": time.perf_counter() - started}
+        return Result(
+            np.empty(0), None, [], 0, seconds, record, failure={"reason": reason, "traceback": traceback.format_exc()}
+        )
+    tables, history, best_epoch = trained
+    evaluating = time.perf_counter()
+    ranks = _test_ranks(tables, split)
+    now = time.perf_counter()
+    seconds = {
+        "train": sum(epoch[3] for epoch in history),
+        "evaluate": now - evaluating,
+        "total": now - started,
+    }
+    owners = np.unique(ranks.users)
+    return Result(
+        split.user_ids[owners],
+        ranks,
+        history,
+        best_epoch,
+        seconds,
+        record,
+        diagnostics=_ranking_facts(ranks),
+        warnings=_warnings(task, split, history, best_epoch),
+        embeddings=_embeddings(tables, split) if task.keep_embeddings else None,
+    )
+
+
+@lru_cache(maxsize=1)  # a worker runs many cells on the same data
+def open_split(dataset: str, protocol: Protocol, options: DataOptions) -> Split:
+    """The prepared split, memory-mapped from the cache."""
+    return load(
+        dataset,
+        protocol,
+        columns=options.columns,
+        unverified=options.unverified,
+        accept_unpinned=options.accept_unpinned,
+        offline=options.offline,
+    )
+
+
+def _trained(
+    task: Task, split: Split, on_epoch: Callable[[int, float, float], None]
+) -> tuple[Any, list[tuple[int, float, float, float]], int]:
+    """Tables, history and best epoch; this function sees train and valid only."""
+    import torch
+
+    from recmodels.sampling import Training
+    from recmodels.trainer import train
+
+    cell = task.spec.cell
+    training = Training(split.train)
+    if cell.sampler is None or cell.loss is None:
+        return BASELINES[cell.model.name](training, **cell.model.parameters), [], 0
+    done = train(
+        training,
+        split.valid,
+        model=partial(MODELS[cell.model.name], **cell.model.parameters),
+        sampler=SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters),
+        loss=partial(LOSSES[cell.loss.name], **cell.loss.parameters),
+        needs=frozenset(held("needs", LOSSES.entry(cell.loss.name), cell.loss.parameters)),
+        settings=Settings(**cell.settings),  # type: ignore[arg-type]
+        seed=task.spec.seed,
+        device=torch.device(task.device),
+        on_epoch=lambda epoch: on_epoch(epoch.epoch, epoch.loss, epoch.valid),
+    )
+    history = [(epoch.epoch, epoch.loss, epoch.valid, epoch.seconds) for epoch in done.history]
+    return done.tables, history, done.best_epoch
+
+
+def _test_ranks(tables: Any, split: Split) -> Ranks:
+    from recmodels.evaluation import FullRanking
+
+    return FullRanking(split.test, [split.train, split.valid]).ranks(tables)
+
+
+def _ranking_facts(ranks: Ranks) -> dict[str, float]:
+    return {"test_tie_rate": float((ranks.tied > 0).mean())}
+
+
+def _warnings(task: Task, split: Split, history: list[Any], best_epoch: int) -> tuple[str, ...]:
+    found = list(split.warnings)
+    if history and best_epoch == task.spec.cell.settings["epochs"]:
+        found.append("the best epoch was the last allowed; more epochs may help")
+    return tuple(found)
+
+
+def _embeddings(tables: Any, split: Split) -> dict[str, Any]:
+    arrays = {"users": tables.users, "items": tables.items, "bias": tables.bias}
+    return {
+        **{name: table.cpu().numpy() for name, table in arrays.items() if table is not None},
+        "user_ids": split.user_ids,
+        "item_ids": split.item_ids,
+        "score_space": np.array("dot"),
+    }
+
+
+def _device_name(device: str) -> str:
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    return f"cuda: {torch.cuda.get_device_name(torch.device(device))}"

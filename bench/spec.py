@@ -1,0 +1,239 @@
+"""`RunSpec`: everything that can change a run's numbers, and `Cell`: one line of a table, run with several seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from datasets.errors import UserError, unknown
+from recmodels.losses import LOSSES
+from recmodels.models import BASELINES, MODELS
+from recmodels.registry import Entry, Registry, Value, fill
+from recmodels.samplers import SAMPLERS
+from recmodels.settings import setting_parameters
+
+CODE_PROTOCOL = 1
+"""Raised by whoever changes what the same spec computes; see the changelog's "Results" sections."""
+
+DEFAULT_SAMPLER, DEFAULT_LOSS, DEFAULT_MODEL = "uniform", "bpr", "mf"
+
+REGISTRIES: dict[str, Registry] = {"sampler": SAMPLERS, "loss": LOSSES, "model": MODELS, "baseline": BASELINES}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A sampler, loss, model or baseline with all its parameters."""
+
+    name: str
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+
+    def label(self, registry: Registry) -> str:
+        """The shortest text that means this part: its name, and what differs from the defaults."""
+        defaults = {key: parameter.default for key, parameter in registry.entry(self.name).parameters.items()}
+        options = [f"{key}={_text(value)}" for key, value in self.parameters.items() if value != defaults[key]]
+        return self.name + (":" + ",".join(options) if options else "")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of sampler, loss, model and trainer settings, or a baseline that has none of them."""
+
+    name: str  # as the table shows it
+    sampler: Part | None
+    loss: Part | None
+    model: Part
+    settings: Mapping[str, Value]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nothing is trained."""
+        return self.sampler is None
+
+    def labels(self) -> dict[str, str | None]:
+        """Short text of sampler, loss and model."""
+        return {
+            "sampler": self.sampler.label(SAMPLERS) if self.sampler else None,
+            "loss": self.loss.label(LOSSES) if self.loss else None,
+            "model": self.model.label(BASELINES if self.is_baseline else MODELS),
+        }
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which data a run uses: content, how it is read and how it is split."""
+
+    dataset: str  # name or path, as given
+    sha256: str
+    protocol: Mapping[str, Any]
+    columns: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """The name under which the store keeps runs on this data."""
+        stem = self.dataset.rstrip("/").rsplit("/", 1)[-1]
+        return "".join(c if c.isalnum() or c in "-_." else "-" for c in stem).strip(".") or "data"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training run: a cell, on some data, with one seed."""
+
+    data: Data
+    cell: Cell
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The full spec, as `run.json` stores it."""
+        cell = self.cell
+        return {
+            "dataset": self.data.dataset,
+            "data_sha256": self.data.sha256,
+            "columns": self.data.columns,
+            "protocol": dict(self.data.protocol),
+            "sampler": asdict(cell.sampler) if cell.sampler else None,
+            "loss": asdict(cell.loss) if cell.loss else None,
+            "model": asdict(cell.model),
+            "settings": dict(cell.settings),
+            "seed": self.seed,
+            "code_protocol": CODE_PROTOCOL,
+        }
+
+    @property
+    def run_id(self) -> str:
+        """16 hex digits of the SHA-256 of all that can change the numbers, and of nothing that cannot."""
+        identity = {key: value for key, value in self.as_dict().items() if key != "dataset"}
+        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def parse_cell(text: str, settings: Mapping[str, str]) -> Cell:
+    """The cell written as `sampler`, `loss`, `sampler+loss`, `sampler+loss+model` or the name of a baseline.
+
+    Each name may carry options, `popularity:alpha=0.5,negatives=4`: its own parameters, or trainer settings for this
+    row alone. What is not named is `uniform`, `bpr` and `mf`. `settings` are the trainer settings of all rows, as text.
+
+    Raises:
+        UserError: a name or option nobody knows, or two names of one kind.
+    """
+    parts: dict[str, Part] = {}
+    chosen = dict(settings)
+    for piece in text.split("+"):
+        name, _, rest = piece.partition(":")
+        kind = _kind(name.strip())
+        if kind in parts:
+            raise UserError(f"'{text}' names two {kind}s; give one of each kind, as in uniform+softmax.")
+        own, trainer = _options(piece, rest, REGISTRIES[kind].entry(name.strip()))
+        parts[kind] = Part(name.strip(), REGISTRIES[kind].parameters(name.strip(), own))
+        chosen |= trainer
+    if "baseline" in parts:
+        if len(parts) > 1:
+            raise UserError(f"'{text}' joins a baseline to something else; a baseline needs no sampler, loss or model.")
+        return Cell(text, None, None, parts["baseline"], {})
+    return Cell(
+        text,
+        parts.get("sampler") or _default("sampler", DEFAULT_SAMPLER),
+        parts.get("loss") or _default("loss", DEFAULT_LOSS),
+        parts.get("model") or _default("model", DEFAULT_MODEL),
+        fill("trainer", setting_parameters(), chosen),
+    )
+
+
+def expand(names: Iterable[str], samplers: list[str], losses: list[str], models: list[str]) -> list[str]:
+    """Cell texts: every name completed by each of the `samplers`, `losses` and `models` of the kinds it lacks."""
+    options = {"sampler": samplers, "loss": losses, "model": models}
+    texts: list[str] = []
+    for name in names:
+        kinds = {_kind(piece.partition(":")[0].strip()) for piece in name.split("+")}
+        grown = [name]
+        if "baseline" not in kinds:
+            for kind, values in options.items():
+                if kind not in kinds and values:
+                    grown = [_join(kind, value, text) for text in grown for value in values]
+        texts += grown
+    return texts
+
+
+def check_distinct(cells: Iterable[Cell]) -> None:
+    """Refuse two names that mean the same run.
+
+    Raises:
+        UserError: naming both.
+    """
+    known: dict[str, str] = {}
+    for cell in cells:
+        key = json.dumps(asdict(replace(cell, name="")), sort_keys=True)
+        if key in known:
+            raise UserError(f"'{known[key]}' and '{cell.name}' mean the same cell; name it once.")
+        known[key] = cell.name
+
+
+def incompatibility(cell: Cell) -> str | None:
+    """Why this cell cannot be trained, or None: what the loss needs against what the sampler gives."""
+    if cell.sampler is None or cell.loss is None:
+        return None
+    sampler, loss = SAMPLERS.entry(cell.sampler.name), LOSSES.entry(cell.loss.name)
+    gives = held("gives", sampler, cell.sampler.parameters)
+    for need in sorted(held("needs", loss, cell.loss.parameters) - {"vectors"}):
+        if need not in gives:
+            return f"{loss.name} needs {_NEEDS.get(need, need)}, which {sampler.name} does not give"
+    if cell.settings["negatives"] == "all" and "all" not in gives:
+        return f"{sampler.name} has no negatives=all; give a number"
+    return None
+
+
+_NEEDS = {"log_q": "the probability of each negative (log q)"}
+
+
+def held(fact: str, entry: Entry, parameters: Mapping[str, Value]) -> set[str]:
+    """The words of a fact such as `needs={"log_q": "logq != none"}` whose condition holds; a list has no conditions."""
+    words = entry.facts.get(fact, [])
+    conditions: dict[str, str] = words if isinstance(words, dict) else dict.fromkeys(words, "")
+    return {word for word, condition in conditions.items() if _holds(condition, parameters)}
+
+
+def _holds(condition: str, parameters: Mapping[str, Value]) -> bool:
+    if not condition:
+        return True
+    key, symbol, value = condition.split()
+    return (_text(parameters[key]) == value) == (symbol == "==")
+
+
+def _kind(name: str) -> str:
+    for kind, registry in REGISTRIES.items():
+        if name in registry:
+            return kind
+    raise unknown(
+        "sampler, loss, model or baseline", name, [name for registry in REGISTRIES.values() for name in registry]
+    )
+
+
+def _options(piece: str, rest: str, entry: Entry) -> tuple[dict[str, str], dict[str, str]]:
+    own: dict[str, str] = {}
+    trainer: dict[str, str] = {}
+    settings = setting_parameters()
+    for option in filter(None, rest.split(",")):
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise UserError(f"'{option}' in '{piece}' is not an option; write name=value, as in popularity:alpha=0.5.")
+        if key in entry.parameters:
+            own[key] = value
+        elif key in settings:
+            trainer[key] = value
+        else:
+            raise unknown(f"option of {entry.name}", key, [*entry.parameters, *settings])
+    return own, trainer
+
+
+def _default(kind: str, name: str) -> Part:
+    return Part(name, REGISTRIES[kind].parameters(name, {}))
+
+
+def _join(kind: str, value: str, text: str) -> str:
+    return f"{value}+{text}" if kind == "sampler" else f"{text}+{value}"
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else f"{value}"

@@ -1,0 +1,227 @@
+"""The store of finished runs: `<results>/<dataset>/<run_id>/`, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.errors import UserError
+from recmodels.metrics import Ranks, user_metrics
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bench.spec import RunSpec
+
+SCHEMA = 1
+HISTORY = ("epoch", "loss", "valid", "seconds")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, before it is written.
+
+    Attributes:
+        users: (T,) labels of the test users, in the order of `ranks`.
+        ranks: where each held-out item stands; `None` for a run that failed.
+        history: one line per epoch, see `HISTORY`.
+        seconds: {"train", "evaluate", "total"}.
+        provenance: code, versions, machine and data.
+        warnings: sentences for whoever reads a table made of this run.
+        failure: {"reason", "traceback"} of a run that failed.
+        embeddings: arrays to keep, with `--keep-embeddings` only.
+    """
+
+    users: NDArray[Any]
+    ranks: Ranks | None
+    history: list[tuple[int, float, float, float]]
+    best_epoch: int
+    seconds: dict[str, float]
+    provenance: dict[str, Any]
+    diagnostics: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    failure: dict[str, str] | None = None
+    embeddings: Mapping[str, NDArray[Any]] | None = None
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run read back: the content of `run.json`, and the ranks behind its metrics."""
+
+    path: Path
+    record: dict[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """Its content address."""
+        return str(self.record["run_id"])
+
+    @property
+    def failure(self) -> str | None:
+        """Why it failed, or None."""
+        failure = self.record.get("failure")
+        return None if failure is None else str(failure["reason"])
+
+    def user_metrics(self, cutoffs: list[int]) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
+        """Labels of the test users, and one value per user for each metric@K; any cut-offs, from the stored ranks."""
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(self.path / "users.parquet", memory_map=True)
+        labels = table.column("user").to_numpy(zero_copy_only=False)
+        ranks = _ranks(table)
+        _, values = user_metrics(ranks, cutoffs)
+        return labels, values
+
+    def history(self) -> list[dict[str, float]]:
+        """The training history, one dict per epoch."""
+        lines = (self.path / "history.csv").read_text(encoding="utf-8").splitlines()[1:]
+        return [dict(zip(HISTORY, map(float, line.split(",")), strict=True)) for line in lines]
+
+
+class Store:
+    """Runs under one folder. Reading never changes it; writing is a rename, so a killed run leaves nothing behind."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, spec: RunSpec, device: str = "cpu") -> Path:
+        """Where the run of `spec` is kept; another kind of device has its own place, for its numbers differ."""
+        kind = device.partition(":")[0]
+        return self.root / spec.data.folder / (spec.run_id if kind == "cpu" else f"{spec.run_id}-{kind}")
+
+    def find(self, spec: RunSpec, device: str = "cpu") -> StoredRun | None:
+        """The finished run of `spec` on this kind of device, or None."""
+        path = self.path(spec, device) / "run.json"
+        return _read(path) if path.exists() else None
+
+    def runs(self) -> Iterator[StoredRun]:
+        """Every finished run, by path."""
+        for path in sorted(self.root.glob("*/*/run.json")):
+            yield _read(path)
+
+    def save(self, spec: RunSpec, result: Result, cutoffs: list[int], device: str = "cpu") -> StoredRun:
+        """Write a run; if another process was first, keep what it wrote.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        target = self.path(spec, device)
+        with _writing(target.parent) as temporary:
+            record = _record(spec, result)
+            if result.ranks is not None:
+                table, means = _user_table(result.users, result.ranks, cutoffs)
+                record["metrics"] = means
+                import pyarrow.parquet as pq
+
+                pq.write_table(table, temporary / "users.parquet", compression="zstd")
+            lines = [",".join(HISTORY), *(f"{e},{loss!r},{valid!r},{s:.4f}" for e, loss, valid, s in result.history)]
+            (temporary / "history.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            if result.embeddings is not None:
+                np.savez_compressed(temporary / "embeddings.npz", **result.embeddings)  # type: ignore[arg-type]
+            text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            (temporary / "run.json").write_text(text, encoding="utf-8")
+            if target.exists() and _read(target / "run.json").failure is not None:
+                shutil.rmtree(target)  # a failed run, tried again
+            try:
+                temporary.rename(target)
+            except OSError:
+                if not (target / "run.json").exists():
+                    raise
+                shutil.rmtree(temporary)
+        return _read(target / "run.json")
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside the final one, removed if anything goes wrong."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        temporary.chmod(0o777 & ~_umask())
+    except OSError as error:
+        raise UserError(
+            f"The results folder {folder} cannot be written ({error.strerror}); "
+            "give another with --results DIR or BENCH_RESULTS."
+        ) from error
+    try:
+        yield temporary
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise UserError(f"Writing to {folder} failed ({error.strerror}); nothing half-written was left.") from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _record(spec: RunSpec, result: Result) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "run_id": spec.run_id,
+        "spec": spec.as_dict(),
+        "metrics": {},
+        "epochs": len(result.history),
+        "best_epoch": result.best_epoch,
+        "seconds": {key: round(value, 4) for key, value in result.seconds.items()},
+        "diagnostics": result.diagnostics,
+        "provenance": result.provenance,
+        "warnings": list(result.warnings),
+        "failure": result.failure,
+    }
+
+
+def _user_table(users: NDArray[Any], ranks: Ranks, cutoffs: list[int]) -> tuple[pa.Table, dict[str, float]]:
+    import pyarrow as pa
+
+    owners, values = user_metrics(ranks, cutoffs)
+    columns: dict[str, Any] = {"user": users, **values}
+    starts = np.searchsorted(ranks.users, owners)
+    for name in ("better", "tied"):
+        counts = getattr(ranks, name).astype(np.int32)
+        if len(counts) == len(owners):
+            columns[name] = counts
+        else:  # several held-out items per user
+            columns[name] = pa.ListArray.from_arrays(pa.array(np.append(starts, len(counts)), pa.int32()), counts)
+    columns["candidates"] = ranks.candidates[starts].astype(np.int32)
+    return pa.table(columns), {name: float(column.mean()) for name, column in values.items()}
+
+
+def _ranks(table: pa.Table) -> Ranks:
+    import pyarrow as pa
+
+    better, tied = (table.column(name).combine_chunks() for name in ("better", "tied"))
+    if pa.types.is_list(better.type):
+        per_user = np.diff(better.offsets.to_numpy())
+        better, tied = better.flatten(), tied.flatten()
+    else:
+        per_user = np.ones(len(better), np.int64)
+    users = np.repeat(np.arange(len(per_user)), per_user)
+    candidates = np.repeat(table.column("candidates").to_numpy(), per_user)
+    better, tied = (part.to_numpy(zero_copy_only=False).astype(np.int64) for part in (better, tied))
+    return Ranks(users, np.zeros(len(users), np.int64), better, tied, candidates)
+
+
+def _read(path: Path) -> StoredRun:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        schema = record["schema"]
+    except (ValueError, KeyError, OSError) as error:
+        raise UserError(f"{path} is not a readable run ({error}); remove its folder and run again.") from error
+    if schema != SCHEMA:
+        raise UserError(f"{path} has schema {schema}; this version reads schema {SCHEMA}. Run it again, or update.")
+    return StoredRun(path.parent, record)
