@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -68,41 +68,53 @@ class Proposal(Protocol):
     @property
     def static(self) -> bool: ...  # noqa: D102
 
-    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator) -> Candidates:
-        """`n` candidates for each row, or all it has where `n` is None."""
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        """`n` candidates for each row, or all it has where `n` is None; a static proposal ignores the `scorer`."""
 
     def log_prob(self, users: Tensor, items: Tensor) -> Tensor:
         """Log probability, broadcastable to (B, N), that one draw for `users` (B,) gives `items` (N,) or (B, N)."""
 
 
-# (batch, pool of candidates, the model, negatives wanted, random stream) -> the candidates to train on
-Selector = Callable[[Batch, Candidates, Scorer, int, np.random.Generator], Candidates]
+# (batch, pool of candidates, negatives wanted, random stream, the model) -> the candidates to train on
+Selector = Callable[[Batch, Candidates, int, np.random.Generator, Scorer], Candidates]
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A proposal, or a proposal with a selector that chooses from a pool `pool` times as large."""
+    """A proposal, or a proposal with a selector that chooses from a pool `pool` times as large.
+
+    Attributes:
+        proposal: draws the candidates.
+        select: chooses among them; without one, all are used.
+        pool: candidates proposed per negative wanted.
+        before_epoch: told the epoch (from 1), for rankings and memories that are refreshed now and then.
+        after_step: told what the step trained on, for memories.
+        state: arrays that a checkpoint must keep beside the random streams.
+    """
 
     proposal: Proposal
     select: Selector | None = None
     pool: int = 1
+    before_epoch: Callable[[int, Scorer, np.random.Generator], None] | None = None
+    after_step: Callable[[Batch, Candidates, Scorer], None] | None = None
+    state: Mapping[str, NDArray[Any] | Tensor] = field(default_factory=dict)
 
     @property
     def static(self) -> bool:
         """Whether candidates may be proposed far ahead of the step that uses them."""
         return self.proposal.static
 
-    def propose(self, batch: Batch, n: int | None, rng: np.random.Generator) -> Candidates:
+    def propose(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         """The pool for each row of `batch`."""
-        return self.proposal.draw(batch, n if n is None else n * self.pool, rng)
+        return self.proposal.draw(batch, n if n is None else n * self.pool, rng, scorer)
 
     def choose(
-        self, batch: Batch, pool: Candidates, scorer: Scorer, n: int | None, rng: np.random.Generator
+        self, batch: Batch, pool: Candidates, n: int | None, rng: np.random.Generator, scorer: Scorer
     ) -> Candidates:
         """The negatives to train on, out of the `pool`."""
         if self.select is None:
             return pool
-        return self.select(batch, pool, scorer, n or pool.items.shape[-1], rng)
+        return self.select(batch, pool, n or pool.items.shape[-1], rng, scorer)
 
     def with_law(self, batch: Batch, candidates: Candidates) -> Candidates:
         """The same candidates with `log_q` filled in."""

@@ -35,6 +35,11 @@ class Settings:
     l2: Annotated[float, ">= 0"] = 0.001
     init_std: Annotated[float, "> 0"] = 0.1
 
+    @property
+    def n(self) -> int | None:
+        """N, or None where a sampler is to give all it has."""
+        return None if self.negatives == "all" else self.negatives
+
 
 def setting_parameters() -> dict[str, Parameter]:
     """The fields of `Settings`, as the command line reads them."""

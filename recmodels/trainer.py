@@ -82,38 +82,22 @@ def train(
     module = model(training, settings, generator(seed, "init")).to(device)
     optimizer = torch.optim.Adam(module.parameters(), lr=settings.learning_rate, fused=True)
     order, negatives = generator(seed, "order"), generator(seed, "sampler")
-    n = None if settings.negatives == "all" else settings.negatives
     ranking = FullRanking(valid, [training.interactions])
     history: list[Epoch] = []
     best, best_epoch = -math.inf, 0
     best_tables = _snapshot(module)
     for number in range(1, settings.epochs + 1):
         started = time.perf_counter()
+        if sampler.before_epoch is not None:
+            sampler.before_epoch(number, Scorer(_tables(module)), negatives)
         total, rows = torch.zeros((), dtype=torch.float64, device=device), 0
-        for batch, candidates in _steps(training, sampler, module, n, settings.batch_size, order, negatives):
-            if "log_q" in needs:
-                candidates = sampler.with_law(batch, candidates)
-            on_device, candidates = Batch(*(ids.to(device) for ids in batch)), candidates.to(device)
-            positive, negative = batch_scores(module(), on_device, candidates)
-            values = loss(
-                LossInput(
-                    positive,
-                    negative,
-                    candidates.valid,
-                    candidates.log_q,
-                    candidates.log_q_positive,
-                    candidates.weight,
-                    training.n_items,
-                    on_device,
-                    candidates.items,
-                )
-            )
-            optimizer.zero_grad(set_to_none=True)
-            values.mean().backward()  # type: ignore[no-untyped-call]
-            _add_l2(module, on_device, candidates, settings.l2)
-            optimizer.step()
-            total += values.detach().double().sum()
+        for batch, candidates in _steps(training, sampler, module, settings, order, negatives, "log_q" in needs):
+            batch, candidates = Batch(*(ids.to(device) for ids in batch)), candidates.to(device)
+            values = _step(module, optimizer, loss, batch, candidates, settings, training.n_items)
+            total += values.double().sum()
             rows += len(values)
+            if sampler.after_step is not None:
+                sampler.after_step(batch, candidates, Scorer(_tables(module)))
         seconds = time.perf_counter() - started
         mean_loss = float(total) / rows
         if not math.isfinite(mean_loss):
@@ -132,30 +116,61 @@ def _steps(
     training: Training,
     sampler: Sampler,
     module: nn.Module,
-    n: int | None,
-    batch_size: int,
+    settings: Settings,
     order: np.random.Generator,
     rng: np.random.Generator,
+    law: bool,
 ) -> Iterator[tuple[Batch, Candidates]]:
-    """The batches of one epoch, of nearly equal size, each with its candidates."""
-    interactions = training.interactions
+    """The batches of one epoch, of nearly equal size, each with its candidates, and their law where it is wanted."""
+    interactions, n = training.interactions, settings.n
     permutation = order.permutation(len(interactions))
     users = torch.from_numpy(interactions.users[permutation].astype(np.int64))
     positives = torch.from_numpy(interactions.items[permutation].astype(np.int64))
-    steps = math.ceil(len(interactions) / batch_size)
+    steps = math.ceil(len(interactions) / settings.batch_size)
     edges = [len(interactions) * step // steps for step in range(steps + 1)]
-    ahead = max(1, DRAWS_AHEAD // (batch_size * (n or training.n_items))) if sampler.static else 1
+    ahead = max(1, DRAWS_AHEAD // (settings.batch_size * (n or training.n_items))) if sampler.static else 1
     for first in range(0, steps, ahead):
         chunk = edges[first : first + ahead + 1]
         block = slice(chunk[0], chunk[-1])
-        pool = sampler.propose(Batch(users[block], positives[block]), n, rng)
+        pool = sampler.propose(Batch(users[block], positives[block]), n, rng, Scorer(_tables(module)))
         for start, stop in pairwise(chunk):
             batch = Batch(users[start:stop], positives[start:stop])
-            mine = pool.rows(start - chunk[0], stop - chunk[0]) if ahead > 1 else pool
-            if sampler.select is not None:
-                scorer = Scorer(_tables(module))
-                mine = sampler.select(batch, mine, scorer, n or mine.items.shape[-1], rng)
+            mine = pool.rows(start - chunk[0], stop - chunk[0])
+            mine = sampler.choose(batch, mine, n, rng, Scorer(_tables(module)))
+            if law:
+                mine = sampler.with_law(batch, mine)
             yield batch, mine
+
+
+def _step(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Loss,
+    batch: Batch,
+    candidates: Candidates,
+    settings: Settings,
+    n_items: int,
+) -> Tensor:
+    """One update of the model; the loss of each row (B,), detached."""
+    positive, negative = batch_scores(module(), batch, candidates)
+    values = loss(
+        LossInput(
+            positive=positive,
+            negative=negative,
+            valid=candidates.valid,
+            log_q=candidates.log_q,
+            log_q_positive=candidates.log_q_positive,
+            weight=candidates.weight,
+            n_items=n_items,
+            batch=batch,
+            items=candidates.items,
+        )
+    )
+    optimizer.zero_grad(set_to_none=True)
+    values.mean().backward()  # type: ignore[no-untyped-call]
+    _add_l2(module, batch, candidates, settings.l2)
+    optimizer.step()
+    return values.detach()
 
 
 def _add_l2(module: nn.Module, batch: Batch, candidates: Candidates, l2: float) -> None:

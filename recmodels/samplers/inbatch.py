@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Sampler, Training
+from recmodels.sampling import Sampler, Scorer, Training
 from recmodels.types import Batch, Candidates
 
 
@@ -35,7 +35,7 @@ class _InBatch:
     mask: str
     static: bool = False
 
-    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator) -> Candidates:
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         size = len(batch.positives)
         rows = np.arange(size)
         if n is None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Sampler, Training, draw_unseen
+from recmodels.sampling import Sampler, Scorer, Training, draw_unseen
 from recmodels.seen import Int
 from recmodels.types import Batch, Candidates
 
@@ -35,7 +35,7 @@ class _Uniform:
     reject: bool
     static: bool = True
 
-    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator) -> Candidates:
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         n_items, seen, users = self.training.n_items, self.training.seen, batch.users.numpy()
         n = n or n_items
         if not self.reject:
@@ -93,7 +93,7 @@ class _Weighted:
         items = cell.astype(np.int64)
         return np.where(cell - items < self.keep[items], items, self.alias[items])
 
-    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator) -> Candidates:
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         users, n = batch.users.numpy(), n or self.training.n_items
         if not self.reject:
             return Candidates(torch.from_numpy(self._draw(len(users) * n, rng).reshape(len(users), n)))
