@@ -76,8 +76,8 @@ class StoredRun:
         """Labels of the test users, and one value per user for each metric@K; any cut-offs, from the stored ranks."""
         import pyarrow.parquet as pq
 
-        table = pq.read_table(self.path / "users.parquet", memory_map=True)
-        labels = table.column("user").to_numpy(zero_copy_only=False)
+        table = pq.ParquetFile(self.path / "users.parquet").read()  # read_table would import pyarrow.dataset
+        labels = _numpy(table.column("user").combine_chunks())
         ranks = _ranks(table)
         _, values = user_metrics(ranks, cutoffs)
         return labels, values
@@ -206,14 +206,23 @@ def _ranks(table: pa.Table) -> Ranks:
 
     better, tied = (table.column(name).combine_chunks() for name in ("better", "tied"))
     if pa.types.is_list(better.type):
-        per_user = np.diff(better.offsets.to_numpy())
+        per_user = np.diff(_numpy(better.offsets))
         better, tied = better.flatten(), tied.flatten()
     else:
         per_user = np.ones(len(better), np.int64)
     users = np.repeat(np.arange(len(per_user)), per_user)
-    candidates = np.repeat(table.column("candidates").to_numpy(), per_user)
-    better, tied = (part.to_numpy(zero_copy_only=False).astype(np.int64) for part in (better, tied))
-    return Ranks(users, np.zeros(len(users), np.int64), better, tied, candidates)
+    candidates = np.repeat(_numpy(table.column("candidates").combine_chunks()), per_user).astype(np.int64)
+    nowhere = np.zeros(len(users), np.int64)
+    return Ranks(users, nowhere, _numpy(better).astype(np.int64), _numpy(tied).astype(np.int64), candidates)
+
+
+def _numpy(array: pa.Array) -> NDArray[Any]:
+    """The array in numpy; `array.to_numpy()` would import pandas."""
+    import pyarrow as pa
+
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        return np.array(array.to_pylist(), np.str_)
+    return np.from_dlpack(array)
 
 
 def _read(path: Path) -> StoredRun:
