@@ -106,7 +106,7 @@ class Store:
 
     def runs(self) -> Iterator[StoredRun]:
         """Every finished run, by path."""
-        for path in sorted(self.root.glob("*/*/run.json")):
+        for path in sorted(self.root.glob("*/[!.]*/run.json")):  # a leading dot is a run that was never finished
             yield _read(path)
 
     def save(self, spec: RunSpec, result: Result, cutoffs: list[int], device: str = "cpu") -> StoredRun:
@@ -229,7 +229,7 @@ def _read(path: Path) -> StoredRun:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         schema = record["schema"]
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{path} is not a readable run ({error}); remove its folder and run again.") from error
     if schema != SCHEMA:
         raise UserError(f"{path} has schema {schema}; this version reads schema {SCHEMA}. Run it again, or update.")

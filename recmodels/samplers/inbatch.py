@@ -14,7 +14,7 @@ from recmodels.sampling import Sampler, Scorer, Training
 from recmodels.types import Batch, Candidates
 
 
-@SAMPLERS.register("inbatch", paper="Yi et al., RecSys 2019", gives=["log_q"], negatives="all")
+@SAMPLERS.register("inbatch", paper="Yi et al., RecSys 2019", gives=["log_q", "all"])
 def inbatch(training: Training, *, mask: Literal["none", "same-item", "seen"] = "seen") -> Sampler:
     """The positives of other rows of the batch.
 

@@ -1,0 +1,46 @@
+"""Small data that several tests share, and an isolated place for caches and results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datasets import Interactions
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's own data or results, or opens a connection it did not ask for."""
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path_factory.getbasetemp() / "data"))
+    monkeypatch.setenv("BENCH_RESULTS", str(tmp_path_factory.mktemp("results")))
+    monkeypatch.setenv("BENCH_OFFLINE", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def make_interactions(n_users: int = 40, n_items: int = 60, per_user: int = 12, seed: int = 0) -> Interactions:
+    """Users with their own taste over items of uneven popularity, shuffled."""
+    rng = np.random.default_rng(seed)
+    popularity = 1.0 / np.arange(1, n_items + 1)
+    users, items = [], []
+    for user in range(n_users):
+        taste = popularity * np.where(np.arange(n_items) % 4 == user % 4, 6.0, 1.0)
+        users += [user] * per_user
+        items += rng.choice(n_items, per_user, replace=False, p=taste / taste.sum()).tolist()
+    order = rng.permutation(len(users))
+    return Interactions(np.array(users, np.int32)[order], np.array(items, np.int32)[order], n_users, n_items)
+
+
+@pytest.fixture
+def ratings_csv(tmp_path: Path) -> Path:
+    """A CSV file with header, ratings and times: 40 users, 60 items, 12 interactions each."""
+    data = make_interactions()
+    lines = ["user,item,rating,timestamp"]
+    lines += [
+        f"{u + 100},{i + 7},{1 + i % 5},{1_000_000 + k}"
+        for k, (u, i) in enumerate(zip(data.users, data.items, strict=True))
+    ]
+    path = tmp_path / "ratings.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
