@@ -224,8 +224,8 @@ class Comparison:
 def _row_dict(row: Row, values: Mapping[str, Value]) -> dict[str, Any]:
     return {
         "name": row.name,
-        "sampler": row.sampler,
-        "loss": row.loss,
+        "sampler": row.sampler or None,
+        "loss": row.loss or None,
         "model": row.model,
         "metrics": {name: {"mean": v.mean, "ci": [v.lo, v.hi], "std_seeds": v.std_seeds} for name, v in values.items()},
         "diagnostics": dict(row.diagnostics),

@@ -41,6 +41,7 @@ def ratings_csv(tmp_path: Path) -> Path:
         f"{u + 100},{i + 7},{1 + i % 5},{1_000_000 + k}"
         for k, (u, i) in enumerate(zip(data.users, data.items, strict=True))
     ]
-    path = tmp_path / "ratings.csv"
+    path = tmp_path / "data" / "ratings.csv"
+    path.parent.mkdir()
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
