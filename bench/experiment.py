@@ -16,6 +16,7 @@ from bench.store import Store, StoredRun
 from datasets.errors import UserError
 from datasets.load import in_force, resolve
 from datasets.protocol import Protocol
+from recmodels.settings import setting_parameters
 
 if TYPE_CHECKING:
     from bench.runner import DataOptions, Task
@@ -228,12 +229,21 @@ def _protocol(protocol: Protocol, facts: dict[str, Any]) -> dict[str, Any]:
     return {**protocol.as_dict(), **{name: facts[name] for name in wanted if name in facts}}
 
 
+_ALWAYS_TOLD = ("negatives", "batch_size", "embedding_size", "optimizer", "learning_rate", "l2", "epochs", "patience")
+
+
 def _common_settings(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Trainer settings that all trained rows share; rows that name their own show it in their names."""
+    """The trainer settings that all trained rows share; rows that name their own show it in their names."""
     trained = [cell.settings for cell in cells if not cell.is_baseline]
-    if not trained:
-        return {}
-    return {key: value for key, value in trained[0].items() if all(other[key] == value for other in trained)}
+    defaults = {name: parameter.default for name, parameter in setting_parameters().items()}
+    names = [*_ALWAYS_TOLD, *(name for name in defaults if name not in _ALWAYS_TOLD)]
+    return {
+        name: trained[0][name]
+        for name in names
+        if trained
+        and all(settings[name] == trained[0][name] for settings in trained)
+        and (name in _ALWAYS_TOLD or trained[0][name] != defaults[name])
+    }
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, str]:

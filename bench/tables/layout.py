@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.comparison import Comparison, Pair, Value
+from datasets.protocol import Protocol
 
 DIGITS = 4
 _MANY_PAIRS = 10  # more than this and the adjusted p are shown as a triangle instead of a list
@@ -158,7 +159,7 @@ def caption(c: Comparison) -> str:
     }[c.correction]
     context = c.context
     parts = [
-        ": ".join(filter(None, (context.dataset, _words(context.protocol)))),
+        ": ".join(filter(None, (context.dataset, _words(_told(context.protocol))))),
         f"{c.users} test users, {_seeds(c.seeds)}",
         _words(context.facts),
         f"{c.test} test{'' if c.alternative == 'two-sided' else ' (' + c.alternative + ')'}, {family}, "
@@ -168,8 +169,14 @@ def caption(c: Comparison) -> str:
     return ". ".join(part[0].upper() + part[1:] for part in parts[1:] if part).join((f"{parts[0]}. ", "."))
 
 
+def _told(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol without what is as usual, but always the split and what is ranked."""
+    usual = Protocol().as_dict()
+    return {k: v for k, v in protocol.items() if k in ("split", "candidates") or k not in usual or v != usual[k]}
+
+
 def _words(facts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in facts.items())
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items())
 
 
 def _family(c: Comparison) -> int:
