@@ -26,7 +26,8 @@ def extract(archive: Path, member: str, target: Path, limit: int | None = None) 
     """Write the one `member` of `archive` to `target`.
 
     Zip, tar (plain, gzip, bzip2, xz) and single-file gzip, bzip2 and xz (`member` empty). `outer!inner` takes a
-    member of an archive that is itself a member. Never more than `limit` bytes, where None means `RATIO` times
+    member of an archive that is itself a member. Where no member has that name, the only one whose path ends in
+    it is taken: repackers add and drop top folders. Never more than `limit` bytes, where None means `RATIO` times
     the archive; only regular files; only names that stay below the archive's root.
 
     Raises:
@@ -45,7 +46,7 @@ def extract(archive: Path, member: str, target: Path, limit: int | None = None) 
         with target.open("wb") as out:
             _stream(archive, member, out, limit)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{archive.name} is not a readable archive ({error}); fetch it again.") from error
+        raise UserError(f"{archive.name} is damaged or no archive; fetch it again.") from error
 
 
 def _stream(archive: Path, member: str, out: IO[bytes], limit: int) -> None:
@@ -53,20 +54,14 @@ def _stream(archive: Path, member: str, out: IO[bytes], limit: int) -> None:
         raise UserError(f"'{member}' would lead outside the archive {archive.name}; it was not unpacked.")
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
-            try:
-                info = zipped.getinfo(member)
-            except KeyError:
-                raise _missing(archive, member, zipped.namelist()) from None
+            info = zipped.getinfo(_find(archive, member, zipped.namelist()))
             if info.is_dir() or not _regular(info.external_attr >> 16):
                 raise UserError(f"'{member}' in {archive.name} is not a regular file; it was not unpacked.")
             with zipped.open(info) as stream:
                 return _copy(stream, out, limit, archive)
     if member:
         with tarfile.open(archive) as tarred:
-            try:
-                found = tarred.getmember(member)
-            except KeyError:
-                raise _missing(archive, member, tarred.getnames()) from None
+            found = tarred.getmember(_find(archive, member, tarred.getnames()))
             tar_stream = tarred.extractfile(found) if found.isreg() else None
             if tar_stream is None:
                 raise UserError(f"'{member}' in {archive.name} is not a regular file; it was not unpacked.")
@@ -102,5 +97,12 @@ def _copy(stream: IO[bytes], out: IO[bytes], limit: int, archive: Path) -> None:
         out.write(block)
 
 
-def _missing(archive: Path, member: str, names: list[str]) -> UserError:
-    return UserError(f"{archive.name} has no member '{member}'; it holds {', '.join(sorted(names)[:5]) or 'nothing'}.")
+def _find(archive: Path, member: str, names: list[str]) -> str:
+    """The archive's own name of the member."""
+    found = [name for name in names if name == member] or [n for n in names if n.endswith("/" + member)]
+    if len(found) == 1 and ".." not in PurePosixPath(found[0]).parts and not PurePosixPath(found[0]).is_absolute():
+        return found[0]
+    if len(found) == 1:
+        raise UserError(f"'{found[0]}' would lead outside the archive {archive.name}; it was not unpacked.")
+    held = ", ".join(sorted(names)[:5]) or "nothing"
+    raise UserError(f"{archive.name} has {'several' if found else 'no'} members '{member}'; it holds {held}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datasets.errors import UserError
 from datasets.prepare import random_keys
@@ -42,22 +43,27 @@ def candidate_lists(table: Table, part: Part, protocol: Protocol, facts: dict[st
     return CandidateLists(np.concatenate([[0], np.cumsum(sizes)]), (listed % n_items).astype(np.int32))
 
 
-def _sampled(table: Table, tested: np.ndarray, number: int, seed: int) -> CandidateLists:
+def _sampled(table: Table, tested: NDArray[np.int32], number: int, seed: int) -> CandidateLists:
+    """N distinct unseen items per test user: draws by key, seen ones and repeats struck out, until all are full."""
     n_items = len(table.item_ids)
-    order = np.argsort(table.users, kind="stable")
-    counts = np.bincount(table.users, minlength=len(table.user_ids))
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    catalogue = np.arange(n_items)
-    chosen = np.empty((len(tested), number), dtype=np.int32)
-    for row, user in enumerate(tested):
-        keys = random_keys(seed, f"candidates {user}", catalogue)
-        keys[table.items[order[starts[user] : starts[user + 1]]]] = np.iinfo(np.uint64).max
-        if n_items - counts[user] < number:
-            raise UserError(
-                f"sampled:{number} needs {number} items a user has not seen, but one user has "
-                f"{n_items - counts[user]} left; give a smaller number, or use full ranking."
-            )
-        chosen[row] = np.sort(np.argpartition(keys, number - 1)[:number])
-    sizes = np.zeros(len(table.user_ids), dtype=np.int64)
-    sizes[tested] = number
-    return CandidateLists(np.concatenate([[0], np.cumsum(sizes)]), chosen.ravel())
+    seen = np.unique(table.users.astype(np.int64) * n_items + table.items)
+    left = n_items - np.bincount(seen // n_items, minlength=len(table.user_ids))
+    if left[tested].min() < number:
+        raise UserError(
+            f"sampled:{number} needs {number} items a user has not seen, but one user has {left[tested].min()} "
+            "left; give a smaller number, or use full ranking."
+        )
+    chosen = np.empty(0, dtype=np.int64)
+    lacking = np.full(len(tested), number)
+    for turn in range(1_000_000):
+        users = np.repeat(tested.astype(np.int64), lacking)
+        draw = np.arange(len(users))
+        keys = random_keys(seed, f"candidates {turn}", users, draw)
+        fresh = np.unique(users * n_items + (keys % np.uint64(n_items)).astype(np.int64))
+        at = np.minimum(np.searchsorted(seen, fresh), len(seen) - 1)
+        chosen = np.union1d(chosen, fresh[seen[at] != fresh])
+        sizes = np.bincount(chosen // n_items, minlength=len(table.user_ids))
+        lacking = number - sizes[tested]
+        if not lacking.any():
+            break
+    return CandidateLists(np.concatenate([[0], np.cumsum(sizes)]), (chosen % n_items).astype(np.int32))

@@ -153,9 +153,13 @@ def categories(key: str) -> list[str]:
 
 
 @cache
-def _raw() -> dict[str, dict[str, Any]]:
+def _file_content() -> dict[str, dict[str, Any]]:
     with _FILE.open("rb") as stream:
         return tomllib.load(stream)
+
+
+def _raw() -> dict[str, dict[str, Any]]:
+    return _file_content()["sets"]
 
 
 def _of_category(fields: dict[str, Any], category: str) -> dict[str, Any]:
@@ -190,8 +194,8 @@ def _entry(name: str, raw: Mapping[str, Any]) -> Entry:
         interactions=raw.get("interactions"),
         counts=raw["counts"],
         feedback=raw["feedback"],
-        licence=raw["licence"],
-        citation=raw["citation"],
+        licence=_file_content()["terms"][raw["licence"]],
+        citation=_file_content()["papers"][raw["citation"]],
         traps=tuple(raw.get("traps", ())),
     )
 

@@ -82,11 +82,11 @@ def folder_of(entry: Entry, pin: Pin | None, *, verified: bool) -> Path:
 def cached(entry: Entry, file: File, consent: Consent = Consent()) -> Kept | None:
     """The file as the cache has it, going by its label; `obtain` checks the bytes."""
     stored = file.stored
-    places = [(folder_of(entry, stored.pin, verified=True), True)] if stored.pin else []
+    places = [(folder_of(entry, stored.pin, verified=True) / stored.name, True)] if stored.pin else []
     if consent.unverified or not stored.pin:
-        places.append((folder_of(entry, stored.pin, verified=False), False))
-    for folder, verified in places:
-        path = folder / stored.name
+        folder = folder_of(entry, stored.pin, verified=False)
+        places += [(folder / name, False) for name in dict.fromkeys((file.remote.name, stored.name))]
+    for path, verified in places:
         if path.is_file():
             label = _label(path)
             digest = label.get("sha256") or sha256_of(path)
@@ -131,8 +131,8 @@ def _fetch(entry: Entry, file: File, consent: Consent, progress: Progress) -> Ke
     for offer in _offers(entry, file, consent):
         try:
             with writing():
-                path, verified = _take(offer, file, work, consent, progress)
-                kept = keep(entry, file, path, offer.source, verified=verified)
+                path, verified, name = _take(offer, file, work, consent, progress)
+                kept = keep(entry, file, path, offer.source, verified=verified, name=name)
                 shutil.rmtree(work, ignore_errors=True)
         except Refused as reason:
             if str(reason):
@@ -145,11 +145,14 @@ def _fetch(entry: Entry, file: File, consent: Consent, progress: Progress) -> Ke
     raise UserError(_advice(entry, file, consent, problems))
 
 
-def keep(entry: Entry, file: File, path: Path, source: str, *, verified: bool) -> Kept:
-    """Move a checked file to its place in the cache, with a label that says what served it."""
+def keep(entry: Entry, file: File, path: Path, source: str, *, verified: bool, name: str | None = None) -> Kept:
+    """Move a checked file to its place in the cache, with a label that says what served it.
+
+    `name` is its name there: the stored file's, or the inner file's own where that came without its archive.
+    """
     folder = folder_of(entry, file.stored.pin, verified=verified)
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / file.stored.name
+    target = folder / (file.stored.name if name is None else name)
     digest = sha256_of(path)
     label = {"source": source, "sha256": digest, "verified": verified, "entry": entry.id}
     note = target.with_name(target.name + ".json")
@@ -197,8 +200,8 @@ def _local(base: str) -> Path:
     return Path(unquote(urlsplit(base).path) if base.startswith("file://") else base).expanduser()
 
 
-def _take(offer: _Offer, file: File, work: Path, consent: Consent, progress: Progress) -> tuple[Path, bool]:
-    """The stored file in `work`, and whether it is the official one.
+def _take(offer: _Offer, file: File, work: Path, consent: Consent, progress: Progress) -> tuple[Path, bool, str]:
+    """The file in `work`, whether it is the official one, and the name to keep it under.
 
     Raises:
         Refused: nothing there (with an empty reason for a mirror), or not what was expected.
@@ -217,7 +220,9 @@ def _take(offer: _Offer, file: File, work: Path, consent: Consent, progress: Pro
             finally:
                 got.unlink(missing_ok=True)
             got = inner
-    return got, check(got, file.stored, consent, official=offer.official)
+    bare = offer.thing is file.remote and file.stored is not file.remote
+    name = file.remote.name if bare else file.stored.name
+    return got, check(got, file.stored, consent, official=offer.official), name
 
 
 def check(path: Path, stored: Remote, consent: Consent, *, official: bool) -> bool:

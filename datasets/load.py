@@ -36,8 +36,8 @@ def resolve(
 ) -> DataSource:
     """What a name or path means, and the sha256 of its content, without reading or fetching the data.
 
-    A catalogued data set whose checksums are known needs no file at all. Where nobody published one, the
-    file's own sha256 is its identity and it is fetched if need be (with `accept_unpinned`).
+    A catalogued data set whose checksums are known needs no file at all. Where nobody published one, or with
+    `unverified`, the file's own sha256 is its identity and it is fetched if need be.
 
     Raises:
         UserError: an unknown name, a missing file, or data that cannot be had.
@@ -137,7 +137,7 @@ def table_of(
 
 def _resolve_entry(entry: Entry, consent: Consent) -> DataSource:
     found = [cached(entry, file, consent) for file in entry.files]
-    if not entry.pinned and not all(found):
+    if not all(found) and (consent.unverified or not entry.pinned):  # only the file tells which content it is
         found = [obtain(entry, file, consent) for file in entry.files]
     here = [kept_file for kept_file in found if kept_file]
     official = entry.pinned and all(kept_file.verified for kept_file in here)

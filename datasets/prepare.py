@@ -50,10 +50,14 @@ def drop_duplicates(table: Table, rule: str) -> Table:
     ordered = np.sort(keys)
     if not (ordered[1:] == ordered[:-1]).any():
         return table
-    order = np.argsort(keys, kind="stable") if table.times is None else np.lexsort((table.times, keys))
+    order = np.argsort(keys, kind="stable")
     ranked = keys[order]
     change = ranked[1:] != ranked[:-1]
     starts, ends = np.concatenate([[True], change]), np.concatenate([change, [True]])
+    if table.times is not None:
+        repeated = np.flatnonzero(~(starts & ends))
+        rows = order[repeated]
+        order[repeated] = rows[np.lexsort((table.times[rows], keys[rows]))]
     if rule == "sum" and table.values is not None:
         summed = np.add.reduceat(table.values[order].astype(np.float64), np.flatnonzero(starts))
         values = table.values.copy()

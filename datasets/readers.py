@@ -79,7 +79,7 @@ def read_delimited(path: Path, layout: Layout, *, drop_missing: bool = False, qu
             if "timestamp" in layout.roles.values() and number != pa.string() and _about(error, layout, "timestamp"):
                 continue
             raise _complaint(path, layout, error) from error
-        return _table(path.name, columns, drop_missing=drop_missing, first=2 if layout.header else 1)
+        return from_columns(path.name, columns, drop_missing=drop_missing, first=2 if layout.header else 1)
     raise AssertionError("text always parses as text")
 
 
@@ -140,10 +140,10 @@ def _read_parquet(path: Path, columns: str | Sequence[str] | None) -> Table:
         table = parquet.read_table(path, columns=[names[k] for k in roles])
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path.name} is not a readable Parquet file ({str(error).splitlines()[0]}).") from error
-    return _table(path.name, {role: table.column(names[k]) for k, role in roles.items()}, first=1)
+    return from_columns(path.name, {role: table.column(names[k]) for k, role in roles.items()}, first=1)
 
 
-def _table(file: str, columns: dict[str, Any], *, drop_missing: bool = False, first: int = 1) -> Table:
+def from_columns(file: str, columns: dict[str, Any], *, drop_missing: bool = False, first: int = 1) -> Table:
     """Checked columns as a `Table`; `first` is the line of the first row, for messages."""
     users, user_ids = encode(columns["user"], f"user column of {file}")
     items, item_ids = encode(columns["item"], f"item column of {file}")
@@ -161,6 +161,13 @@ def _table(file: str, columns: dict[str, Any], *, drop_missing: bool = False, fi
             f"{file} has {missing.sum():,} rows without a user or an item (the first in line {line}); remove them."
         )
     return replace(table.take(~missing), facts={"rows_without_id": int(missing.sum())})
+
+
+def from_labels(users: list[int], items: list[int]) -> Table:
+    """Pairs of whole-number labels as a `Table`."""
+    user_ids, user_codes = np.unique(np.asarray(users, np.int64), return_inverse=True)
+    item_ids, item_codes = np.unique(np.asarray(items, np.int64), return_inverse=True)
+    return Table(user_codes.astype(np.int32), item_codes.astype(np.int32), user_ids, item_ids)
 
 
 def encode(column: Any, what: str) -> tuple[NDArray[np.int32], Labels]:
@@ -246,7 +253,7 @@ def _times(column: Any, file: str, first: int) -> NDArray[np.int64]:
         return np.asarray(whole) if (whole == seconds).all() else np.round(seconds * 1e6).astype(np.int64)
     import pandas as pd
 
-    encoded = column.dictionary_encode().unify_dictionaries()
+    encoded = column.dictionary_encode().unify_dictionaries()  # few distinct dates, many rows
     texts = encoded.chunk(0).dictionary.to_pylist()
     try:
         stamps = pd.to_datetime(pd.Series(texts), utc=True, format="ISO8601" if isinstance(texts[0], str) else None)
