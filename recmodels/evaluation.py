@@ -38,6 +38,10 @@ class FullRanking:
         )
         self._known_offsets = np.searchsorted(keys, np.arange(relevant.n_users + 1) * relevant.n_items)
         self._known_items: Int = keys % relevant.n_items
+        owners = np.repeat(np.arange(relevant.n_users), np.diff(offsets))
+        also_known = owners[np.isin(owners * relevant.n_items + items, keys, assume_unique=True)]
+        left_out = np.diff(self._known_offsets) - np.bincount(also_known, minlength=relevant.n_users)
+        self._candidates: Int = relevant.n_items - left_out  # (U,)
         self._n_items = relevant.n_items
         self._single = bool((np.diff(offsets)[self.users] == 1).all())
 
@@ -78,14 +82,8 @@ class FullRanking:
             above = torch.searchsorted(ascending, wanted, right=True)[rows, column]
             better = self._n_items - above
             level = above - torch.searchsorted(ascending, wanted)[rows, column]
-        known = np.bincount(known_row, minlength=len(users))
-        doubled = np.bincount(row, weights=self._is_known(users, row, item), minlength=len(users)).astype(np.int64)
-        candidates = (self._n_items - known + doubled)[row]
-        return Ranks(users[row], item, better.cpu().numpy(), level.cpu().numpy() - 1, candidates)
-
-    def _is_known(self, users: Int, row: Int, item: Int) -> Int:
-        known_row, known_item = _pairs(users, self._known_offsets, self._known_items)
-        return np.isin(row * self._n_items + item, known_row * self._n_items + known_item).astype(np.int64)
+        owner = users[row]
+        return Ranks(owner, item, better.cpu().numpy(), level.cpu().numpy() - 1, self._candidates[owner])
 
 
 def _pairs(users: Int, offsets: Int, items: Int) -> tuple[Int, Int]:
