@@ -145,7 +145,7 @@ def _trained(
 def _test_ranks(tables: Any, split: Split) -> Ranks:
     from recmodels.evaluation import FullRanking
 
-    return FullRanking(split.test, [split.train, split.valid]).ranks(tables)
+    return FullRanking(split.test, [split.train, split.valid], split.candidates).ranks(tables)
 
 
 def _ranking_facts(ranks: Ranks) -> dict[str, float]:

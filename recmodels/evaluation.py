@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from datasets import Interactions
+from datasets.split import CandidateLists
 from recmodels.metrics import Int, Ranks
 from recmodels.types import Tables
 
@@ -25,9 +29,14 @@ class FullRanking:
 
     A relevant item is always ranked, even where a given split has it in `known` too. Its score is read from the same
     matrix as its rivals', so that equal scores are exactly equal.
+
+    With `only`, a user's rivals are the listed items instead of the catalogue. Such metrics do not order models as full
+    ranking does (Krichene and Rendle, KDD 2020); they exist to compare with published numbers.
     """
 
-    def __init__(self, relevant: Interactions, known: Sequence[Interactions]) -> None:
+    def __init__(
+        self, relevant: Interactions, known: Sequence[Interactions], only: CandidateLists | None = None
+    ) -> None:
         offsets, items = relevant.by_user()
         self.users: Int = np.flatnonzero(np.diff(offsets))
         self._offsets, self._items = offsets, items.astype(np.int64)
@@ -42,6 +51,9 @@ class FullRanking:
         also_known = owners[np.isin(owners * relevant.n_items + items, keys, assume_unique=True)]
         left_out = np.diff(self._known_offsets) - np.bincount(also_known, minlength=relevant.n_users)
         self._candidates: Int = relevant.n_items - left_out  # (U,)
+        self._only = only
+        if only is not None:
+            self._candidates = np.diff(only.offsets) + np.diff(offsets)
         self._n_items = relevant.n_items
         self._single = bool((np.diff(offsets)[self.users] == 1).all())
 
@@ -66,10 +78,13 @@ class FullRanking:
         if not torch.isfinite(scores.sum()):
             raise Diverged("the model's scores are not finite")
         row, item = _pairs(users, self._offsets, self._items)
-        known_row, known_item = _pairs(users, self._known_offsets, self._known_items)
         rows, items = torch.from_numpy(row).to(device), torch.from_numpy(item).to(device)
         own = scores[rows, items]  # (P,)
-        scores[torch.from_numpy(known_row).to(device), torch.from_numpy(known_item).to(device)] = -torch.inf
+        if self._only is None:
+            scores[_index(users, self._known_offsets, self._known_items, device)] = -torch.inf
+        else:
+            listed = _index(users, self._only.offsets, self._only.items, device)
+            scores = torch.full_like(scores, -torch.inf).index_put_(listed, scores[listed])
         scores[rows, items] = own
         if self._single:
             better = (scores > own[:, None]).sum(dim=1)
@@ -86,7 +101,12 @@ class FullRanking:
         return Ranks(owner, item, better.cpu().numpy(), level.cpu().numpy() - 1, self._candidates[owner])
 
 
-def _pairs(users: Int, offsets: Int, items: Int) -> tuple[Int, Int]:
+def _index(users: Int, offsets: Int, items: NDArray[Any], device: torch.device) -> tuple[Tensor, Tensor]:
+    row, item = _pairs(users, offsets, items)
+    return torch.from_numpy(row).to(device), torch.from_numpy(item.astype(np.int64)).to(device)
+
+
+def _pairs(users: Int, offsets: Int, items: NDArray[Any]) -> tuple[Int, NDArray[Any]]:
     """Row numbers within `users`, and items, of a compressed matrix."""
     counts = offsets[users + 1] - offsets[users]
     row = np.repeat(np.arange(len(users)), counts)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, top_k_accuracy_score
 
 from datasets import Interactions
+from datasets.split import CandidateLists
 from recmodels.evaluation import Diverged, FullRanking
 from recmodels.metrics import METRICS, Ranks, user_metrics
 from recmodels.models import BASELINES
@@ -44,9 +45,7 @@ def by_hand(order: list[int], relevant: set[int], k: int) -> dict[str, float]:
 
 def brute_force(scores: np.ndarray, candidates: list[int], relevant: set[int], k: int) -> dict[str, float]:
     """Mean over every order of the candidates that the scores allow."""
-    orders = [
-        order for order in permutations(candidates) if all(scores[a] >= scores[b] for a, b in pairwise(order))
-    ]
+    orders = [order for order in permutations(candidates) if all(scores[a] >= scores[b] for a, b in pairwise(order))]
     each = [by_hand(list(order), relevant, k) for order in orders]
     return {name: float(np.mean([values[name] for values in each])) for name in METRICS}
 
@@ -157,3 +156,16 @@ def test_scores_that_are_not_finite_are_refused() -> None:
 def test_nobody_to_rank_gives_no_rows() -> None:
     ranks = FullRanking(part([], 3, 4), []).ranks(tables_for(np.zeros((3, 4))))
     assert all(len(column) == 0 for column in ranks)
+
+
+def test_given_candidates_are_the_only_rivals() -> None:
+    rng = np.random.default_rng(2)
+    scores = rng.normal(size=(6, 30))
+    held = [(u, u) for u in range(6)]
+    lists = [rng.choice(np.arange(6, 30), size, replace=False) for size in (0, 3, 9, 9, 9, 24)]
+    offsets = np.concatenate([[0], np.cumsum([len(each) for each in lists])])
+    only = CandidateLists(offsets, np.concatenate([np.sort(each) for each in lists]).astype(np.int32))
+    ranks = FullRanking(part(held, 6, 30), [part([(0, 7)], 6, 30)], only).ranks(tables_for(scores))
+    scores = scores.astype(np.float32)
+    assert ranks.better.tolist() == [int((scores[u, each] > scores[u, u]).sum()) for u, each in enumerate(lists)]
+    assert ranks.candidates.tolist() == [len(each) + 1 for each in lists]
