@@ -1,0 +1,80 @@
+"""The main job on real data: `make bench` in small, with the numbers that libraries reach on this protocol."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REAL = ROOT.parent / "shared" / "data" / "research-only"
+
+pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="needs the real MovieLens 100K, which may not be shipped")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
+    """Mean test metrics of the nine default cells, one seed, and of the two baselines."""
+    folder = tmp_path_factory.mktemp("main-job")
+    (folder / "mirror" / "ml-100k").mkdir(parents=True)
+    raw = lzma.decompress((REAL / "ml-100k" / "u.data.xz").read_bytes())
+    (folder / "mirror" / "ml-100k" / "u.data").write_bytes(raw)
+    grid = [f"{s}+{loss}" for s in ("uniform", "popularity", "inbatch") for loss in ("bpr", "bce", "softmax")]
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        "compare",
+        *grid,
+        "toppop",
+        "constant",
+        "--seeds",
+        "1",
+        "--format",
+        "json",
+    ]
+    done = subprocess.run(
+        [*command, "--results", str(folder / "runs")],
+        cwd=ROOT,
+        env={**os.environ, "BENCH_DATA_MIRROR": str(folder / "mirror"), "BENCH_DATA": str(folder / "data")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["data"] == {
+        "sha256": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
+        "verified": True,
+        "source": "mirror",
+    }
+    assert (result["users"], result["failed"], result["skipped"]) == (943, [], [])
+    assert result["protocol"]["users_with_tied_last_time"] == 415
+    return {row["name"]: {name: value["mean"] for name, value in row["metrics"].items()} for row in result["rows"]}
+
+
+def test_uniform_bpr_reaches_what_libraries_reach(table: dict[str, dict[str, float]]) -> None:
+    assert table["uniform+bpr"]["ndcg@10"] >= 0.055
+    assert table["uniform+bpr"]["hr@10"] >= 0.105
+
+
+def test_popularity_lands_where_counting_says(table: dict[str, dict[str, float]]) -> None:
+    """80 of 943 users have their test item among the ten most popular unseen ones."""
+    assert table["toppop"]["hr@10"] == pytest.approx(80 / 943, abs=1e-3)
+    assert table["toppop"]["ndcg@10"] == pytest.approx(0.0441, abs=1e-4)
+
+
+def test_a_constant_model_is_chance(table: dict[str, dict[str, float]]) -> None:
+    """Ten of about 1,577 unseen items: 10 / (1,682 - 105) on average, more for users with fewer unseen items."""
+    assert table["constant"]["hr@10"] == pytest.approx(10 / (1682 - 105), rel=0.03)
+
+
+def test_every_default_row_beats_popularity(table: dict[str, dict[str, float]]) -> None:
+    trained = {name: row["ndcg@10"] for name, row in table.items() if "+" in name}
+    assert len(trained) == 9
+    assert min(trained.values()) > table["toppop"]["ndcg@10"]
