@@ -13,6 +13,9 @@ from typing import Any
 
 from datasets.errors import UserError, unknown
 
+ANY = "<category>"
+"""Stands for every category in a family's name; such an entry describes the family and has no files."""
+
 _FILE = Path(__file__).with_name("catalog.toml")
 
 
@@ -117,7 +120,7 @@ class Entry:
 
 def names() -> list[str]:
     """Every name that can be asked for; a family with categories is listed as `family:<category>`."""
-    return [f"{key}:<category>" if "categories" in raw else key for key, raw in _raw().items()]
+    return [f"{key}:{ANY}" if "categories" in raw else key for key, raw in _raw().items()]
 
 
 def entry(name: str) -> Entry:
@@ -136,7 +139,7 @@ def entry(name: str) -> Entry:
         raise unknown("data set", name, [*names(), "synthetic:users=…"])
     fields = raw[key]
     if "categories" in fields:
-        if category not in fields["categories"]:
+        if category not in fields["categories"] and category != ANY:
             raise unknown(f"category of {key}", category, fields["categories"])
         fields = _of_category(fields, category)
     return _entry(name, fields)
@@ -171,6 +174,8 @@ def _of_category(fields: dict[str, Any], category: str) -> dict[str, Any]:
         return {k: fill(v) for k, v in value.items()} if isinstance(value, dict) else value
 
     filled: dict[str, Any] = fill({k: v for k, v in fields.items() if k != "categories"})
+    if category == ANY:
+        return {**filled, "files": []}
     facts = fields["categories"][category]
     first = filled["files"][0]
     target = first.get("archive", first)

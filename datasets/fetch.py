@@ -8,9 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -163,6 +165,53 @@ def keep(entry: Entry, file: File, path: Path, source: str, *, verified: bool, n
     return Kept(target, digest, verified, source)
 
 
+def add(entry: Entry, path: Path, consent: Consent = Consent()) -> Kept:
+    """The hand-placed file or archive at `path`, copied into the cache.
+
+    Which of the entry's files it is follows from its checksum, else from its name, else from there being one.
+
+    Raises:
+        UserError: no such file, or one that needs consent the user has not given.
+    """
+    if not path.is_file():
+        raise UserError(f"There is no file {path}; give the file that was downloaded by hand.")
+    file, thing = _recognise(entry, path)
+    if not file.stored.pin and not consent.accept_unpinned:
+        raise UserError(f"Nobody has published a checksum of {entry.id}; add it with --accept-unpinned.")
+    offer = _Offer(f"file {path.name} added by hand", path.name, thing, path.resolve(), official=False)
+    with locked(f"raw-{slug(entry.id)}-{file.stored.name}"), writing():
+        work = home() / "partial" / f"added-{slug(entry.id)}-{file.stored.name}"
+        work.mkdir(parents=True, exist_ok=True)
+        try:
+            got, verified, name = _take(offer, file, work, consent, silent)
+            return keep(entry, file, got, offer.source, verified=verified, name=name)
+        except Refused as reason:
+            raise UserError(
+                f"{path.name} {reason}; download it again, or add it with --unverified, which every table says."
+            ) from reason
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _recognise(entry: Entry, path: Path) -> tuple[File, Remote]:
+    things = [(file, thing) for file in entry.files for thing in (file.remote, file.archive) if thing]
+    sums: dict[str, str] = {}
+    for file, thing in things:
+        if thing.pin:
+            kind = thing.pin.kind
+            sums.setdefault(kind, digest_of(path, kind))
+            if sums[kind] == thing.pin.digest:
+                return file, thing
+    named = [(file, thing) for file, thing in things if thing.name == path.name]
+    packed = tarfile.is_tarfile(path) or zipfile.is_zipfile(path)
+    fitting = [(file, thing) for file, thing in things if (thing is file.archive) == packed]
+    chosen = named or fitting
+    if len(chosen) != 1:
+        known = ", ".join(thing.name for _, thing in things)
+        raise UserError(f"{path.name} is none of {entry.id}'s files ({known}); give it the name it is to be taken for.")
+    return chosen[0]
+
+
 @dataclass(frozen=True)
 class _Offer:
     """A place to try: what it is recorded as, what messages call it, and how to get which thing there."""
@@ -299,11 +348,6 @@ def _advice(entry: Entry, file: File, consent: Consent, problems: list[str]) -> 
     if not consent.online and problems:
         why += ", and the network is switched off"
     return f"{entry.id} {why}; get {what}{where} and run `bench data add {entry.id} FILE`, or set BENCH_DATA_MIRROR."
-
-
-def provenance(kept: Kept) -> dict[str, str | bool]:
-    """The label as it is stored beside the file."""
-    return {k: v for k, v in asdict(kept).items() if k != "path"}
 
 
 def _label(path: Path) -> dict[str, str]:

@@ -136,6 +136,8 @@ def table_of(
 
 
 def _resolve_entry(entry: Entry, consent: Consent) -> DataSource:
+    if not entry.files:
+        raise UserError(f"{entry.id} stands for many data sets; see `bench data list --families` for the categories.")
     found = [cached(entry, file, consent) for file in entry.files]
     if not all(found) and (consent.unverified or not entry.pinned):  # only the file tells which content it is
         found = [obtain(entry, file, consent) for file in entry.files]

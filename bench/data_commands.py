@@ -1,0 +1,299 @@
+"""`bench data`: what there is, where it is, and how to carry it to a machine without a network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from datasets import catalog
+from datasets.catalog import Entry
+from datasets.download import Progress
+from datasets.errors import UserError, unknown
+from datasets.fetch import Consent
+
+app = typer.Typer(help="Data sets: list, info, fetch, add, export, verify.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="a name of `bench data list`, or a path")]
+Names = Annotated[list[str], typer.Argument(help="names of `bench data list`")]
+Unverified = Annotated[bool, typer.Option("--unverified", help="accept content that is not the official one")]
+AcceptUnpinned = Annotated[
+    bool, typer.Option("--accept-unpinned", help="accept content nobody has published a checksum of")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="never open a connection")]
+Format = Annotated[str, typer.Option("--format", help="table or json")]
+
+
+@app.command("list")
+def list_(
+    format: Format = "table", families: Annotated[bool, typer.Option(help="list every category")] = False
+) -> None:
+    """Every data set that can be asked for by name."""
+    rows = [_row(name) for name in _every(families=families)]
+    if _wants_json(format):
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    from tabulate import tabulate
+
+    columns = ("name", "users", "items", "interactions", "status", "title")
+    typer.echo(tabulate([[_cell(row[c]) for c in columns] for row in rows], columns, disable_numparse=True))
+
+
+@app.command()
+def info(
+    name: Name,
+    split: Annotated[str, typer.Option("--split", help="the split whose leakage is measured")] = "leave-last-one-out",
+    columns: Annotated[str | None, typer.Option("--columns", help="columns of a file without header")] = None,
+    unverified: Unverified = False,
+    accept_unpinned: AcceptUnpinned = False,
+    format: Format = "table",
+) -> None:
+    """One data set: files, checksums, licence, citation, traps; and, once it is here, its split and leakage."""
+    from datasets.load import load
+    from datasets.protocol import Protocol
+
+    as_json = _wants_json(format)
+    facts: dict[str, Any] = _description(catalog.entry(name)) if catalog.known(name) else {"name": name}
+    protocol = Protocol(split)
+    try:
+        with printing() as progress:
+            loaded = load(
+                name,
+                protocol,
+                columns=columns,
+                unverified=unverified,
+                accept_unpinned=accept_unpinned,
+                offline=True,
+                progress=progress,
+            )
+    except UserError as error:
+        if not catalog.known(name):
+            raise
+        facts["split"] = None
+        typer.echo(f"Not measured: {error}", err=True)
+    else:
+        facts |= {"sha256": loaded.source.sha256, "verified": loaded.source.verified, "source": loaded.source.source}
+        facts["split"] = {"protocol": loaded.protocol.split, **loaded.facts}
+        for warning in loaded.warnings:
+            typer.echo(f"Warning: {warning}", err=True)
+    typer.echo(json.dumps(facts, indent=2) if as_json else _readable(facts))
+
+
+@app.command()
+def fetch(
+    names: Names, unverified: Unverified = False, accept_unpinned: AcceptUnpinned = False, offline: Offline = False
+) -> None:
+    """Bring data sets into the data folder, every byte checked."""
+    from datasets.fetch import obtain
+
+    consent = Consent(unverified, accept_unpinned, offline or None)
+    for entry in [catalog.entry(name) for name in names]:
+        with printing() as progress:
+            kept = [obtain(entry, file, consent, progress) for file in entry.files]
+        for one in kept:
+            typer.echo(f"{entry.id}\t{one.path}\tsha256:{one.sha256}\t{_word(one.verified)}\t{one.source}")
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="a name of `bench data list`")],
+    files: Annotated[list[Path], typer.Argument(help="its files or archives, downloaded by hand")],
+    unverified: Unverified = False,
+    accept_unpinned: AcceptUnpinned = False,
+) -> None:
+    """Take files that were downloaded by hand into the data folder."""
+    from datasets.fetch import add as add_file
+
+    entry = catalog.entry(name)
+    for path in files:
+        kept = add_file(entry, path, Consent(unverified, accept_unpinned))
+        typer.echo(f"{entry.id}\t{kept.path}\tsha256:{kept.sha256}\t{_word(kept.verified)}")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="the folder that becomes a mirror")],
+    names: Names,
+    unverified: Unverified = False,
+    accept_unpinned: AcceptUnpinned = False,
+    offline: Offline = False,
+) -> None:
+    """Write a mirror: set BENCH_DATA_MIRROR to the folder on a machine without a network."""
+    from datasets.fetch import obtain, slug
+
+    consent = Consent(unverified, accept_unpinned, offline or None)
+    for entry in [catalog.entry(name) for name in names]:
+        for file in entry.files:
+            with printing() as progress:
+                kept = obtain(entry, file, consent, progress)
+            part = (
+                kept.sha256
+                if kept.verified and file.stored.pin and file.stored.pin.kind == "sha256"
+                else slug(entry.id)
+            )
+            target = folder / part / kept.path.name
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary = target.with_name(f".{target.name}.tmp")
+                shutil.copyfile(kept.path, temporary)
+                temporary.replace(target)
+            except OSError as error:
+                raise UserError(f"{folder} cannot be written ({error.strerror}); give another folder.") from error
+            typer.echo(str(target))
+
+
+@app.command()
+def verify(names: Annotated[list[str] | None, typer.Argument(help="all that are here, if left out")] = None) -> None:
+    """Read every file in the data folder again and compare its checksum; exit code 1 if one is wrong."""
+    from datasets.fetch import cached, digest_of, sha256_of
+
+    wrong = 0
+    found = False
+    for entry in [catalog.entry(name) for name in names or _every(families=True)]:
+        for file in entry.files:
+            kept = cached(entry, file, Consent(unverified=True))
+            if kept is None:
+                if names:
+                    typer.echo(f"{entry.id}\t{file.stored.name}\tnot here")
+                continue
+            found = True
+            pin = file.stored.pin
+            good = sha256_of(kept.path) == kept.sha256
+            good &= not (kept.verified and pin) or digest_of(kept.path, pin.kind) == pin.digest
+            wrong += not good
+            typer.echo(f"{entry.id}\t{kept.path.name}\t{_word(kept.verified) if good else 'DAMAGED'}")
+    if not found and not names:
+        typer.echo("The data folder is empty.", err=True)
+    if wrong:
+        typer.echo(f"{wrong} damaged; `bench data fetch` replaces them.", err=True)
+        raise typer.Exit(1)
+
+
+@contextmanager
+def printing() -> Iterator[Progress]:
+    """A progress for `datasets.load` that prints lines and, on a terminal, bars to stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if total == 0:
+                console.print(what, markup=False, highlight=False, soft_wrap=True)
+                return
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
+def _every(*, families: bool) -> Iterator[str]:
+    for name in catalog.names():
+        family, colon, _ = name.partition(":")
+        if colon and families:
+            yield from (f"{family}:{category}" for category in catalog.categories(family))
+        else:
+            yield name
+
+
+def _row(name: str) -> dict[str, Any]:
+    entry = catalog.entry(name)
+    return {
+        "name": name,
+        "title": entry.title,
+        "users": entry.users,
+        "items": entry.items,
+        "interactions": entry.interactions,
+        "feedback": entry.feedback,
+        "status": _status(entry),
+        "licence": entry.licence,
+        "paper": entry.citation,
+        "categories": catalog.categories(name.partition(":")[0]) if name.endswith(catalog.ANY) else [],
+    }
+
+
+def _status(entry: Entry) -> str:
+    from datasets.fetch import cached
+    from datasets.published import READERS
+
+    if not entry.files:
+        return "by category"
+    if all(cached(entry, file, Consent(unverified=True)) for file in entry.files):
+        return "here"
+    if entry.reader not in READERS:
+        return "to be converted by hand"
+    if entry.manual:
+        return "to be downloaded by hand"
+    return "can be fetched" if entry.pinned else "unpinned"
+
+
+def _description(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.id,
+        "title": entry.title,
+        "feedback": entry.feedback,
+        "users": entry.users,
+        "items": entry.items,
+        "interactions": entry.interactions,
+        "counts": entry.counts,
+        "status": _status(entry),
+        "licence": entry.licence,
+        "citation": entry.citation,
+        "by hand": entry.manual or None,
+        "traps": list(entry.traps),
+        "files": [
+            {
+                "name": remote.name,
+                "role": file.role,
+                "checksum": str(remote.pin) if remote.pin else None,
+                "bytes": remote.bytes,
+                "addresses": list(remote.urls),
+            }
+            for file in entry.files
+            for remote in (file.remote, file.archive)
+            if remote
+        ],
+    }
+
+
+def _readable(facts: dict[str, Any], indent: str = "") -> str:
+    lines = []
+    for key, value in facts.items():
+        word = key.replace("_", " ")
+        if isinstance(value, dict):
+            lines += [f"{indent}{word}:", _readable(value, indent + "  ")]
+        elif isinstance(value, list):
+            lines += [f"{indent}{word}:"] if value else []
+            for one in value:
+                lines.append(_readable(one, indent + "  ") if isinstance(one, dict) else f"{indent}  - {one}")
+        elif value is not None:
+            lines.append(f"{indent}{word}: {_cell(value)}")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value or "")
+
+
+def _word(verified: bool) -> str:
+    return "verified" if verified else "NOT verified"
+
+
+def _wants_json(format: str) -> bool:
+    if format not in ("table", "json"):
+        raise unknown("format", format, ["table", "json"])
+    return format == "json"
