@@ -21,6 +21,8 @@ CAP_BYTES = 8 << 30
 """The most that is read where nobody stated a size."""
 
 ATTEMPTS = 3
+BLOCK_BYTES = 1 << 16
+"""The most that is lost when a connection breaks off."""
 
 
 class Refused(Exception):
@@ -102,7 +104,7 @@ def _request(url: str, part: Path, size: int | None, progress: Progress, name: s
         note.write_text(json.dumps({"url": url, "version": version}), encoding="utf-8")
         done = start
         with part.open("ab" if start else "wb") as out:
-            for block in answer.iter_content(1 << 18):
+            for block in answer.iter_content(BLOCK_BYTES):
                 done += len(block)
                 if done > cap:
                     out.close()

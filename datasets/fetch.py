@@ -259,7 +259,7 @@ def _take(offer: _Offer, file: File, work: Path, consent: Consent, progress: Pro
         got = _from_wheel(offer.thing, work / file.remote.name, progress)
     else:
         got = work / offer.thing.name
-        _bring(offer, got, offer.thing, progress)
+        _bring(offer, got, offer.thing, file.stored.pin, progress)
         if offer.thing is file.archive and file.stored is file.remote:
             inner = work / f"unpacked-{file.remote.name}"
             try:
@@ -291,13 +291,13 @@ def check(path: Path, stored: Remote, consent: Consent, *, official: bool) -> bo
     raise Refused(f"served other content ({stored.pin.kind} {got[:12]}…) than the published {stored.pin.digest[:12]}…")
 
 
-def _bring(offer: _Offer, target: Path, thing: Remote, progress: Progress) -> None:
+def _bring(offer: _Offer, target: Path, thing: Remote, pin: Pin | None, progress: Progress) -> None:
     if isinstance(offer.at, Path):
         if not offer.at.is_file():
             raise Refused("")
         shutil.copyfile(offer.at, target)
         return
-    if offer.at.startswith("http://") and thing.pin is None:
+    if offer.at.startswith("http://") and pin is None:
         raise Refused("is unencrypted and nobody published a checksum")
     size = thing.bytes if offer.official else None
     try:
