@@ -26,6 +26,7 @@ install: .venv/installed  ## Create .venv from the pinned lock file
 bench: install  ## Compare samplers and losses: DATASET, SAMPLERS, LOSSES, SEEDS, JOBS, ARGS="…"
 	@$(BIN)/python -m bench run --dataset "$(DATASET)" $(foreach s,$(SAMPLERS),--sampler $(s)) \
 	  $(foreach l,$(LOSSES),--loss $(l)) --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
+	@echo; echo "Next: $(BIN)/bench compare $(SAMPLERS) --loss $(lastword $(LOSSES)) --dataset $(DATASET) --seeds $(SEEDS)"
 
 test: install  ## Run the tests
 	$(BIN)/python -m pytest

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bench import __version__
+from bench.data_commands import app as data_app
 from datasets.errors import UserError, unknown
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+app.add_typer(data_app, name="data", help="Data sets: list, info, fetch, add, export, verify.")
 
 FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
 
@@ -194,13 +196,12 @@ def _run_missing(experiment: Any, options: Any, cutoffs: list[int], words: dict[
 
     jobs = min(words["jobs"] or default_jobs(), len(missing))
     with RunProgress(len(missing), jobs, quiet=words["quiet"]) as progress:
-        open_split(
-            experiment.data.dataset, experiment.protocol, options
-        )  # fetched and prepared once, before the workers
+        # fetched and prepared once, before the workers open it
+        split = open_split(experiment.data.dataset, experiment.protocol, options)
         if not words["quiet"]:
             progress.say(
                 f"{len(missing)} of {len(experiment.specs())} runs to do on {jobs} "
-                f"{'worker' if jobs == 1 else 'workers'}: {estimate(experiment, missing, jobs)}."
+                f"{'worker' if jobs == 1 else 'workers'}: {estimate(experiment, missing, jobs, len(split.train))}."
             )
         work = tasks(experiment, missing, options, words["keep_embeddings"])
         try:

@@ -140,15 +140,26 @@ def default_jobs() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def estimate(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> str:
-    """How long the missing runs will take, from finished runs on the same data, in words."""
-    from bench.progress import duration
+SECONDS_PER_SCORE, TYPICAL_EPOCHS = 2e-7, 18
+"""One training score and its gradient on one core, and how long training tends to be; only for a first guess."""
 
+
+def estimate(experiment: Experiment, missing: Sequence[RunSpec], jobs: int, interactions: int) -> str:
+    """How long the missing runs will take, in words: from finished runs on the same data, or a guess without any."""
     known = [run for spec in experiment.specs() if (run := experiment.store.find(spec, experiment.device))]
     per_run = [run.record["seconds"]["total"] for run in known if run.failure is None]
-    if not per_run:
-        return "the time left will be known after the first of them"
-    return f"about {duration(float(np.mean(per_run)) * len(missing) / jobs)} by the {len(per_run)} that are done"
+    if per_run:
+        return f"about {duration(float(np.mean(per_run)) * len(missing) / jobs)}, judging by the {len(per_run)} done"
+    negatives = [spec.cell.settings.get("negatives", 0) for spec in missing]
+    scores = sum(1 + (n if isinstance(n, int) else 1000) for n in negatives) * interactions * TYPICAL_EPOCHS
+    return f"about {duration(scores * SECONDS_PER_SCORE / jobs + 5)}, a guess until the first are done"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `40 s`, `3 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context]:

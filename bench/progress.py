@@ -9,6 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from bench.experiment import duration
 from bench.runner import Task
 from bench.store import Result
 
@@ -75,10 +76,3 @@ class RunProgress:
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
         self.console.print(sentence, soft_wrap=True, highlight=False, markup=False)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: `40 s`, `3 min`, `2.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
