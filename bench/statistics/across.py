@@ -1,0 +1,156 @@
+"""Comparisons over several data sets: ranks, posterior of a signed-rank test, robust aggregates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.statistics.corrections import adjust
+from bench.statistics.named import wilcoxon
+from datasets.errors import UserError
+
+FloatArray = NDArray[np.float64]
+
+FEW = 5  # fewer data sets than this cannot carry a test over data sets
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Average ranks of methods over data sets and the tests on them.
+
+    Attributes:
+        names: methods.
+        ranks: (k,) average rank, 1 is best, ties share.
+        chi2: Friedman's statistic, corrected for ties.
+        p: its p value from χ² with k − 1 degrees of freedom.
+        f: Iman and Davenport's statistic, less conservative.
+        p_f: its p value from F with k − 1 and (k − 1)(N − 1) degrees of freedom.
+        critical: Nemenyi's critical difference of average ranks.
+        alpha: its level.
+        datasets: N.
+        warning: what the reader must know, or "".
+    """
+
+    names: tuple[str, ...]
+    ranks: tuple[float, ...]
+    chi2: float
+    p: float
+    f: float
+    p_f: float
+    critical: float
+    alpha: float
+    datasets: int
+    warning: str
+
+
+def average_ranks(names: Sequence[str], scores: FloatArray, *, alpha: float = 0.05) -> Ranks:
+    """Friedman's test and Nemenyi's critical difference of scores (N data sets, k methods), larger is better.
+
+    CD = q_α·√(k(k + 1)/(6N)), q_α the studentised range quantile for k means over √2.
+
+    Raises:
+        UserError: fewer than two data sets or three methods, or a score that is not a number.
+
+    Paper: J. Demšar, JMLR, 2006.
+    """
+    from scipy import stats
+
+    datasets, methods = _checked(names, scores, least=3)
+    ranks = stats.rankdata(-scores, axis=1)
+    if (ranks == ranks[:, :1]).all():  # every method ties everywhere, where Friedman's statistic is 0/0
+        chi2, p = 0.0, 1.0
+    else:
+        chi2, p = map(float, stats.friedmanchisquare(*scores.T))
+    rest = datasets * (methods - 1) - chi2
+    f = (datasets - 1) * chi2 / rest if rest > 0 else float("inf")
+    p_f = float(stats.f.sf(f, methods - 1, (methods - 1) * (datasets - 1)))
+    q = float(stats.studentized_range.ppf(1 - alpha, methods, np.inf)) / np.sqrt(2)
+    critical = float(q * np.sqrt(methods * (methods + 1) / (6 * datasets)))
+    means = tuple(map(float, ranks.mean(axis=0)))
+    return Ranks(tuple(names), means, chi2, p, f, p_f, critical, alpha, datasets, _few(datasets))
+
+
+def cliques(ranks: Ranks) -> list[tuple[int, ...]]:
+    """The longest runs of methods, best first, whose average ranks lie within the critical difference."""
+    order = sorted(range(len(ranks.ranks)), key=lambda i: ranks.ranks[i])
+    found: list[tuple[int, ...]] = []
+    for start in range(len(order)):
+        run = tuple(i for i in order[start:] if ranks.ranks[i] - ranks.ranks[order[start]] <= ranks.critical)
+        if len(run) > 1 and not any(set(run) <= set(other) for other in found):
+            found.append(run)
+    return found
+
+
+def wilcoxon_holm(names: Sequence[str], scores: FloatArray) -> list[tuple[str, str, float, float]]:
+    """(a, b, p, Holm-adjusted p) of the signed-rank test over data sets for every pair of methods."""
+    _, methods = _checked(names, scores, least=2)
+    pairs = [(i, j) for i in range(methods) for j in range(i + 1, methods)]
+    p = [wilcoxon(scores[:, i] - scores[:, j]).p for i, j in pairs]
+    adjusted = adjust(p, "holm")
+    return [(names[i], names[j], float(x or 0), float(q or 0)) for (i, j), x, q in zip(pairs, p, adjusted, strict=True)]
+
+
+def bayesian_signed_rank(
+    differences: FloatArray, rope: float, *, prior: float = 0.5, draws: int = 50_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Posterior probabilities that the second is better, that they are equivalent, that the first is better.
+
+    With z_0 = 0 of prior weight `prior` beside the data sets' differences, first − second, and Dirichlet weights w,
+    a draw gives each of the three the weight Σ_ij w_i w_j over the pairs whose mean (z_i + z_j)/2 lies below
+    −rope, within, or above it; a probability is the share of draws in which that weight is the largest.
+
+    Paper: A. Benavoli et al., ICML, 2014, and JMLR, 2017.
+    """
+    z = np.append(0.0, differences)
+    sums = z[:, None] + z[None, :]
+    above, below = (sums > 2 * rope).astype(float), (sums < -2 * rope).astype(float)
+    weights = np.random.default_rng(seed).dirichlet([prior, *np.ones(len(differences))], draws)
+    right = ((weights @ above) * weights).sum(axis=1)
+    left = ((weights @ below) * weights).sum(axis=1)
+    winner = np.argmax([left, 1 - left - right, right], axis=0)
+    return tuple(float((winner == i).mean()) for i in range(3))  # type: ignore[return-value]
+
+
+def interquartile_mean(
+    scores: FloatArray, *, alpha: float = 0.05, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """(value, lo, hi): mean of the middle half of scores (runs, data sets), with a stratified bootstrap interval.
+
+    Runs are drawn anew within each data set. With fewer than ten runs the interval is too narrow. Scores must be
+    on one scale, e.g. divided by those of one method on the same data set.
+
+    Paper: R. Agarwal et al., NeurIPS, 2021.
+    """
+    from scipy.stats import trim_mean
+
+    runs, datasets = scores.shape
+    drawn = np.random.default_rng(seed).integers(0, runs, (resamples, runs, datasets))
+    resampled = scores[drawn, np.arange(datasets)].reshape(resamples, -1)
+    lo, hi = np.quantile(trim_mean(resampled, 0.25, axis=1), [alpha / 2, 1 - alpha / 2])
+    return float(trim_mean(scores, 0.25, axis=None)), float(lo), float(hi)
+
+
+def performance_profile(scores: FloatArray, thresholds: FloatArray) -> FloatArray:
+    """(T,) share of the runs on all data sets, scores (runs, data sets), above each threshold."""
+    return np.asarray((scores.ravel()[None, :] > thresholds[:, None]).mean(axis=1), dtype=np.float64)
+
+
+def _checked(names: Sequence[str], scores: FloatArray, least: int) -> tuple[int, int]:
+    datasets, methods = scores.shape
+    if datasets < 2 or methods < least or methods != len(names):
+        raise UserError(
+            f"A test over data sets needs at least 2 data sets and {least} methods, each with a name; "
+            f"{datasets} and {methods} with {len(names)} names were given."
+        )
+    if not np.isfinite(scores).all():
+        raise UserError("A method has no score on some data set; leave it out or run it there.")
+    return datasets, methods
+
+
+def _few(datasets: int) -> str:
+    if datasets >= FEW:
+        return ""
+    return f"{datasets} data sets are too few for a test over data sets; read each table by itself."
