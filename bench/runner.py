@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from bench.provenance import provenance
-from bench.spec import RunSpec, held
+from bench.spec import RunSpec
 from bench.store import Result
 from datasets.load import load
 from datasets.protocol import Protocol
 from datasets.split import Split
-from recmodels.losses import LOSSES
 from recmodels.metrics import Ranks
 from recmodels.models import BASELINES, MODELS
 from recmodels.samplers import SAMPLERS
@@ -56,6 +55,7 @@ def execute(task: Task, on_epoch: Callable[[int, float, float], None] = lambda e
     started = time.perf_counter()
     torch.set_num_threads(task.threads)
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
     split = open_split(task.spec.data.dataset, task.protocol, task.options)
     conditions = {
         "device": _device_name(task.device),
@@ -119,21 +119,22 @@ def _trained(
     """Tables, history and best epoch; this function sees train and valid only."""
     import torch
 
+    from recmodels.objective import objective
     from recmodels.sampling import Training
     from recmodels.trainer import train
 
     cell = task.spec.cell
-    training = Training(split.train)
+    training = Training(split.train, str(cell.settings.get("positives", "interaction")))
     if cell.sampler is None or cell.loss is None:
         return BASELINES[cell.model.name](training, **cell.model.parameters), [], 0
+    settings = Settings(**cell.settings)  # type: ignore[arg-type]
     done = train(
         training,
         split.valid,
         model=partial(MODELS[cell.model.name], **cell.model.parameters),
         sampler=SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters),
-        loss=partial(LOSSES[cell.loss.name], **cell.loss.parameters),
-        needs=frozenset(held("needs", LOSSES.entry(cell.loss.name), cell.loss.parameters)),
-        settings=Settings(**cell.settings),  # type: ignore[arg-type]
+        objective=objective(cell.loss.name, cell.loss.parameters, settings.space, settings.rank_space),
+        settings=settings,
         seed=task.spec.seed,
         device=torch.device(task.device),
         on_epoch=lambda epoch: on_epoch(epoch.epoch, epoch.loss, epoch.valid),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from datasets.errors import UserError, unknown
+from recmodels.compatibility import reason, text_of
 from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
 from recmodels.registry import Entry, Registry, Value, fill
@@ -33,7 +34,7 @@ class Part:
     def label(self, registry: Registry) -> str:
         """The shortest text that means this part: its name, and what differs from the defaults."""
         defaults = {key: parameter.default for key, parameter in registry.entry(self.name).parameters.items()}
-        options = [f"{key}={_text(value)}" for key, value in self.parameters.items() if value != defaults[key]]
+        options = [f"{key}={text_of(value)}" for key, value in self.parameters.items() if value != defaults[key]]
         return self.name + (":" + ",".join(options) if options else "")
 
 
@@ -171,34 +172,11 @@ def check_distinct(cells: Iterable[Cell]) -> None:
 
 
 def incompatibility(cell: Cell) -> str | None:
-    """Why this cell cannot be trained, or None: what the loss needs against what the sampler gives."""
+    """Why this cell cannot be trained, or None: what its parts need against what the others give."""
     if cell.sampler is None or cell.loss is None:
         return None
-    sampler, loss = SAMPLERS.entry(cell.sampler.name), LOSSES.entry(cell.loss.name)
-    gives = held("gives", sampler, cell.sampler.parameters)
-    for need in sorted(held("needs", loss, cell.loss.parameters) - {"vectors"}):
-        if need not in gives:
-            return f"{loss.name} needs {_NEEDS.get(need, need)}, which {sampler.name} does not give"
-    if cell.settings["negatives"] == "all" and "all" not in gives:
-        return f"{sampler.name} has no negatives=all; give a number"
-    return None
-
-
-_NEEDS = {"log_q": "the probability of each negative (log q)"}
-
-
-def held(fact: str, entry: Entry, parameters: Mapping[str, Value]) -> set[str]:
-    """The words of a fact such as `needs={"log_q": "logq != none"}` whose condition holds; a list has no conditions."""
-    words = entry.facts.get(fact, [])
-    conditions: dict[str, str] = words if isinstance(words, dict) else dict.fromkeys(words, "")
-    return {word for word, condition in conditions.items() if _holds(condition, parameters)}
-
-
-def _holds(condition: str, parameters: Mapping[str, Value]) -> bool:
-    if not condition:
-        return True
-    key, symbol, value = condition.split()
-    return (_text(parameters[key]) == value) == (symbol == "==")
+    sampler, loss, model = ((part.name, part.parameters) for part in (cell.sampler, cell.loss, cell.model))
+    return reason(sampler, loss, model, cell.settings)
 
 
 def _kind(name: str) -> str:
@@ -233,7 +211,3 @@ def _default(kind: str, name: str) -> Part:
 
 def _join(kind: str, value: str, text: str) -> str:
     return f"{value}+{text}" if kind == "sampler" else f"{text}+{value}"
-
-
-def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) or value is None else f"{value}"

@@ -1,73 +1,225 @@
-"""Scores of a batch, with the gradient through the inner product in closed form.
+"""Scores of a batch in a score space, with the gradient through the inner product in closed form.
 
-The loss differentiates with respect to (B,) and (B, N) scores; from there the gradient of the tables is a product and
-one scatter. Autograd through `tables[ids]` would compute the same numbers with several copies of (B, N, D) more.
+A space is a function of the dot product and the squared norms of both vectors, so that no normalised copy of the
+(B, N, D) vectors is made. The loss differentiates with respect to (B,) and (B, N) scores; from there the gradient of
+the tables is a product and one scatter. Autograd through `tables[ids]` would compute the same numbers with several
+copies of (B, N, D) more.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
-from recmodels.types import Batch, Candidates, Tables
+from recmodels.types import Batch, Candidates, Tables, Vectors
+
+SPACES = ("dot", "cosine", "half-cosine", "distance")
+SMALLEST = 1e-24  # squared norms are not taken for smaller: a vector of zeros has cosine 0 with everything
 
 
-def batch_scores(tables: Tables, batch: Batch, candidates: Candidates) -> tuple[Tensor, Tensor]:
-    """Scores (B,) of the positives and (B, N) of the candidates."""
-    items = candidates.items
-    dot: type[torch.autograd.Function] = _SharedDot if candidates.shared else _RowDot
-    positive, negative = dot.apply(tables.users, tables.items, batch.users, batch.positives, items)  # type: ignore[no-untyped-call]
+def batch_scores(
+    tables: Tables,
+    batch: Batch,
+    candidates: Candidates,
+    space: str = "dot",
+    keep: Tensor | None = None,
+    by_row: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Scores (B,) of the positives and (B, N) of the candidates.
+
+    Args:
+        tables: what the model encodes to.
+        batch: users and positives.
+        candidates: with `items`, or `vectors` in their place, which get whatever gradient they carry; with `mix`,
+            the gradient reaches the negatives and the positives they are mixed with.
+        space: dot u·v, cosine, half-cosine (half of it), or distance: -‖u - v‖².
+        keep: (B, D) factors of the users' vectors, for dropout.
+        by_row: whether the gradient of a table is a sparse tensor of the rows in the batch.
+    """
+    if candidates.vectors is not None or (candidates.mix is not None and space != "dot"):
+        positive, negative = vector_scores(batch_vectors(tables, batch, candidates, keep), space)
+    else:
+        function: type[torch.autograd.Function] = _SharedDot if candidates.shared else _RowDot
+        ids = (batch.users, batch.positives, candidates.items)
+        positive, negative, *norms = function.apply(tables.users, tables.items, *ids, keep, space != "dot", by_row)  # type: ignore[no-untyped-call]
+        if norms:
+            user, own, other = norms
+            positive = from_dot(positive, user, own, space)
+            negative = from_dot(negative, user.unsqueeze(1), other, space)
     if tables.bias is not None:
         positive = positive + tables.bias.index_select(0, batch.positives)
-        negative = negative + tables.bias[items]
+        negative = negative + tables.bias[candidates.items]
+    if candidates.mix is not None and space == "dot":  # the score is linear in the vector
+        negative = torch.lerp(negative, positive.unsqueeze(1).expand_as(negative), candidates.mix)
     return positive, negative
+
+
+def batch_vectors(tables: Tables, batch: Batch, candidates: Candidates, keep: Tensor | None = None) -> Vectors:
+    """The embeddings behind a batch; their gradient reaches the tables through autograd."""
+    users, positives = tables.users.index_select(0, batch.users), tables.items.index_select(0, batch.positives)
+    negatives = rows_of(tables.items, candidates.items) if candidates.vectors is None else candidates.vectors
+    if candidates.mix is not None:
+        negatives = torch.lerp(negatives, positives.unsqueeze(1), candidates.mix.unsqueeze(2))
+    return Vectors(users if keep is None else users * keep, positives, negatives)
+
+
+def vector_scores(vectors: Vectors, space: str) -> tuple[Tensor, Tensor]:
+    """Scores (B,) of the positives and (B, N) of the negatives, by autograd."""
+    positive = in_space(vectors.users, vectors.positives.unsqueeze(1), space).squeeze(1)
+    return positive, in_space(vectors.users, vectors.negatives, space)
+
+
+def rows_of(table: Tensor, ids: Tensor) -> Tensor:
+    """`table[ids]` along the first axis, for ids of any shape."""
+    return table.index_select(0, ids.reshape(-1)).view(*ids.shape, table.shape[1])
+
+
+def in_space(users: Tensor, items: Tensor, space: str) -> Tensor:
+    """(B, N) scores of `users` (B, D) with `items` (N, D) or (B, N, D)."""
+    dot = users @ items.T if items.dim() == 2 else torch.bmm(items, users.unsqueeze(2)).squeeze(2)
+    if space == "dot":
+        return dot
+    return from_dot(dot, users.square().sum(dim=1, keepdim=True), items.square().sum(dim=-1), space)
+
+
+def from_dot(dot: Tensor, user: Tensor, item: Tensor, space: str) -> Tensor:
+    """A score, given u·v, ‖u‖² and ‖v‖²."""
+    if space == "distance":
+        return 2 * dot - user - item
+    cosine = dot * user.clamp(min=SMALLEST).rsqrt() * item.clamp(min=SMALLEST).rsqrt()
+    return cosine / 2 if space == "half-cosine" else cosine
+
+
+def ranking_tables(tables: Tables, space: str) -> Tables:
+    """Tables whose dot products order the items of each user as `space` does.
+
+    Equal to the scores for all spaces but distance, which lacks the -‖u‖² that no ranking depends on.
+    """
+    users, items, bias = tables
+    if space == "dot":
+        return tables
+    if space == "distance":
+        norms = items.square().sum(dim=1)
+        return Tables(2 * users, items, -norms if bias is None else bias - norms)
+    users, items = (table * table.square().sum(1, keepdim=True).clamp(min=SMALLEST).rsqrt() for table in (users, items))
+    return Tables(users / 2 if space == "half-cosine" else users, items, bias)
 
 
 class _RowDot(torch.autograd.Function):
     """Each row has its own candidates (B, N)."""
 
     @staticmethod
-    def forward(ctx: Any, users: Tensor, items: Tensor, u: Tensor, p: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any,
+        users: Tensor,
+        items: Tensor,
+        u: Tensor,
+        p: Tensor,
+        n: Tensor,
+        keep: Tensor | None,
+        norms: bool,
+        by_row: bool,
+    ) -> tuple[Tensor, ...]:
+        ctx.by_row = by_row
         ids = torch.cat([p.unsqueeze(1), n], dim=1)  # (B, 1 + N)
         user = users.index_select(0, u)  # (B, D)
-        item = items.index_select(0, ids.reshape(-1)).view(*ids.shape, -1)  # (B, 1 + N, D)
+        if keep is not None:
+            user *= keep
+        item = rows_of(items, ids)  # (B, 1 + N, D)
         scores = torch.bmm(item, user.unsqueeze(2)).squeeze(2)  # (B, 1 + N)
-        ctx.save_for_backward(users, items, u, ids, user, item)
-        return scores[:, 0], scores[:, 1:]
+        ctx.save_for_backward(users, items, u, ids, user, item, keep)
+        if not norms:
+            return scores[:, 0], scores[:, 1:]
+        squared = torch.linalg.vecdot(item, item)
+        return scores[:, 0], scores[:, 1:], user.square().sum(dim=1), squared[:, 0], squared[:, 1:]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        users, items, u, ids, user, item = ctx.saved_tensors
+        users, items, u, ids, user, item, keep = ctx.saved_tensors
         grad = torch.cat([grads[0].unsqueeze(1), grads[1]], dim=1)  # (B, 1 + N)
         grad_user = torch.bmm(grad.unsqueeze(1), item).squeeze(1)  # (B, D)
-        grad_item = grad.unsqueeze(2) * user.unsqueeze(1)  # (B, 1 + N, D)
-        return (
-            torch.zeros_like(users).index_add_(0, u, grad_user),
-            torch.zeros_like(items).index_add_(0, ids.reshape(-1), grad_item.view(-1, grad_item.shape[2])),
-            None,
-            None,
-            None,
-        )
+        squared = None
+        if len(grads) > 2:
+            grad_user += 2 * grads[2].unsqueeze(1) * user
+            squared = 2 * torch.cat([grads[3].unsqueeze(1), grads[4]], dim=1)  # (B, 1 + N): d‖v‖² = 2v
+        if keep is not None:
+            grad_user *= keep
+        if ctx.by_row:
+            terms = grad.unsqueeze(2) * user.unsqueeze(1)  # (B, 1 + N, D)
+            if squared is not None:
+                terms += squared.unsqueeze(2) * item
+            return rows_gradient(users, u, grad_user), rows_gradient(items, ids, terms), *[None] * 6
+        grad_items = _scatter(items, ids, grad, user)
+        if squared is not None:
+            share = squared.new_zeros(len(items)).index_add_(0, ids.reshape(-1), squared.reshape(-1))
+            grad_items.addcmul_(items, share.unsqueeze(1))
+        return torch.zeros_like(users).index_add_(0, u, grad_user), grad_items, *[None] * 6
 
 
 class _SharedDot(torch.autograd.Function):
     """All rows have the same candidates (N,), so that scores and gradients are matrix products."""
 
     @staticmethod
-    def forward(ctx: Any, users: Tensor, items: Tensor, u: Tensor, p: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any,
+        users: Tensor,
+        items: Tensor,
+        u: Tensor,
+        p: Tensor,
+        n: Tensor,
+        keep: Tensor | None,
+        norms: bool,
+        by_row: bool,
+    ) -> tuple[Tensor, ...]:
+        ctx.by_row = by_row
         user = users.index_select(0, u)  # (B, D)
+        if keep is not None:
+            user *= keep
         positive, negative = items.index_select(0, p), items.index_select(0, n)  # (B, D), (N, D)
-        ctx.save_for_backward(users, items, u, p, n, user, positive, negative)
-        return (user * positive).sum(dim=1), user @ negative.T
+        ctx.save_for_backward(users, items, u, p, n, user, positive, negative, keep)
+        scores = (user * positive).sum(dim=1), user @ negative.T
+        return (*scores, *(part.square().sum(dim=1) for part in (user, positive, negative))) if norms else scores
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        users, items, u, p, n, user, positive, negative = ctx.saved_tensors
+        users, items, u, p, n, user, positive, negative, keep = ctx.saved_tensors
         grad_positive, grad_negative = grads[0].unsqueeze(1), grads[1]  # (B, 1), (B, N)
         grad_user = grad_positive * positive + grad_negative @ negative  # (B, D)
+        own, other = grad_positive * user, grad_negative.T @ user  # (B, D), (N, D)
+        if len(grads) > 2:
+            grad_user += 2 * grads[2].unsqueeze(1) * user
+            own += 2 * grads[3].unsqueeze(1) * positive
+            other += 2 * grads[4].unsqueeze(1) * negative
+        if keep is not None:
+            grad_user *= keep
+        if ctx.by_row:
+            terms = rows_gradient(items, torch.cat([p, n]), torch.cat([own, other]))
+            return rows_gradient(users, u, grad_user), terms, *[None] * 6
         grad_items = torch.zeros_like(items)
-        grad_items.index_add_(0, p, grad_positive * user)
-        grad_items.index_add_(0, n, grad_negative.T @ user)
-        return torch.zeros_like(users).index_add_(0, u, grad_user), grad_items, None, None, None
+        grad_items.index_add_(0, p, own)
+        grad_items.index_add_(0, n, other)
+        return torch.zeros_like(users).index_add_(0, u, grad_user), grad_items, *[None] * 6
+
+
+def rows_gradient(table: Tensor, ids: Tensor, terms: Tensor) -> Tensor:
+    """A sparse tensor of the shape of `table`: `terms` (…, D) at the rows `ids` (…), not added up yet."""
+    terms = terms.reshape(-1, table.shape[1])
+    return torch.sparse_coo_tensor(ids.reshape(1, -1), terms, table.shape, check_invariants=False)
+
+
+def _scatter(items: Tensor, ids: Tensor, grad: Tensor, user: Tensor) -> Tensor:
+    """(I, D) sum over rows b and columns n of grad[b, n] · user[b], at item ids[b, n].
+
+    On the CPU a product of a sparse and a dense matrix: it adds in the order of `index_add_`, to the same bits, in
+    half the time, because the (B, N, D) terms are never stored.
+    """
+    if grad.device.type == "cpu":
+        starts = np.arange(0, ids.numel() + 1, ids.shape[1])
+        matrix = sparse.csc_array((grad.numpy().ravel(), ids.numpy().ravel(), starts), shape=(len(items), len(user)))
+        return torch.from_numpy(matrix @ user.numpy())
+    terms = (grad.unsqueeze(2) * user.unsqueeze(1)).view(-1, user.shape[1])
+    return torch.zeros_like(items).index_add_(0, ids.reshape(-1), terms)

@@ -19,10 +19,23 @@ class Settings:
         batch_size: B, positive pairs per step.
         negatives: N, negatives per positive; `all` for samplers that offer a whole batch or catalogue.
         embedding_size: D, numbers per user and per item.
-        optimizer: `adam` updates every row at every step (Kingma and Ba, ICLR 2015).
+        optimizer: `adam` updates every row at every step (Kingma and Ba, ICLR 2015); `lazy_adam` only the rows of the
+            batch, whose moments stand still meanwhile; `sgd`; `adagrad` (Duchi, Hazan, Singer, JMLR 2011).
         learning_rate: of the optimiser.
+        schedule: `linear` and `cosine` lower the learning rate from epoch to epoch, towards 0 after the last.
         l2: weight of (‖u‖² + ‖v⁺‖² + mean over negatives of ‖v⁻‖²) / 2, averaged over the batch.
-        init_std: standard deviation of the normal initial embeddings.
+        l2_user: the weight of ‖u‖² alone; none means `l2`.
+        l2_positive: the weight of ‖v⁺‖² alone; none means `l2`.
+        l2_negative: the weight of ‖v⁻‖² alone; none means `l2`.
+        l2_bias: the weight of the squared biases of positives and, by their mean, negatives.
+        init: law of the initial vectors: `normal` or `uniform` with standard deviation `init_std`, or `xavier`, normal
+            with variance 2 / (rows + columns) of the table.
+        init_std: standard deviation of the initial vectors.
+        dropout: share of the numbers of each user's vector that a step sets to 0, the others scaled up.
+        positives: an epoch's rows: every `interaction` once, or as many draws of a `user` and one of its items.
+        reduction: whether the rows of a batch, and their L2 terms, are averaged or summed.
+        space: score space, in place of the one the loss declares.
+        rank_space: score space of the ranking, in place of the one the loss declares or is trained in.
     """
 
     epochs: Annotated[int, ">= 1"] = 100
@@ -30,15 +43,33 @@ class Settings:
     batch_size: Annotated[int, ">= 1"] = 1024
     negatives: Annotated[int, ">= 1"] | Literal["all"] = 16
     embedding_size: Annotated[int, ">= 1"] = 64
-    optimizer: Literal["adam"] = "adam"
+    optimizer: Literal["adam", "lazy_adam", "sgd", "adagrad"] = "adam"
     learning_rate: Annotated[float, "> 0"] = 0.003
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     l2: Annotated[float, ">= 0"] = 0.001
+    l2_user: Annotated[float, ">= 0"] | None = None
+    l2_positive: Annotated[float, ">= 0"] | None = None
+    l2_negative: Annotated[float, ">= 0"] | None = None
+    l2_bias: Annotated[float, ">= 0"] = 0.0
+    init: Literal["normal", "uniform", "xavier"] = "normal"
     init_std: Annotated[float, "> 0"] = 0.1
+    dropout: Annotated[float, ">= 0, < 1"] = 0.0
+    positives: Literal["interaction", "user"] = "interaction"
+    reduction: Literal["mean", "sum"] = "mean"
+    space: Literal["loss", "dot", "cosine", "half-cosine", "distance"] = "loss"
+    rank_space: Literal["loss", "dot", "cosine", "half-cosine", "distance"] = "loss"
 
     @property
     def n(self) -> int | None:
         """N, or None where a sampler is to give all it has."""
         return None if self.negatives == "all" else self.negatives
+
+    @property
+    def l2_roles(self) -> tuple[float, float, float]:
+        """The weights for users, positives and negatives."""
+        roles = (self.l2_user, self.l2_positive, self.l2_negative)
+        user, positive, negative = (self.l2 if role is None else role for role in roles)
+        return user, positive, negative
 
 
 def setting_parameters() -> dict[str, Parameter]:

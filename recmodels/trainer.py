@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,18 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from datasets import Interactions
+from recmodels.diagnostics import Diagnostics
 from recmodels.evaluation import Diverged, FullRanking
 from recmodels.metrics import user_metrics
+from recmodels.objective import LossState, Objective
 from recmodels.sampling import Sampler, Scorer, Training
-from recmodels.scoring import batch_scores
+from recmodels.scoring import batch_scores, batch_vectors, ranking_tables, vector_scores
 from recmodels.seeds import derive, generator
 from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates, LossInput, Tables
+from recmodels.updates import add_l2, learning_rate_factor, optimizers
 
 SELECTION_METRIC = "ndcg@10"
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
 
-Loss = Callable[[LossInput], Tensor]
 ModelFactory = Callable[[Training, Settings, np.random.Generator], nn.Module]
 
 
@@ -38,7 +41,7 @@ class Epoch(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The best epoch's tables, and how training went."""
+    """The best epoch's tables, whose dot products rank, and how training went."""
 
     tables: Tables
     history: list[Epoch]
@@ -51,16 +54,16 @@ def train(
     *,
     model: ModelFactory,
     sampler: Sampler,
-    loss: Loss,
-    needs: frozenset[str],
+    objective: Objective,
     settings: Settings,
     seed: int,
     device: torch.device,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    observer: Diagnostics | None = None,
 ) -> Trained:
     """Train until validation NDCG@10 has not improved for `patience` epochs, and restore the best epoch.
 
-    Initial vectors, order of positives and negatives come from three independent streams of `seed`, so that runs
+    Initial vectors, order of positives, negatives and dropout come from independent streams of `seed`, so that runs
     which differ in sampler or loss start from the same vectors and see the positives in the same order.
 
     Args:
@@ -68,143 +71,211 @@ def train(
         valid: held-out interactions that choose the epoch; the last epoch is kept where there are none.
         model: gives the module whose `forward()` returns `Tables`.
         sampler: gives the negatives.
-        loss: one value per row.
-        needs: what the loss needs beyond scores: `log_q`.
+        objective: the loss, its score spaces and its state.
         settings: everything else that may move results.
         seed: of this run.
         device: where the tables live.
         on_epoch: called after every epoch.
+        observer: shown a sample of the steps.
 
     Raises:
         Diverged: the loss or a score stopped being finite.
     """
-    torch.manual_seed(derive(seed, "torch") >> 1)  # only what a model itself draws while training, such as dropout
+    torch.manual_seed(derive(seed, "torch") >> 1)  # only what a model itself draws while training
     module = model(training, settings, generator(seed, "init")).to(device)
-    optimizer = torch.optim.Adam(module.parameters(), lr=settings.learning_rate, fused=True)
-    order, negatives = generator(seed, "order"), generator(seed, "sampler")
+    state = objective.initial_state(training).to(device)
+    fit = _Fit(training, module, sampler, objective, settings, state, _Encoder(module))
+    updates = optimizers(module, state.parameters, settings)
+    order, negatives, dropout = (generator(seed, name) for name in ("order", "sampler", "dropout"))
     ranking = FullRanking(valid, [training.interactions])
     history: list[Epoch] = []
     best, best_epoch = -math.inf, 0
-    best_tables = _snapshot(module)
+    best_tables = fit.snapshot()
     for number in range(1, settings.epochs + 1):
         started = time.perf_counter()
-        if sampler.before_epoch is not None:
-            sampler.before_epoch(number, Scorer(_tables(module)), negatives)
+        for optimizer in updates:
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * learning_rate_factor(settings, number)
+        if state.before_epoch is not None:
+            state.before_epoch(number, fit.scorer())
         total, rows = torch.zeros((), dtype=torch.float64, device=device), 0
-        for batch, candidates in _steps(training, sampler, module, settings, order, negatives, "log_q" in needs):
+        steps = _steps(fit, order, negatives, number)
+        for batch, candidates in steps if observer is None else observer.timed(steps):
             batch, candidates = Batch(*(ids.to(device) for ids in batch)), candidates.to(device)
-            values = _step(module, optimizer, loss, batch, candidates, settings, training.n_items)
+            values = _step(fit, updates, batch, candidates, _keep(fit, batch, dropout), observer)
             total += values.double().sum()
             rows += len(values)
             if sampler.after_step is not None:
-                sampler.after_step(batch, candidates, Scorer(_tables(module)))
+                sampler.after_step(batch, candidates, fit.scorer())
         seconds = time.perf_counter() - started
         mean_loss = float(total) / rows
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {number}")
-        metric = _validate(ranking, module)
+        metric = _validate(ranking, fit.ranking_tables())
         history.append(Epoch(number, mean_loss, metric, seconds))
         on_epoch(history[-1])
         if not metric <= best:  # better, or NaN because there is nothing to validate on
-            best, best_epoch, best_tables = metric, number, _snapshot(module)
+            best, best_epoch, best_tables = metric, number, fit.snapshot()
         elif number - best_epoch >= settings.patience:
             break
     return Trained(best_tables, history, best_epoch)
 
 
+class _Encoder:
+    """The tables of a model, computed once between two updates, with their gradient."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._tables: Tables | None = None
+
+    def __call__(self) -> Tables:
+        if self._tables is None:
+            self._tables = self._module()
+        return self._tables
+
+    def forget(self) -> None:
+        """To be called after every update."""
+        self._tables = None
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What stays the same during one training."""
+
+    training: Training
+    module: nn.Module
+    sampler: Sampler
+    objective: Objective
+    settings: Settings
+    state: LossState
+    encode: _Encoder
+
+    def scorer(self) -> Scorer:
+        return Scorer(self.encode, self.objective.space)
+
+    def ranking_tables(self) -> Tables:
+        with torch.no_grad():
+            return ranking_tables(self.scorer().tables, self.objective.rank_space)
+
+    def snapshot(self) -> Tables:
+        users, items, bias = self.ranking_tables()
+        return Tables(users.clone(), items.clone(), None if bias is None else bias.clone())
+
+
 def _steps(
-    training: Training,
-    sampler: Sampler,
-    module: nn.Module,
-    settings: Settings,
-    order: np.random.Generator,
-    rng: np.random.Generator,
-    law: bool,
+    fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoch: int
 ) -> Iterator[tuple[Batch, Candidates]]:
     """The batches of one epoch, of nearly equal size, each with its candidates, and their law where it is wanted."""
-    interactions, n = training.interactions, settings.n
-    permutation = order.permutation(len(interactions))
-    users = torch.from_numpy(interactions.users[permutation].astype(np.int64))
-    positives = torch.from_numpy(interactions.items[permutation].astype(np.int64))
-    steps = math.ceil(len(interactions) / settings.batch_size)
-    edges = [len(interactions) * step // steps for step in range(steps + 1)]
-    ahead = max(1, DRAWS_AHEAD // (settings.batch_size * (n or training.n_items))) if sampler.static else 1
+    sampler, settings, n = fit.sampler, fit.settings, fit.settings.n
+    negatives = "no_negatives" not in fit.objective.needs
+    if sampler.before_epoch is not None and negatives:
+        sampler.before_epoch(epoch, fit.scorer(), rng)
+    users, positives = _rows(fit.training, order)
+    steps = math.ceil(len(users) / settings.batch_size)
+    edges = [len(users) * step // steps for step in range(steps + 1)]
+    drawn = (n and sampler.pool(n)) or fit.training.n_items
+    ahead = max(1, DRAWS_AHEAD // (settings.batch_size * drawn)) if sampler.static else 1
     for first in range(0, steps, ahead):
         chunk = edges[first : first + ahead + 1]
-        block = slice(chunk[0], chunk[-1])
-        pool = sampler.propose(Batch(users[block], positives[block]), n, rng, Scorer(_tables(module)))
+        block = Batch(users[chunk[0] : chunk[-1]], positives[chunk[0] : chunk[-1]])
+        pool = sampler.propose(block, n, rng, fit.scorer()) if negatives else _NOTHING
         for start, stop in pairwise(chunk):
             batch = Batch(users[start:stop], positives[start:stop])
             mine = pool.rows(start - chunk[0], stop - chunk[0])
-            mine = sampler.choose(batch, mine, n, rng, Scorer(_tables(module)))
-            if law:
-                mine = sampler.with_law(batch, mine)
+            if negatives:
+                mine = sampler.choose(batch, mine, n, rng, fit.scorer())
+            if "log_q" in fit.objective.needs:
+                mine = sampler.with_law(batch, mine, fit.scorer())
             yield batch, mine
 
 
+_NOTHING = Candidates(torch.empty(0, dtype=torch.int64))
+
+
+def _rows(training: Training, order: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Users and positives of an epoch, in order."""
+    interactions = training.interactions
+    if training.positives == "interaction":
+        permutation = order.permutation(len(interactions))
+        users, items = (ids[permutation].astype(np.int64) for ids in (interactions.users, interactions.items))
+    else:
+        offsets, by_user = interactions.by_user()
+        sizes = np.diff(offsets)
+        owners = np.flatnonzero(sizes)
+        users = owners[order.integers(len(owners), size=len(interactions))]
+        items = by_user[offsets[users] + (order.random(len(users)) * sizes[users]).astype(np.int64)].astype(np.int64)
+    return torch.from_numpy(users), torch.from_numpy(items)
+
+
+def _keep(fit: _Fit, batch: Batch, rng: np.random.Generator) -> Tensor | None:
+    """(B, D) factors that drop a share of the users' numbers and scale up the others."""
+    share = fit.settings.dropout
+    if not share:
+        return None
+    shape = (len(batch.users), fit.encode().users.shape[1])
+    kept = torch.from_numpy(rng.random(shape, dtype=np.float32) >= np.float32(share))
+    return kept.to(batch.users.device) / (1 - share)
+
+
 def _step(
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    loss: Loss,
+    fit: _Fit,
+    updates: list[torch.optim.Optimizer],
     batch: Batch,
     candidates: Candidates,
-    settings: Settings,
-    n_items: int,
+    keep: Tensor | None,
+    observer: Diagnostics | None,
 ) -> Tensor:
     """One update of the model; the loss of each row (B,), detached."""
-    positive, negative = batch_scores(module(), batch, candidates)
-    values = loss(
-        LossInput(
-            positive=positive,
-            negative=negative,
-            valid=candidates.valid,
-            log_q=candidates.log_q,
-            log_q_positive=candidates.log_q_positive,
-            weight=candidates.weight,
-            n_items=n_items,
-            batch=batch,
-            items=candidates.items,
-        )
-    )
-    optimizer.zero_grad(set_to_none=True)
-    values.mean().backward()  # type: ignore[no-untyped-call]
-    _add_l2(module, batch, candidates, settings.l2)
-    optimizer.step()
+    x = _loss_input(fit, batch, candidates, keep)
+    values = fit.objective.loss(x)
+    observed = observer is not None and observer.due() and x.negative.requires_grad and x.negative.numel() > 0
+    if observed:
+        x.negative.retain_grad()
+    for optimizer in updates:
+        optimizer.zero_grad(set_to_none=True)
+    (values.mean() if fit.settings.reduction == "mean" else values.sum()).backward()  # type: ignore[no-untyped-call]
+    if observer is not None and observed:
+        gradient = x.negative.grad
+        if gradient is not None and fit.settings.reduction == "sum":
+            gradient = gradient / len(values)
+        observer.observe(batch, candidates, x.positive.detach(), x.negative.detach(), gradient, fit.scorer())
+    add_l2(fit.module, batch, candidates, fit.settings)
+    for optimizer in updates:
+        optimizer.step()
+    if fit.state.after_step is not None:
+        fit.state.after_step(fit.module)
+    fit.encode.forget()
     return values.detach()
 
 
-def _add_l2(module: nn.Module, batch: Batch, candidates: Candidates, l2: float) -> None:
-    """Add the gradient of l2/2 · mean over rows of (‖u‖² + ‖v⁺‖² + mean over negatives of ‖v⁻‖²), by counting ids."""
-    if not l2:
-        return
-    users, items = module.users, module.items
-    assert isinstance(users, Tensor)
-    assert isinstance(items, Tensor)
-    rows, ids = len(batch.users), candidates.items
-    per_negative = 1.0 / ids.shape[-1] if not candidates.shared else rows / len(ids)
-    item_share = torch.bincount(batch.positives, minlength=len(items)) + per_negative * torch.bincount(
-        ids.reshape(-1), minlength=len(items)
+def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, keep: Tensor | None) -> LossInput:
+    tables, space, needs = fit.encode(), fit.objective.space, fit.objective.needs
+    vectors = None
+    if "vectors" in needs:
+        vectors = batch_vectors(tables, batch, candidates, keep)
+        positive, negative = vector_scores(vectors, space)
+    else:
+        by_row = fit.settings.optimizer == "lazy_adam"
+        positive, negative = batch_scores(tables, batch, candidates, space, keep, by_row)
+    return LossInput(
+        positive=positive,
+        negative=negative,
+        valid=candidates.valid,
+        log_q=candidates.log_q,
+        log_q_positive=candidates.log_q_positive,
+        weight=candidates.weight,
+        n_items=fit.training.n_items,
+        batch=batch,
+        items=candidates.items,
+        vectors=vectors,
+        tables=tables if "tables" in needs else None,
+        state=fit.state.tensors,
+        space=space,
     )
-    user_share = torch.bincount(batch.users, minlength=len(users))
-    for parameter, share in ((users, user_share), (items, item_share)):
-        assert parameter.grad is not None
-        parameter.grad.addcmul_(parameter.detach(), share.to(parameter.dtype).unsqueeze(1), value=l2 / rows)
 
 
-@torch.no_grad()
-def _tables(module: nn.Module) -> Tables:
-    tables: Tables = module()
-    return tables
-
-
-def _snapshot(module: nn.Module) -> Tables:
-    users, items, bias = _tables(module)
-    return Tables(users.detach().clone(), items.detach().clone(), None if bias is None else bias.detach().clone())
-
-
-@torch.no_grad()
-def _validate(ranking: FullRanking, module: nn.Module) -> float:
+def _validate(ranking: FullRanking, tables: Tables) -> float:
     if not len(ranking.users):
         return math.nan
-    _, values = user_metrics(ranking.ranks(module()), [10])
+    _, values = user_metrics(ranking.ranks(tables), [10])
     return float(values[SELECTION_METRIC].mean())

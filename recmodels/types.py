@@ -5,11 +5,14 @@ Letters: B rows in a batch, N negatives per row, D embedding size, U users, I it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+LOWEST = torch.finfo(torch.float32).min  # stands for log 0, without the NaN that differences of infinities give
+SMALLEST_WEIGHT = torch.finfo(torch.float32).tiny
 
 
 class Batch(NamedTuple):
@@ -32,6 +35,7 @@ class Candidates:
         weight: (B, N) importance weights, detached; None means equal.
         ordered: columns are independent draws in order, as losses that count draws need.
         vectors: (B, N, D) or (N, D) embeddings to use in place of those of `items`.
+        mix: (B, N) share b of the row's positive in each negative, whose embedding is b·v⁺ + (1 - b)·v_j.
     """
 
     items: Tensor
@@ -41,6 +45,7 @@ class Candidates:
     weight: Tensor | None = None
     ordered: bool = False
     vectors: Tensor | None = None
+    mix: Tensor | None = None
 
     @property
     def shared(self) -> bool:
@@ -83,19 +88,30 @@ class Vectors(NamedTuple):
     negatives: Tensor  # (N, D) or (B, N, D)
 
 
+class Tables(NamedTuple):
+    """What a model encodes to: the score of item i for user u is `users[u] @ items[i] + bias[i]`."""
+
+    users: Tensor  # (U, D)
+    items: Tensor  # (I, D)
+    bias: Tensor | None = None  # (I,)
+
+
 @dataclass(frozen=True)
 class LossInput:
     """What a loss sees; it returns one value per row (B,), which the trainer reduces.
 
     Attributes:
-        positive: (B,) scores of the positives.
+        positive: (B,) scores of the positives, in the loss's score space.
         negative: (B, N) scores of the negatives.
-        valid: (B, N) bool, False where a negative must not count; None means all count.
+        valid: broadcastable to (B, N), False where a negative must not count; None means all count.
         log_q, log_q_positive, weight: as in `Candidates`.
         n_items: size I of the catalogue.
         batch: the ids behind the rows.
         items: (N,) or (B, N) ids of the negatives.
         vectors: embeddings, only for losses registered with `needs=["vectors"]`.
+        tables: what the model encodes to, with its gradient; only for losses registered with `needs=["tables"]`.
+        state: what the loss keeps between steps.
+        space: the score space.
     """
 
     positive: Tensor
@@ -108,23 +124,41 @@ class LossInput:
     batch: Batch
     items: Tensor
     vectors: Vectors | None = None
+    tables: Tables | None = None
+    state: dict[str, Tensor] = field(default_factory=dict)
+    space: str = "dot"
 
-    def masked(self, fill: float = float("-inf")) -> Tensor:
-        """(B, N) negative scores with `fill` where they must not count."""
-        return self.negative if self.valid is None else self.negative.masked_fill(~self.valid, fill)
+    def masked(self, values: Tensor, fill: float = LOWEST) -> Tensor:
+        """(B, N) `values` with `fill` where a negative must not count; no gradient comes from there."""
+        return values if self.valid is None else values.masked_fill(~self.valid, fill)
+
+    @property
+    def counted(self) -> Tensor:
+        """(B, 1) how many negatives count in each row."""
+        if self.valid is None:
+            return self.negative.new_full((len(self.negative), 1), self.negative.shape[1])
+        return self.valid.expand(self.negative.shape).sum(dim=1, keepdim=True).to(self.negative.dtype)
 
     def mean(self, values: Tensor) -> Tensor:
         """(B,) mean over the valid negatives of `values` (B, N), by `weight` if there is one; 0 where none is valid."""
         if self.weight is not None:
-            return (values * self.weight).sum(dim=1)
+            return (self.masked(values, 0.0) * self.weight).sum(dim=1)
         if self.valid is None:
             return values.mean(dim=1)
         return (values * self.valid).sum(dim=1) / self.valid.sum(dim=1).clamp(min=1)
 
+    def logits(self, values: Tensor) -> Tensor:
+        """(B, N) exponents `values`, plus log(N · weight) if there are weights, `LOWEST` where they must not count."""
+        if self.weight is not None:
+            values = values + (self.weight * self.negative.shape[1]).clamp(min=SMALLEST_WEIGHT).log()
+        return self.masked(values)
 
-class Tables(NamedTuple):
-    """What a model encodes to: the score of item i for user u is `users[u] @ items[i] + bias[i]`."""
+    def log_sum(self, values: Tensor) -> Tensor:
+        """(B,) log Σ_j exp of `values` (B, N) over the valid negatives; 0 where none is valid."""
+        total = self.logits(values).logsumexp(dim=1)
+        return total if self.valid is None else total.masked_fill(~self.valid.expand(values.shape).any(dim=1), 0.0)
 
-    users: Tensor  # (U, D)
-    items: Tensor  # (I, D)
-    bias: Tensor | None = None  # (I,)
+    def shares(self, values: Tensor) -> Tensor:
+        """(B, N) softmax of `values` over the valid negatives, 0 at the others."""
+        shares = self.masked(values).softmax(dim=1)
+        return shares if self.valid is None else shares * self.valid

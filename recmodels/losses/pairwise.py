@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from recmodels.losses import LOSSES
+from recmodels.scoring import in_space
 from recmodels.types import LossInput
 
 
@@ -16,3 +20,43 @@ def bpr(x: LossInput) -> Tensor:
     Written as softplus(s_j - s⁺), which neither overflows nor loses its gradient.
     """
     return x.mean(softplus(x.negative - x.positive[:, None]))
+
+
+@LOSSES.register("hinge", paper="Weimer, Karatzoglou, Smola, RecSys 2008", space="dot")
+def hinge(x: LossInput, *, margin: Annotated[float, "> 0"] = 1.0) -> Tensor:
+    """The mean over negatives of max(0, margin + s_j - s⁺).
+
+    Args:
+        x: scores.
+        margin: by how much the positive has to win; 1 for dot products, 0.1 to 0.5 for cosines.
+    """
+    return x.mean((margin + x.negative - x.positive[:, None]).relu())
+
+
+@LOSSES.register("top1", paper="Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016", space="dot")
+def top1(x: LossInput) -> Tensor:
+    """The mean over negatives of sigmoid(s_j - s⁺) + sigmoid(s_j²).
+
+    The second term pulls the scores of negatives to 0.
+    """
+    return x.mean((x.negative - x.positive[:, None]).sigmoid() + x.negative.square().sigmoid())
+
+
+@LOSSES.register("lambdarank", paper="Burges, Ragno, Le, NIPS 2006", space="dot", needs=["tables"])
+def lambdarank(x: LossInput) -> Tensor:
+    """The mean over negatives of |1/log2(1 + r⁺) - 1/log2(1 + r_j)| · softplus(s_j - s⁺).
+
+    r are the ranks, from 1, among all items, so that a pair weighs what swapping it would change in DCG; no gradient
+    flows through them. Cost: the scores of the whole catalogue for each row.
+    """
+    assert x.tables is not None
+    with torch.no_grad():
+        scores = in_space(x.tables.users.index_select(0, x.batch.users), x.tables.items, x.space)  # (B, I)
+        if x.tables.bias is not None:
+            scores = scores + x.tables.bias
+        items = x.items.expand(len(scores), -1) if x.items.dim() == 1 else x.items
+        own = scores.gather(1, torch.cat([x.batch.positives.unsqueeze(1), items], dim=1))  # (B, 1 + N)
+        above = scores.shape[1] - torch.searchsorted(scores.sort(dim=1).values, own, right=True)
+        gain = 1 / torch.log2(2.0 + above)
+        weight = (gain[:, :1] - gain[:, 1:]).abs()  # (B, N)
+    return x.mean(weight * softplus(x.negative - x.positive[:, None]))

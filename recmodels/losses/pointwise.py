@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Annotated, Literal
 
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from recmodels.losses import LOSSES
-from recmodels.types import LossInput
+from recmodels.types import LOWEST, LossInput
 
 
 @LOSSES.register("bce", paper="He, Liao, Zhang, Nie, Hu, Chua, WWW 2017", space="dot")
@@ -23,3 +24,45 @@ def bce(x: LossInput, *, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
     negative = x.mean(softplus(x.negative))
     count = x.negative.shape[1] if x.valid is None else x.valid.sum(dim=1)
     return softplus(-x.positive) + (negative * count if reduction == "sum" else negative)
+
+
+@LOSSES.register("gbce", paper="Petrov, Macdonald, RecSys 2023", space="dot", needs=["uniform_q"])
+def gbce(x: LossInput, *, calibration: Annotated[float, ">= 0, <= 1"] = 0.75) -> Tensor:
+    """Binary cross-entropy whose positive is weakened by what sampling makes it overconfident.
+
+    β · softplus(-s⁺) + Σ_j softplus(s_j), with β = α (t (1 - 1/α) + 1/α) = t α + 1 - t and the sampling rate
+    α = N / (I - 1).
+
+    Args:
+        x: scores of negatives drawn uniformly.
+        calibration: t; 0 is `bce` with every negative counted, 1 makes the scores those of all negatives.
+    """
+    rate = min(1.0, x.negative.shape[1] / max(x.n_items - 1, 1))
+    beta = calibration * rate + 1 - calibration
+    return beta * softplus(-x.positive) + x.mean(softplus(x.negative)) * x.counted.squeeze(1)
+
+
+@LOSSES.register("nce", paper="Gutmann, Hyvärinen, AISTATS 2010", space="dot", needs=["log_q"])
+def nce(x: LossInput) -> Tensor:
+    """Noise-contrastive estimation: softplus(-a⁺) + Σ_j softplus(a_j), with a = s - log(N q).
+
+    Tells the positive from N draws of q; at the optimum the scores are log probabilities, normalised by themselves.
+    """
+    assert x.log_q is not None
+    assert x.log_q_positive is not None
+    log_n = math.log(x.negative.shape[1])
+    negative = x.negative - (x.log_q + log_n).clamp(min=LOWEST)
+    positive = x.positive - (x.log_q_positive + log_n).clamp(min=-1e4)  # an item that q never draws
+    return softplus(-positive) + x.mean(softplus(x.masked(negative, 0.0))) * x.counted.squeeze(1)
+
+
+@LOSSES.register("ccl", paper="Mao, Zhu, Wang, Dai, Dong, Xiao, He, CIKM 2021", space="cosine")
+def ccl(x: LossInput, *, margin: Annotated[float, "> -1, < 1"] = 0.5, weight: Annotated[float, "> 0"] = 10.0) -> Tensor:
+    """Cosine contrastive loss: max(0, 1 - c⁺) + weight · mean_j max(0, c_j - margin).
+
+    Args:
+        x: cosines.
+        margin: below which a negative is left alone.
+        weight: of the mean over negatives; the paper takes up to 150 with 800 of them.
+    """
+    return (1 - x.positive).relu() + weight * x.mean((x.negative - margin).relu())

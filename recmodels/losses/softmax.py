@@ -1,4 +1,4 @@
-"""Losses that compare the positive with all negatives at once."""
+"""Losses that compare the positive with all negatives at once, by a softmax."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
 
 from recmodels.losses import LOSSES
-from recmodels.types import LossInput
+from recmodels.types import LOWEST, LossInput
 
 
 @LOSSES.register(
@@ -23,8 +24,11 @@ def softmax(
     *,
     temperature: Annotated[float, "> 0"] = 1.0,
     logq: Literal["none", "both", "neg"] = "neg",
+    include_positive: bool = True,
 ) -> Tensor:
     """Sampled softmax: -a⁺ + log(exp a⁺ + Σ_j exp a_j), with a = s / temperature and a correction for the sampling law.
+
+    Over the whole catalogue it is the exact cross-entropy: a negative equal to the row's positive never counts twice.
 
     Args:
         x: scores, and log q of the negatives.
@@ -32,14 +36,126 @@ def softmax(
         logq: `neg` uses a_j - log(N q_j), an importance-sampled estimate of the full softmax for negatives that
             exclude the positive; `both` subtracts log q from the positive as well (Yi et al., RecSys 2019); `none`
             leaves the scores as they are, which is InfoNCE (van den Oord et al., 2018).
+        include_positive: whether exp a⁺ stands in the sum; without it, the decoupled form.
     """
-    positive, negative = x.positive / temperature, x.masked() / temperature
+    positive, negative = x.positive / temperature, x.logits(x.negative / temperature)
     if logq != "none":
         assert x.log_q is not None
         assert x.log_q_positive is not None
         correction = x.log_q + math.log(x.negative.shape[1]) if logq == "neg" else x.log_q
         # an item of probability 0 cannot have been drawn: its column is masked already
-        negative = negative - correction.clamp(min=torch.finfo(torch.float32).min)
-        if logq == "both":
-            positive = positive - x.log_q_positive
-    return torch.cat([positive[:, None], negative], dim=1).logsumexp(dim=1) - positive  # (B,)
+        negative = negative - correction.clamp(min=LOWEST)
+        if logq == "neg":
+            negative = negative.masked_fill(x.items == x.batch.positives[:, None], LOWEST)
+        else:
+            positive = positive - x.log_q_positive.clamp(min=LOWEST)
+    if include_positive:
+        return torch.cat([positive[:, None], negative], dim=1).logsumexp(dim=1) - positive  # (B,)
+    total = negative.logsumexp(dim=1) - positive
+    return total.masked_fill((negative <= LOWEST / 2).all(dim=1), 0.0)
+
+
+@LOSSES.register("sl", paper="Wu, Wang, Gao, Chen, Fu, Qiu, TOIS 2024; Wu et al., ICDE 2024", space="cosine")
+def sl(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
+    """The decoupled softmax loss: log Σ_j exp((c_j - c⁺) / temperature), the positive not in the sum.
+
+    What the papers on BSL, PSL and SL@K call SL; it can be negative.
+
+    Args:
+        x: cosines.
+        temperature: τ.
+    """
+    return x.log_sum((x.negative - x.positive[:, None]) / temperature)
+
+
+@LOSSES.register("bsl", paper="Wu, Chen, Wu, Shi, He, Wang, ICDE 2024", space="cosine")
+def bsl(
+    x: LossInput,
+    *,
+    form: Literal["grouped", "paper", "weighted"] = "grouped",
+    temperature: Annotated[float, "> 0"] = 0.2,
+    positive_temperature: Annotated[float, "> 0"] = 0.25,
+    negative_weight: Annotated[float, "> 0"] = 1.1,
+) -> Tensor:
+    """The bilateral softmax loss: -log mean⁺ exp(c⁺ / τ⁺) + w · log Σ_j exp(c_j / τ), robust on both sides.
+
+    Args:
+        x: cosines.
+        form: which positives the mean is over, and what w is. `paper`: the row's own, w = τ / τ⁺, which with one
+            positive is w times `sl`; `grouped`: all of the user's in the batch, w = τ / τ⁺; `weighted`: the row's own,
+            τ⁺ = τ and w = `negative_weight`, as the authors' code trains.
+        temperature: τ of the negatives.
+        positive_temperature: τ⁺.
+        negative_weight: w of the form `weighted`.
+    """
+    total = x.log_sum(x.negative / temperature)
+    if form == "weighted":
+        loss = negative_weight * total - x.positive / temperature
+    else:
+        own = x.positive / positive_temperature
+        if form == "grouped":
+            own = _mean_by_user(own, x.batch.users)
+        loss = temperature / positive_temperature * total - own
+    return loss if x.valid is None else loss.masked_fill(x.counted.squeeze(1) == 0, 0.0)
+
+
+def _mean_by_user(values: Tensor, users: Tensor) -> Tensor:
+    """(B,) log mean exp of `values` (B,) over the rows of the same user."""
+    _, group, rows = torch.unique(users, return_inverse=True, return_counts=True)
+    top = values.detach().new_full((len(rows),), LOWEST).scatter_reduce(0, group, values.detach(), "amax")
+    shifted = (values - top[group]).exp()
+    sums = shifted.new_zeros(len(rows)).index_add(0, group, shifted)
+    mean: Tensor = (sums / rows).log() + top
+    return mean.index_select(0, group)
+
+
+@LOSSES.register("psl", paper="Yang et al., NeurIPS 2024", space="half-cosine")
+def psl(
+    x: LossInput,
+    *,
+    activation: Literal["relu", "tanh", "atan"] = "relu",
+    temperature: Annotated[float, "> 0"] = 0.1,
+) -> Tensor:
+    """The pairwise softmax loss: log Σ_j σ(s_j - s⁺)^(1/τ), with a bounded σ in place of the exponential of `sl`.
+
+    Args:
+        x: half cosines, so that differences are in [-1, 1].
+        activation: σ(d) = max(d + 1, 0), tanh(d) + 1 or atan(d) + 1.
+        temperature: τ, on half cosines: half of what `sl` takes.
+    """
+    return x.log_sum(_log_surrogate(x.negative - x.positive[:, None], activation) / temperature)
+
+
+def _log_surrogate(difference: Tensor, activation: str) -> Tensor:
+    if activation == "tanh":
+        return math.log(2) + logsigmoid(2 * difference)  # log(tanh d + 1)
+    shifted = (difference if activation == "relu" else difference.atan()) + 1
+    return shifted.clamp(min=1e-8).log()
+
+
+@LOSSES.register("debiased", paper="Chuang et al., NeurIPS 2020; Robinson et al., ICLR 2021", space="cosine")
+def debiased(
+    x: LossInput,
+    *,
+    temperature: Annotated[float, "> 0"] = 0.2,
+    prior: Annotated[float, ">= 0, < 1"] = 0.05,
+    hardness: Annotated[float, ">= 0"] = 0.0,
+) -> Tensor:
+    """InfoNCE less what false negatives add to it: log(1 + N g), g = max(m - τ⁺, e^((-1 - c⁺)/τ)) / (1 - τ⁺).
+
+    m is the mean over negatives of exp((c_j - c⁺) / τ), and the maximum keeps g above what a cosine of -1 gives.
+
+    Args:
+        x: cosines.
+        temperature: τ.
+        prior: τ⁺, the share of positives among negatives.
+        hardness: β; the mean weighs negatives by exp(β c_j / τ), as hard negative sampling does.
+    """
+    exponent = (x.negative - x.positive[:, None]) / temperature
+    mean = x.log_sum((1 + hardness) * exponent) - x.log_sum(hardness * exponent)
+    floor = (-1 - x.positive) / temperature
+    if prior > 0:
+        above = (mean - math.log(prior)).clamp(min=1e-6)  # log(e^mean - τ⁺) = mean + log(1 - τ⁺ e^-mean)
+        mean = mean + torch.log(-torch.expm1(-above))
+    loss = softplus(torch.maximum(mean, floor) - math.log1p(-prior) + math.log(x.negative.shape[1]))
+    return loss if x.valid is None else loss.masked_fill(x.counted.squeeze(1) == 0, 0.0)

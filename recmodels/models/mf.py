@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -12,12 +14,28 @@ from recmodels.settings import Settings
 from recmodels.types import Tables
 
 
-def normal(rows: int, columns: int, std: float, rng: np.random.Generator) -> nn.Parameter:
-    """(rows, columns) of independent normal numbers, drawn by numpy so that every device starts alike."""
-    return nn.Parameter(torch.from_numpy(rng.standard_normal((rows, columns), dtype=np.float32) * np.float32(std)))
+def vectors(rows: int, settings: Settings, rng: np.random.Generator) -> nn.Parameter:
+    """(rows, D) of initial numbers as `settings` say, drawn by numpy so that every device starts alike."""
+    shape = (rows, settings.embedding_size)
+    if settings.init == "uniform":
+        numbers = (rng.random(shape, dtype=np.float32) * 2 - 1) * np.float32(math.sqrt(3) * settings.init_std)
+    else:
+        std = settings.init_std if settings.init == "normal" else math.sqrt(2 / sum(shape))
+        numbers = rng.standard_normal(shape, dtype=np.float32) * np.float32(std)
+    return nn.Parameter(torch.from_numpy(numbers))
 
 
-@MODELS.register("mf", paper="Koren, Bell, Volinsky, IEEE Computer 2009")
+@MODELS.register(
+    "mf",
+    paper="Koren, Bell, Volinsky, IEEE Computer 2009",
+    gives={
+        "dot": "",
+        "cosine": "bias == false",
+        "half-cosine": "bias == false",
+        "distance": "bias == false",
+        "free_vectors": "",
+    },
+)
 def mf(training: Training, settings: Settings, rng: np.random.Generator, *, bias: bool = False) -> nn.Module:
     """One vector for each user and each item; the score is their dot product, plus an item bias if asked for.
 
@@ -33,8 +51,8 @@ def mf(training: Training, settings: Settings, rng: np.random.Generator, *, bias
 class _MatrixFactorization(nn.Module):
     def __init__(self, training: Training, settings: Settings, rng: np.random.Generator, bias: bool) -> None:
         super().__init__()
-        self.users = normal(training.n_users, settings.embedding_size, settings.init_std, rng)  # (U, D)
-        self.items = normal(training.n_items, settings.embedding_size, settings.init_std, rng)  # (I, D)
+        self.users = vectors(training.n_users, settings, rng)  # (U, D)
+        self.items = vectors(training.n_items, settings, rng)  # (I, D)
         self.bias = nn.Parameter(torch.zeros(training.n_items)) if bias else None  # (I,)
 
     def forward(self) -> Tables:

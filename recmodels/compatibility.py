@@ -1,0 +1,117 @@
+"""Which sampler, loss, model and settings go together, computed from what each declares; nothing is imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from recmodels.losses import LOSSES
+from recmodels.models import MODELS
+from recmodels.registry import Entry, Value, fill
+from recmodels.samplers import SAMPLERS
+from recmodels.settings import setting_parameters
+
+# words of a loss's `needs` that its sampler must give, and what they mean
+FROM_SAMPLER = {
+    "log_q": "the probability of each negative (log q)",
+    "uniform_q": "negatives drawn uniformly",
+    "ordered": "independent draws in order",
+}
+FROM_MODEL = {
+    "free_vectors": "vectors that are parameters themselves",
+    "dot": "dot products",
+    "cosine": "cosines",
+    "half-cosine": "cosines",
+    "distance": "distances",
+}
+# what a sampler may give that a loss must be able to use
+TO_LOSS = {"weight": "weights of the negatives"}
+NO_NEGATIVES = "uniform"  # the sampler beside which losses without negatives are listed, so that they are listed once
+
+Parameters = Mapping[str, Value]
+
+
+def reason(
+    sampler: tuple[str, Parameters],
+    loss: tuple[str, Parameters],
+    model: tuple[str, Parameters],
+    settings: Parameters,
+) -> str | None:
+    """Why these cannot be trained together, in half a sentence; None where they can.
+
+    Args:
+        sampler: name and all parameters; so are loss and model.
+        loss: see sampler.
+        model: see sampler.
+        settings: the trainer's.
+    """
+    drawn, trained, encoder = SAMPLERS.entry(sampler[0]), LOSSES.entry(loss[0]), MODELS.entry(model[0])
+    gives, needs = held("gives", drawn, sampler[1]), held("needs", trained, loss[1])
+    from_model = held("gives", encoder, model[1])
+    if "no_negatives" in needs:
+        if drawn.name != NO_NEGATIVES:
+            return f"{trained.name} uses no negatives, so that no sampler changes it; it is listed with {NO_NEGATIVES}"
+    else:
+        for word, meaning in FROM_SAMPLER.items():
+            if word in needs and word not in gives:
+                return f"{trained.name} needs {meaning}, which {drawn.name} does not give"
+        for word in sorted(gives & held("refuses", trained, loss[1])):
+            return f"{drawn.name} gives {TO_LOSS.get(word, word)}, which {trained.name} cannot use"
+        if settings["negatives"] == "all" and "all" not in gives:
+            return f"{drawn.name} has no negatives=all; give a number"
+    own = str(trained.facts["space"] if settings["space"] == "loss" else settings["space"])
+    for word in [own, *sorted(needs)]:
+        if word in FROM_MODEL and word not in from_model:
+            return f"{trained.name} needs {FROM_MODEL[word]}, which {_called(model, encoder)} does not give"
+    if settings["optimizer"] == "lazy_adam" and "free_vectors" not in from_model:
+        return f"lazy_adam updates rows alone, and the vectors of {encoder.name} depend on all rows; use adam"
+    return None
+
+
+def table(models: list[str] | None = None) -> list[dict[str, str | None]]:
+    """Every sampler × loss × model with default parameters and settings, and the reason where a cell is empty."""
+    settings = fill("trainer", setting_parameters(), {})
+    return [
+        {
+            "sampler": sampler,
+            "loss": loss,
+            "model": model,
+            "reason": reason(
+                (sampler, SAMPLERS.parameters(sampler, {})),
+                (loss, LOSSES.parameters(loss, {})),
+                (model, MODELS.parameters(model, {})),
+                settings | {"negatives": "all"} if is_whole(sampler) else settings,
+            ),
+        }
+        for model in (models or MODELS)
+        for sampler in SAMPLERS
+        for loss in LOSSES
+    ]
+
+
+def is_whole(sampler: str) -> bool:
+    """Whether a sampler gives nothing but all it has, so that negatives=N means nothing to it."""
+    return bool(SAMPLERS.entry(sampler).facts.get("negatives") == "all-only")
+
+
+def held(fact: str, entry: Entry, parameters: Parameters) -> set[str]:
+    """The words of a fact such as `needs={"log_q": "logq != none"}` whose condition holds; a list has no conditions."""
+    words = entry.facts.get(fact, [])
+    conditions: dict[str, str] = words if isinstance(words, dict) else dict.fromkeys(words, "")
+    return {word for word, condition in conditions.items() if _holds(condition, parameters)}
+
+
+def text_of(value: Value) -> str:
+    """A parameter's value as the command line writes it."""
+    return str(value).lower() if isinstance(value, bool) or value is None else f"{value}"
+
+
+def _holds(condition: str, parameters: Parameters) -> bool:
+    if not condition:
+        return True
+    key, symbol, value = condition.split()
+    return (text_of(parameters[key]) == value) == (symbol == "==")
+
+
+def _called(part: tuple[str, Parameters], entry: Entry) -> str:
+    changed = [f"{key}={text_of(value)}" for key, value in part[1].items() if value != entry.parameters[key].default]
+    return part[0] + (":" + ",".join(changed) if changed else "")

@@ -1,0 +1,119 @@
+"""Losses without sampled negatives: they spread the vectors out, or sum over the whole catalogue at once."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from recmodels.losses import LOSSES
+from recmodels.objective import LossState, state
+from recmodels.sampling import Training
+from recmodels.types import LossInput
+
+
+def uniformity(directions: Tensor) -> Tensor:
+    """log mean over pairs a < b of exp(-2 ‖x_a - x_b‖²) of unit vectors (B, D); 0 where there is no pair."""
+    rows = len(directions)
+    if rows < 2:
+        return directions.sum() * 0
+    exponents = 4 * (directions @ directions.T) - 4  # -2 (2 - 2 cos)
+    pairs = torch.ones_like(exponents, dtype=torch.bool).triu(1)
+    total = exponents.masked_fill(~pairs, -torch.inf).flatten().logsumexp(dim=0)
+    return total - math.log(rows * (rows - 1) / 2)
+
+
+@LOSSES.register(
+    "directau",
+    paper="Wang, Yu, Ma, Zhang, Zhang, KDD 2022",
+    space="cosine",
+    rank_space="dot",
+    needs=["vectors", "no_negatives"],
+)
+def directau(x: LossInput, *, gamma: Annotated[float, ">= 0"] = 1.0) -> Tensor:
+    """Alignment ‖û - v̂⁺‖² plus gamma/2 times the uniformity of the batch's users and of its items.
+
+    û are unit vectors; uniformity is log mean over pairs of exp(-2 ‖û_a - û_b‖²). Trained on directions, ranked by dot
+    product, as in the authors' code; `rank_space=cosine` changes that.
+
+    Args:
+        x: vectors.
+        gamma: weight of the uniformity.
+    """
+    assert x.vectors is not None
+    users, items = normalize(x.vectors.users), normalize(x.vectors.positives)
+    return (users - items).square().sum(dim=1) + gamma * (uniformity(users) + uniformity(items)) / 2
+
+
+@LOSSES.register(
+    "mawu",
+    paper="Park, Yoon, Lee, Park, Lee, CIKM 2023",
+    space="cosine",
+    rank_space="dot",
+    needs=["vectors", "no_negatives"],
+)
+def mawu(
+    x: LossInput, *, gamma_user: Annotated[float, ">= 0"] = 0.8, gamma_item: Annotated[float, ">= 0"] = 0.6
+) -> Tensor:
+    """Alignment -cos(θ + m) with learned margins m = 1 - sigmoid(M_u + M_i), plus weighted uniformity of both sides.
+
+    θ is the angle between user and positive; M are numbers in [0, 1], one for each user and item, trained with the
+    vectors. Ranked by dot product, as in the authors' code.
+
+    Args:
+        x: vectors.
+        gamma_user: weight of the users' uniformity.
+        gamma_item: weight of the items' uniformity.
+    """
+    assert x.vectors is not None
+    users, items = normalize(x.vectors.users), normalize(x.vectors.positives)
+    margin = 1 - (x.state["user_margin"][x.batch.users] + x.state["item_margin"][x.batch.positives]).sigmoid()
+    cosine = (users * items).sum(dim=1)
+    sine = (1 - cosine.square()).clamp(min=1e-6).sqrt()
+    alignment = sine * margin.sin() - cosine * margin.cos()  # -cos(θ + m)
+    return alignment + gamma_user * uniformity(users) + gamma_item * uniformity(items)
+
+
+@state("mawu")
+def margins(training: Training, *, gamma_user: float, gamma_item: float) -> LossState:
+    """M of users and items, 0 at the start, kept in [0, 1]."""
+    tensors: dict[str, Tensor] = {
+        "user_margin": nn.Parameter(torch.zeros(training.n_users)),
+        "item_margin": nn.Parameter(torch.zeros(training.n_items)),
+    }
+
+    @torch.no_grad()
+    def after_step(module: nn.Module) -> None:
+        for tensor in tensors.values():
+            tensor.clamp_(0, 1)
+
+    return LossState(tensors, after_step=after_step)
+
+
+@LOSSES.register("wrmf", paper="Hu, Koren, Volinsky, ICDM 2008", space="dot", needs=["tables", "no_negatives"])
+def wrmf(x: LossInput, *, unobserved: Annotated[float, "> 0"] = 0.1) -> Tensor:
+    """(1 - s⁺)² + unobserved / |P_u| · Σ over all items of s², exactly: Σ_i (u·v_i)² = uᵀ (Σ_i v_i v_iᵀ) u.
+
+    Summed over the interactions this is the objective of implicit ALS; the D × D matrix makes it cost no more than a
+    batch of D items.
+
+    Args:
+        x: scores, and the tables.
+        unobserved: the weight of an item that the user has not chosen.
+    """
+    assert x.tables is not None
+    users, items, bias = x.tables
+    rows = users.index_select(0, x.batch.users)
+    if bias is not None:
+        rows, items = torch.cat([rows, torch.ones_like(rows[:, :1])], 1), torch.cat([items, bias[:, None]], 1)
+    everything = ((rows @ (items.T @ items)) * rows).sum(dim=1)
+    return (1 - x.positive).square() + unobserved / x.state["items_of_user"][x.batch.users] * everything
+
+
+@state("wrmf")
+def sizes(training: Training, *, unobserved: float) -> LossState:
+    """|P_u|."""
+    return LossState({"items_of_user": torch.from_numpy(training.seen.counts).float().clamp(min=1)})
