@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.comparison import Context, Row, compare
-from bench.tables import FORMATS, render
+from bench.comparison import Context, Row, by_group, compare
+from bench.tables import FORMATS, VIEWS, render, render_groups
 from datasets.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -35,7 +35,9 @@ def row(sampler, loss, shift, seed, *, seeds=5, n=80, **changes):
     name = f"{sampler}+{loss}"
     metrics = {"hr@10": (ndcg > 0.05).astype(float), "ndcg@10": ndcg}
     runs = tuple(f"{name}-{s}" for s in range(seeds))
-    made = Row(name, sampler, loss, "mf", tuple(range(seeds)), np.arange(n), metrics, {}, 3.25, 17.4, runs)
+    made = Row(
+        name, sampler, loss, "mf", tuple(range(seeds)), np.arange(n), metrics, {"coverage": 0.5}, 3.25, 17.4, runs
+    )
     return replace(made, **changes)
 
 
@@ -71,6 +73,11 @@ def many(count, **options):
             "pairs",
         ),
         ("table.json", "json", {}, "rows"),
+        ("matrix.txt", "table", {}, "matrix"),
+        ("matrix.tex", "latex", {}, "matrix"),
+        ("effects.txt", "table", {}, "effects"),
+        ("equivalence.txt", "table", {"margin": 0.003}, "equivalence"),
+        ("diagnostics.txt", "table", {}, "diagnostics"),
     ],
 )
 def test_golden(name, format, options, view):
@@ -207,6 +214,49 @@ def test_latex_compiles(tmp_path, options):
     command = [LATEX, "t.tex"] if LATEX == "tectonic" else [LATEX, "-halt-on-error", "t.tex"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=250)
     assert (tmp_path / "t.pdf").stat().st_size > 1000
+
+
+def test_matrix_marks_the_best_of_each_column_and_of_all():
+    cells = [("u", "bpr", 0.0), ("u", "bce", 0.03), ("p", "bpr", 0.01), ("p", "bce", 0.02), ("q", "bce", 0.015)]
+    rows = [row(s, x, shift, i) for i, (s, x, shift) in enumerate(cells)]
+    rows.append(row("", "", 0.0, 9, name="toppop", runs=tuple("vwxyz")))
+    context = replace(CONTEXT, skipped=({"sampler": "q", "loss": "bpr", "reason": "no"},))
+    lines = render(compare(rows, context=context), "markdown", view="matrix").splitlines()
+    body = [[x.strip() for x in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    assert body[0] == ["", "bpr", "bce", "–"]
+    found = {line[0]: line[1:] for line in body[2:]}
+    assert [x.startswith("**") for x in found["u"]] == [False, True, False]
+    assert [x.startswith("**") for x in found["p"]] == [True, False, False]
+    assert [x.endswith("*</sup>") for x in found["u"] + found["p"]] == [False, True] + [False] * 4
+    assert found["q"][0] == "skipped"
+    assert found["toppop"][2].startswith("**0.0")
+
+
+def test_groups_side_by_side():
+    groups = by_group(toy().rows, {"few": range(20), "many": range(20, 80)}, context=CONTEXT)
+    text = render_groups(groups)
+    assert "few (20)" in text
+    assert "many (60)" in text
+    assert "Each group is a family of its own, 2 in all." in " ".join(text.split())
+    assert render_groups(groups, "latex").count("{tabular}") == 2
+    for format, sentence in (("csv", "for readers"), ("htm", "Did you mean 'html'")):
+        with pytest.raises(UserError, match=sentence):
+            render_groups(groups, format)
+
+
+def test_every_view_in_every_format_for_readers():
+    c = toy(margin=0.01)
+    for view in VIEWS:
+        for format in ("table", "markdown", "latex", "html"):
+            text = render(c, format, view=view)
+            assert "uniform" in text, (view, format)
+            assert "2 of 5 failed" in text
+            if format == "latex":
+                assert text.isascii()
+    with pytest.raises(UserError, match="views rows and pairs"):
+        render(c, "csv", view="matrix")
+    with pytest.raises(UserError, match="needs a margin"):
+        render(toy(), view="equivalence")
 
 
 def test_unknown_format_and_view():

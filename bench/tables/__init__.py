@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bench.comparison import Comparison
-from bench.tables.layout import VIEWS, layout
-from datasets.errors import unknown
+from bench.tables.layout import Sheet, caption, notes, pairs_view, rows_view
+from bench.tables.views import diagnostics_view, effects_view, equivalence_view, group_sheet, matrix_view
+from datasets.errors import UserError, unknown
 
 FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
+VIEWS = {
+    "rows": rows_view,
+    "pairs": pairs_view,
+    "matrix": matrix_view,
+    "effects": effects_view,
+    "equivalence": equivalence_view,
+    "diagnostics": diagnostics_view,
+}
 
 
 def render(comparison: Comparison, format: str = "table", *, view: str = "rows", color: bool = False) -> str:
@@ -14,17 +25,19 @@ def render(comparison: Comparison, format: str = "table", *, view: str = "rows",
 
     Args:
         comparison: what `compare` returned.
-        format: one of `FORMATS`.
-        view: "rows" with the pairs below, or "pairs" alone; JSON always holds everything.
+        format: one of `FORMATS`; JSON holds everything whatever the view, CSV has the views rows and pairs.
+        view: one of `VIEWS`.
         color: bold and underline on a terminal, by ANSI codes.
 
     Raises:
-        UserError: an unknown format or view.
+        UserError: an unknown format or view, a view that CSV does not have, or equivalence without a margin.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if view not in VIEWS:
         raise unknown("view", view, VIEWS)
+    if view == "equivalence" and comparison.margin is None:
+        raise UserError("Equivalence needs a margin: the largest difference that does not matter.")
     # Each format is imported where it is asked for: a cached table must not wait for the others.
     if format == "json":
         from bench.tables.data import as_json
@@ -33,8 +46,27 @@ def render(comparison: Comparison, format: str = "table", *, view: str = "rows",
     if format == "csv":
         from bench.tables.data import as_csv
 
+        if view not in ("rows", "pairs"):
+            raise UserError(f"CSV has the views rows and pairs, not '{view}'; ask for another format.")
         return as_csv(comparison, view)
-    sheet = layout(comparison, view)
+    sheet = Sheet(VIEWS[view](comparison), caption(comparison), notes(comparison, view))
+    return _text(sheet, format, color=color)
+
+
+def render_groups(groups: Mapping[str, Comparison], format: str = "table", *, color: bool = False) -> str:
+    """What `by_group` returned, rows down and groups across, as text.
+
+    Raises:
+        UserError: an unknown format, or one for programs: each group has its own JSON and CSV.
+    """
+    if format in ("json", "csv"):
+        raise UserError(f"Groups side by side are for readers; render each group by itself as {format}.")
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    return _text(group_sheet(groups), format, color=color)
+
+
+def _text(sheet: Sheet, format: str, *, color: bool) -> str:
     if format == "latex":
         from bench.tables.latex import as_latex
 

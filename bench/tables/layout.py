@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,14 @@ DIGITS = 4
 _MANY_PAIRS = 10  # more than this and the adjusted p are shown as a triangle instead of a list
 _MOST_COLUMNS = 20  # a wider triangle cannot be read
 _PAIRED = "rows are compared on paired users, so that overlapping intervals can differ."
-_LETTERS = "Rows that share a letter were not found to differ; bold: best, underlined: not found to differ from it."
+_BOLD = "bold: best, underlined: not found to differ from it."
+_BOLD_MATRIX = "bold: best of its column, *: best of all."
 _EFFECT = "effect: mean over standard deviation of the users' differences."
+_EFFECTS = "a beats b: on the same user and seed, ties counting one half."
+_EQUIVALENCE = (
+    "A small p shows that the difference lies within the margin (two one-sided tests, a family of their own); the "
+    "last three columns are posterior probabilities under a flat prior."
+)
 
 
 @dataclass(frozen=True)
@@ -48,21 +54,14 @@ class Sheet:
     notes: tuple[str, ...]
 
 
-def layout(comparison: Comparison, view: str) -> Sheet:
-    """The sheet of one view of the comparison."""
-    return Sheet(VIEWS[view](comparison), caption(comparison), notes(comparison, view))
+def rows_view(c: Comparison) -> tuple[Grid, ...]:
+    """Every row with its metrics, then the pairs of the metric the table is about."""
+    return (rows_grid(c), *(_pair_grids(c) if c.pairs else ()))
 
 
-def _rows_view(c: Comparison) -> tuple[Grid, ...]:
-    pairs = _pair_grids(c) if c.pairs else ()
-    return (rows_grid(c), *pairs)
-
-
-def _pairs_view(c: Comparison) -> tuple[Grid, ...]:
+def pairs_view(c: Comparison) -> tuple[Grid, ...]:
+    """Every pair of every metric."""
     return tuple(pairs_grid(c, metric) for metric in c.metrics)
-
-
-VIEWS: dict[str, Callable[[Comparison], tuple[Grid, ...]]] = {"rows": _rows_view, "pairs": _pairs_view}
 
 
 def rows_grid(c: Comparison) -> Grid:
@@ -202,14 +201,19 @@ def notes(c: Comparison, view: str) -> tuple[str, ...]:
     """What the marks mean, then what was skipped, failed and warned of."""
     level = f"{1 - c.alpha:.0%}"
     lines = []
-    if view != "pairs":
+    if view in ("rows", "matrix", "groups"):
         lines.append(f"± half the {level} interval over users and seeds of one row; {_PAIRED}")
+        bold = _BOLD_MATRIX if view == "matrix" else _BOLD
         if c.pairs and c.baseline is None:
-            lines.append(_LETTERS)
+            lines.append(f"Rows that share a letter were not found to differ; {bold}")
         elif c.pairs:
-            lines.append(f"+ better, − worse than {c.baseline}; bold: best, underlined: not found to differ from it.")
-    if c.pairs:
+            lines.append(f"+ better, − worse than {c.baseline}; {bold}")
+    if c.pairs and view in ("rows", "pairs"):
         lines.append(f"Pairs: a − b with its unadjusted {level} interval; {_EFFECT}")
+    if view == "effects":
+        lines.append(f"{level} intervals over users and seeds, unadjusted; {_EFFECTS}")
+    if view == "equivalence":
+        lines.append(_EQUIVALENCE)
     lines += [f"Skipped {s.get('sampler')}+{s.get('loss')}: {s.get('reason')}" for s in c.context.skipped]
     lines += [f"Failed {f.get('run')}: {f.get('reason')}" for f in c.context.failed]
     lines += [f"Warning: {w}" for w in c.warnings]
