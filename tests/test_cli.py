@@ -119,7 +119,7 @@ def test_bare_bench_prints_help() -> None:
         (("compare", "uniform", "--sede", "1"), "No such option: --sede"),
         (("compare", "popularity:alpha=abc"), "alpha must be a number >= -4, <= 4, not 'abc' (default 0.75)."),
         (("compare", "uniform", "uniform+bpr"), "mean the same cell"),
-        (("compare", "uniform", "--dataset", "ml-10k"), "Did you mean 'ml-10m'?"),
+        (("compare", "uniform", "--dataset", "ml-10k"), "Did you mean 'ml-100k'?"),
         (("compare", "uniform", "--dataset", "no/such.csv"), "There is no file or folder no/such.csv"),
         (("compare", "uniform", "--seeds", "x"), "--seeds x names no seeds"),
         (("compare", "uniform", "--metric", "ndgc@10"), "Did you mean 'ndcg@10'?"),
