@@ -314,6 +314,8 @@ def test_effects_written_out():
     same = effects(a, a)
     assert (same.difference.value, same.standardised.value, same.superiority.value) == (0.0, None, 0.5)
     assert effects(a, a * 0).relative.value is None
+    always = effects(a + 1, a).superiority
+    assert (always.value, always.lo, always.hi) == (1.0, None, None)
     assert e.users_a_better + e.users_b_better + e.users_tied == 40
 
 
