@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -13,17 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets import Interactions
+from recmodels.scoring import in_space, rows_of
 from recmodels.seen import Int, Seen
 from recmodels.types import Batch, Candidates, Tables
 
-REJECTION_ROUNDS = 8
+BLOCK = 1 << 16  # draws made at a time, so that what is in hand stays in the cache
+REDRAWS = (4, 16, 64)  # rounds of rejection after the first draw, and how many draws each offers at once
+MOST_REDRAWS = 1 << 22  # in one round
+DENSE_RATIO = 24  # scoring all I items by one matrix product costs about as much as gathering I / 24 of them
 
 
 class Training:
-    """What a sampler may learn from: the training interactions, and nothing else."""
+    """What a sampler may learn from: the training interactions, how they become rows of a batch, and nothing else."""
 
-    def __init__(self, interactions: Interactions) -> None:
+    def __init__(self, interactions: Interactions, positives: str = "interaction") -> None:
         self.interactions = interactions
+        self.positives = positives  # as in `Settings`
         self.n_users = interactions.n_users
         self.n_items = interactions.n_items
 
@@ -37,22 +42,56 @@ class Training:
         """(I,) training interactions of each item."""
         return self.interactions.item_counts()
 
+    @cached_property
+    def positive_law(self) -> NDArray[np.float64]:
+        """(I,) probability that a row of a batch has each item as its positive.
+
+        n_i / |D| where rows are interactions; the mean over users of [i in P_u] / |P_u| where users are drawn first.
+        """
+        if self.positives == "interaction":
+            shares: NDArray[np.float64] = self.counts / self.counts.sum()
+            return shares
+        offsets, items = self.interactions.by_user()
+        sizes = np.diff(offsets)
+        weights = np.repeat(1 / (sizes.clip(1) * np.count_nonzero(sizes)), sizes)
+        return np.bincount(items, weights, minlength=self.n_items).astype(np.float64)
+
 
 class Scorer:
-    """The model as it stands, for samplers that choose by score; nothing here carries a gradient."""
+    """The model as it stands, for samplers that choose by score; nothing here carries a gradient.
 
-    def __init__(self, tables: Tables) -> None:
-        self.tables = tables
+    Args:
+        encode: the tables, or what computes them when they are first asked for.
+        space: the score space of the loss.
+    """
+
+    def __init__(self, encode: Tables | Callable[[], Tables], space: str = "dot") -> None:
+        self._encode = encode
+        self.space = space
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables, before the score space is applied to them."""
+        users, items, bias = self._encode if isinstance(self._encode, Tables) else self._encode()
+        return Tables(users.detach(), items.detach(), None if bias is None else bias.detach())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tables live."""
+        return self.tables.items.device
 
     def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """(B, N) scores of `items`, shared (N,) or per row (B, N), for `users` (B,)."""
-        u = self.tables.users.index_select(0, users)  # (B, D)
-        if items.dim() == 1:
-            scores = u @ self.tables.items.index_select(0, items).T  # (B, N)
-        else:
-            v = self.tables.items.index_select(0, items.reshape(-1)).view(*items.shape, -1)  # (B, N, D)
-            scores = torch.bmm(v, u.unsqueeze(2)).squeeze(2)
+        """(B, N) scores of `items`, shared (N,) or per row (B, N), for `users` (B,), in the space of the loss."""
+        if items.dim() == 2 and items.shape[1] * DENSE_RATIO > len(self.tables.items):
+            return self.all(users).gather(1, items)
+        u, v = self.tables.users.index_select(0, users), rows_of(self.tables.items, items)
+        scores = in_space(u, v, self.space)
         return scores if self.tables.bias is None else scores + self.tables.bias[items]
+
+    def all(self, users: Tensor) -> Tensor:
+        """(B, I) scores of the whole catalogue for `users` (B,), a new tensor."""
+        scores = in_space(self.tables.users.index_select(0, users), self.tables.items, self.space)
+        return scores if self.tables.bias is None else scores + self.tables.bias
 
     def positives(self, batch: Batch) -> Tensor:
         """(B,) scores of the positives."""
@@ -71,33 +110,43 @@ class Proposal(Protocol):
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         """`n` candidates for each row, or all it has where `n` is None; a static proposal ignores the `scorer`."""
 
-    def log_prob(self, users: Tensor, items: Tensor) -> Tensor:
-        """Log probability, broadcastable to (B, N), that one draw for `users` (B,) gives `items` (N,) or (B, N)."""
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        """Log probability, broadcastable to (B, N), that one draw for `users` (B,) gives `items` (N,) or (B, N).
+
+        It is the law after rejection and mixing, and before candidates are masked as not `valid`. At an item that the
+        law excludes as seen, it is what the law would say were that one item not excluded.
+        """
 
 
 # (batch, pool of candidates, negatives wanted, random stream, the model) -> the candidates to train on
 Selector = Callable[[Batch, Candidates, int, np.random.Generator, Scorer], Candidates]
 
 
+def as_many(n: int) -> int | None:
+    """A pool of just the negatives that are wanted."""
+    return n
+
+
 @dataclass(frozen=True)
 class Sampler:
-    """A proposal, or a proposal with a selector that chooses from a pool `pool` times as large.
+    """A proposal, or a proposal with a selector that chooses from a pool.
 
     Attributes:
         proposal: draws the candidates.
         select: chooses among them; without one, all are used.
-        pool: candidates proposed per negative wanted.
+        pool: how many candidates to propose where n negatives are wanted; None for all there are.
         before_epoch: told the epoch (from 1), for rankings and memories that are refreshed now and then.
         after_step: told what the step trained on, for memories.
-        state: arrays that a checkpoint must keep beside the random streams.
+        state: what a checkpoint must keep beside the random streams. A sampler reads and writes its memory only
+            here, so that `state.update(saved)` restores it.
     """
 
     proposal: Proposal
     select: Selector | None = None
-    pool: int = 1
+    pool: Callable[[int], int | None] = as_many
     before_epoch: Callable[[int, Scorer, np.random.Generator], None] | None = None
     after_step: Callable[[Batch, Candidates, Scorer], None] | None = None
-    state: Mapping[str, NDArray[Any] | Tensor] = field(default_factory=dict)
+    state: dict[str, NDArray[Any] | Tensor] = field(default_factory=dict)
 
     @property
     def static(self) -> bool:
@@ -105,8 +154,8 @@ class Sampler:
         return self.proposal.static
 
     def propose(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        """The pool for each row of `batch`."""
-        return self.proposal.draw(batch, n if n is None else n * self.pool, rng, scorer)
+        """The pool for each row of `batch`, whose ids are on the CPU."""
+        return self.proposal.draw(batch, n if n is None else self.pool(n), rng, scorer)
 
     def choose(
         self, batch: Batch, pool: Candidates, n: int | None, rng: np.random.Generator, scorer: Scorer
@@ -114,46 +163,88 @@ class Sampler:
         """The negatives to train on, out of the `pool`."""
         if self.select is None:
             return pool
-        return self.select(batch, pool, n or pool.items.shape[-1], rng, scorer)
+        batch = Batch(*(ids.to(scorer.device) for ids in batch))
+        return self.select(batch, pool.to(scorer.device), n or pool.items.shape[-1], rng, scorer)
 
-    def with_law(self, batch: Batch, candidates: Candidates) -> Candidates:
+    def with_law(self, batch: Batch, candidates: Candidates, scorer: Scorer) -> Candidates:
         """The same candidates with `log_q` filled in."""
-        return replace(
-            candidates,
-            log_q=self.proposal.log_prob(batch.users, candidates.items),
-            log_q_positive=self.proposal.log_prob(batch.users, batch.positives.unsqueeze(1)).squeeze(1),
-        )
+        users, positives = batch.users.cpu(), batch.positives.cpu().unsqueeze(1)  # (B,), (B, 1)
+        items, device = candidates.items.cpu(), candidates.items.device
+        if candidates.shared:
+            log_q = self.proposal.log_prob(users, items, scorer)
+            at_positive = self.proposal.log_prob(users, positives, scorer)
+        else:
+            both = self.proposal.log_prob(users, torch.cat([positives, items], dim=1), scorer)
+            at_positive, log_q = both[:, :1], both if both.shape[1] == 1 else both[:, 1:]
+        at_positive = at_positive.expand(len(users), 1).squeeze(1)
+        return replace(candidates, log_q=log_q.to(device), log_q_positive=at_positive.to(device))
 
 
-def draw_unseen(
-    seen: Seen,
-    users: Int,
-    n: int,
-    draw: Callable[[int], Int],
-    exact: Callable[[Int], Int],
-) -> Candidates:
+def draw_unseen(seen: Seen, users: Int, n: int, draw: Callable[[Int], Int], exact: Callable[[Int], Int]) -> Candidates:
     """(B, n) draws from a law restricted to the items each user has not seen, exactly.
 
-    What hits a seen item is drawn again, `REJECTION_ROUNDS` times; what is left then (users who have seen almost
-    everything) is drawn from the restricted law directly. Both give the same law, so the mixture does.
+    What hits a seen item is drawn again, a few rounds long; what is left then (users who have seen almost everything)
+    is drawn from the restricted law directly. Both give the same law, so the mixture does.
 
     Args:
         seen: the items to avoid.
         users: (B,) row owners.
         n: draws per row.
-        draw: k -> (k,) draws from the unrestricted law.
-        exact: (k,) users -> (k,) draws from the restricted law; -1 where a user has nothing left.
+        draw: (k,) rows -> (k,) draws from their unrestricted laws.
+        exact: (k,) rows -> (k,) draws from their restricted laws; -1 where nothing is left to draw.
     """
-    items = draw(len(users) * n)
-    todo = np.flatnonzero(seen.contains(np.repeat(users, n), items))
-    for _ in range(REJECTION_ROUNDS):
+    grid = np.empty((len(users), n), np.int64)
+    step = max(1, BLOCK // n)
+    for start in range(0, len(users), step):
+        rows = np.arange(start, min(start + step, len(users))).repeat(n)
+        grid[start : start + step] = _draw_block(seen, users, rows, draw, exact).reshape(-1, n)
+    invalid = grid < 0
+    if not invalid.any():
+        return Candidates(torch.from_numpy(grid), ordered=True)
+    grid[invalid] = 0
+    return Candidates(torch.from_numpy(grid), valid=torch.from_numpy(~invalid), ordered=True)
+
+
+def _draw_block(seen: Seen, users: Int, rows: Int, draw: Callable[[Int], Int], exact: Callable[[Int], Int]) -> Int:
+    """One draw for each of `rows`."""
+    items = draw(rows)
+    todo = np.flatnonzero(seen.contains(users[rows], items))
+    for offered in REDRAWS:
         if not todo.size:
-            break
-        items[todo] = draw(todo.size)
-        todo = todo[seen.contains(users[todo // n], items[todo])]
+            return items
+        offered = min(offered, max(1, MOST_REDRAWS // todo.size))
+        again = rows[todo].repeat(offered)
+        drawn = draw(again)
+        free = ~seen.contains(users[again], drawn).reshape(-1, offered)
+        first = free.argmax(axis=1)  # the first that is free, as one draw after the other would have found it
+        each = np.arange(len(todo))
+        items[todo] = drawn.reshape(-1, offered)[each, first]
+        todo = todo[~free[each, first]]
     if todo.size:
-        items[todo] = exact(users[todo // n])
-    grid = items.reshape(len(users), n)
-    if todo.size and (items[todo] < 0).any():
-        return Candidates(torch.from_numpy(grid.clip(min=0)), valid=torch.from_numpy(grid >= 0))
-    return Candidates(torch.from_numpy(grid))
+        items[todo] = exact(rows[todo])
+    return items
+
+
+def mask_seen(logits: Tensor, seen: Seen, users: Tensor) -> Tensor:
+    """(B, I) `logits` with -inf at what `users` (B,) have seen, in place."""
+    rows, items = (torch.from_numpy(ids).to(logits.device) for ids in seen.of(users.cpu().numpy()))
+    logits[rows, items] = -torch.inf
+    return logits
+
+
+def draw_by_weight(log_weights: Tensor, n: int, rng: np.random.Generator) -> Tensor:
+    """(B, n) columns drawn in proportion to exp of `log_weights` (B, K); the last column where all are -inf."""
+    top = log_weights.amax(dim=1, keepdim=True).clamp(min=torch.finfo(log_weights.dtype).min)
+    cumulated = (log_weights - top).exp_().cpu().double().cumsum(dim=1)  # ids are drawn on the CPU, on every device
+    total = cumulated[:, -1:].contiguous()
+    target = torch.from_numpy(rng.random((len(log_weights), n))) * total
+    target = torch.minimum(target, torch.nextafter(total, torch.zeros_like(total)))  # rounding may reach the total
+    return torch.searchsorted(cumulated, target, right=True).clamp_(max=log_weights.shape[1] - 1)
+
+
+def first_occurrence(items: Tensor) -> Tensor:
+    """Bool of the shape of `items` (N,) or (B, N): True where an id has not stood further left in its row."""
+    ordered, order = items.sort(dim=-1, stable=True)
+    fresh = torch.ones_like(ordered, dtype=torch.bool)
+    fresh[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
+    return torch.empty_like(fresh).scatter_(-1, order, fresh)

@@ -50,12 +50,23 @@ class Seen:
         """Whether each user has each item; `users` and `items` broadcast."""
         keys = users * np.int64(self.n_items) + items
         slots = self._slot(keys)
-        hit: NDArray[np.bool_] = ((self._map[slots >> 3] >> (slots & 7).astype(np.uint8)) & 1).astype(bool)
+        # every slot is in range: "wrap" only spares numpy the check
+        hit: NDArray[np.bool_] = (self._map.take(slots >> 3, mode="wrap") >> (slots & 7).astype(np.uint8)) & 1 != 0
         if not self.exact and hit.any():
             claimed = keys[hit]
-            at = np.searchsorted(self.keys, claimed)
-            hit[hit] = self.keys[np.minimum(at, len(self.keys) - 1)] == claimed
+            hit[hit] = self.keys[np.minimum(self.position(claimed), len(self.keys) - 1)] == claimed
         return hit
+
+    def position(self, keys: Int) -> Int:
+        """Where each key user · I + item stands, or would stand, among the pairs in order of user and item."""
+        return np.searchsorted(self.keys, keys)
+
+    def of(self, users: Int) -> tuple[Int, Int]:
+        """Row numbers and items of all that `users` (B,) have seen, row by row: the non-zeros of a (B, I) mask."""
+        counts = self.counts[users]
+        rows = np.repeat(np.arange(len(users)), counts)
+        starts = np.repeat(self.offsets[users] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+        return rows, self.items[starts + np.arange(len(rows))]
 
     def unseen(self, users: Int, ranks: Int) -> Int:
         """The `ranks[k]`-th (from 0) of the items that `users[k]` has not seen, in order of id."""

@@ -1,61 +1,204 @@
-"""Samplers that reuse the positives of other rows as negatives."""
+"""Samplers that reuse the positives of other rows, or of earlier batches, as negatives."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Sampler, Scorer, Training
+from recmodels.sampling import Sampler, Scorer, Training, first_occurrence
 from recmodels.types import Batch, Candidates
 
 
-@SAMPLERS.register("inbatch", paper="Yi et al., RecSys 2019", gives=["log_q", "all"])
-def inbatch(training: Training, *, mask: Literal["none", "same-item", "seen"] = "seen") -> Sampler:
+@SAMPLERS.register("inbatch", paper="Yi et al., RecSys 2019", gives={"log_q": "dedup == false", "all": ""})
+def inbatch(training: Training, *, mask: Literal["none", "same-item", "seen"] = "seen", dedup: bool = False) -> Sampler:
     """The positives of other rows of the batch.
 
     q(j) = n_j / |D| where rows are drawn uniformly from the interactions D. `negatives=N` takes N other rows of the
-    batch, no row twice; `negatives=all` takes the whole batch, shared by its rows. Cost: none beyond the scores.
+    batch, none twice while it has as many; `negatives=all` takes the whole batch, shared by its rows. Cost: none
+    beyond the scores.
 
     Args:
         training: the training interactions.
         mask: which candidates do not count: `same-item`, those equal to the row's own positive ("accidental hits");
             `seen`, all that the user has seen in train; `none`, only the row itself.
+        dedup: whether an item counts once where several rows bring it; its law is then not known.
     """
-    return Sampler(_InBatch(training, mask))
+    return Sampler(InBatch(training, mask, dedup))
+
+
+@SAMPLERS.register("mixed", paper="Yang et al., WWW Companion 2020", gives=["log_q", "all"])
+def mixed(
+    training: Training,
+    *,
+    uniform: Annotated[float, ">= 0, < 1"] = 0.5,
+    mask: Literal["none", "same-item", "seen"] = "seen",
+) -> Sampler:
+    """In-batch negatives together with uniform ones.
+
+    q(j) = (B n_j / |D| + B' / I) / (B + B'), one probability whatever the origin of a column. Cost: a draw for each
+    uniform negative. `negatives=all` takes the whole batch and B' uniform items, shared by its rows.
+
+    Args:
+        training: the training interactions.
+        uniform: B' / (B + B'), the uniform share of the negatives; the paper tries B' from 0 to several B.
+        mask: as for `inbatch`; the uniform ones are masked alike.
+    """
+    return Sampler(_Mixed(training, InBatch(training, mask, False), uniform))
+
+
+@SAMPLERS.register("memory", paper="Wang, Zhu, He, SIGIR 2021", gives=["log_q", "all"])
+def memory(
+    training: Training,
+    *,
+    mode: Literal["ids", "frozen"] = "ids",
+    capacity: Annotated[int, ">= 1"] = 8192,
+    mask: Literal["none", "same-item", "seen"] = "seen",
+) -> Sampler:
+    """The positives of earlier batches, kept in a first-in first-out memory (cross-batch negatives).
+
+    q(j) = n_j / |D|, as in a batch. Cost: one draw per negative. `negatives=all` takes the whole memory.
+
+    Args:
+        training: the training interactions.
+        mode: `ids` embeds remembered items anew and adds those of the batch, a larger batch for sampling; `frozen`
+            uses the vectors as they were when remembered, without a gradient, as the paper does, and no others once
+            there are some.
+        capacity: positives remembered, C.
+        mask: as for `inbatch`.
+    """
+    state: dict[str, NDArray[np.int64] | Tensor] = {"items": np.empty(0, np.int64)}
+
+    def remember(batch: Batch, candidates: Candidates, scorer: Scorer) -> None:
+        known = torch.as_tensor(state["items"])
+        state["items"] = torch.cat([batch.positives.cpu(), known])[:capacity].numpy()
+        if mode == "frozen":
+            new = scorer.tables.items.index_select(0, batch.positives.to(scorer.device))
+            old = state.get("vectors", new[:0])
+            state["vectors"] = torch.cat([new, torch.as_tensor(old, device=new.device)])[:capacity]
+
+    proposal = _Memory(training, InBatch(training, mask, False), state, frozen=mode == "frozen")
+    return Sampler(proposal, after_step=remember, state=state)
+
+
+@SAMPLERS.register("hard-inbatch", paper="TensorFlow Recommenders, HardNegativeMining (2020)")
+def hard_inbatch(training: Training, *, mask: Literal["none", "same-item", "seen"] = "seen") -> Sampler:
+    """The highest-scoring of the other rows' positives, each item once.
+
+    Takes the N largest logits of a row after masking. The law is unknown. Cost: the scores of the whole batch, one
+    matrix product, and a partial sort of B per row.
+
+    Args:
+        training: the training interactions.
+        mask: as for `inbatch`.
+    """
+
+    def hardest(batch: Batch, pool: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        assert pool.valid is not None
+        scores = scorer.scores(batch.users, pool.items).masked_fill(~pool.valid, -torch.inf)
+        top, columns = scores.topk(min(n, len(pool.items)), dim=1)
+        return Candidates(pool.items[columns], valid=top > -torch.inf)
+
+    return Sampler(InBatch(training, mask, dedup=True), select=hardest, pool=lambda n: None)
 
 
 @dataclass(frozen=True)
-class _InBatch:
+class InBatch:
+    """The positives of other rows."""
+
     training: Training
     mask: str
+    dedup: bool
     static: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        """(B, n) items of other rows, or the whole batch (B,)."""
         size = len(batch.positives)
         rows = np.arange(size)
         if n is None:
             columns, items = rows[None, :], batch.positives  # (1, B), (B,)
         else:
-            offsets = 1 + rng.permutation(size - 1)[:n]  # the n rows after mine, in a random order of distances
+            offsets = 1 + np.resize(rng.permutation(size - 1), n)  # so many rows after mine, in a random order
             columns = (rows[:, None] + offsets) % size  # (B, n)
             items = batch.positives[torch.from_numpy(columns)]
-        return Candidates(items, valid=self._valid(batch, items, torch.from_numpy(columns != rows[:, None])))
+        return self.masked(batch, items, torch.from_numpy(columns != rows[:, None]))
 
-    def _valid(self, batch: Batch, items: Tensor, other_row: Tensor) -> Tensor:
+    def masked(self, batch: Batch, items: Tensor, other_row: Tensor) -> Candidates:
+        """Candidates `items` with what must not count masked; `other_row` is False at the row itself."""
+        valid = other_row
         if self.mask == "same-item":
-            return other_row & (items != batch.positives[:, None])
+            valid = other_row & (items != batch.positives[:, None])
         if self.mask == "seen":
             seen = self.training.seen.contains(batch.users.numpy()[:, None], np.atleast_2d(items.numpy()))
-            return other_row & torch.from_numpy(~seen)
-        return other_row
+            valid = other_row & torch.from_numpy(~seen)
+        if self.dedup:
+            valid = valid & first_occurrence(items)
+        return Candidates(items, valid=valid)
 
-    def log_prob(self, users: Tensor, items: Tensor) -> Tensor:
-        counts = self.training.counts
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        """(1, N) or (B, N)."""
         with np.errstate(divide="ignore"):
-            log_q = np.log(counts[items.numpy()] / counts.sum())
+            log_q = np.log(self.training.positive_law[items.numpy()])
         return torch.from_numpy(np.atleast_2d(log_q).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class _Mixed:
+    training: Training
+    batch: InBatch
+    share: float  # of uniform draws
+    static: bool = False
+
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        size = len(batch.positives)
+        wanted = self.share * n if n is not None else self.share / (1 - self.share) * size
+        extra = int(wanted) if wanted == int(wanted) else int(wanted + rng.random())  # right on average
+        own = self.batch.draw(batch, None if n is None else n - extra, rng, scorer)
+        shape = (extra,) if n is None else (size, extra)
+        other = torch.from_numpy(rng.integers(self.training.n_items, size=shape))
+        drawn = self.batch.masked(batch, other, torch.ones(1, 1, dtype=torch.bool))
+        assert own.valid is not None
+        assert drawn.valid is not None
+        valid = torch.cat([own.valid, drawn.valid.expand(len(own.valid), extra)], dim=1)
+        return Candidates(torch.cat([own.items, other], dim=-1), valid=valid)
+
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        in_batch = self.batch.log_prob(users, items, scorer).double().exp()
+        return ((1 - self.share) * in_batch + self.share / self.training.n_items).log().float()
+
+
+@dataclass(frozen=True)
+class _Memory:
+    training: Training
+    batch: InBatch
+    state: dict[str, NDArray[np.int64] | Tensor]
+    frozen: bool
+    static: bool = False
+
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        known, size = torch.as_tensor(self.state["items"]), len(batch.positives)
+        own = size if not (self.frozen and len(known)) else 0  # the batch's own positives come first
+        entries = torch.cat([batch.positives[:own], known])
+        rows = torch.arange(size).unsqueeze(1)
+        if n is None:
+            columns = torch.arange(len(entries)).unsqueeze(0)
+        elif own:
+            columns = (rows + 1 + torch.from_numpy(rng.integers(max(1, len(entries) - 1), size=(size, n)))) % len(
+                entries
+            )
+        else:
+            columns = torch.from_numpy(rng.integers(len(entries), size=(size, n)))
+        other_row = columns != rows if own else torch.ones(1, 1, dtype=torch.bool)
+        found = self.batch.masked(batch, entries[columns[0] if n is None else columns], other_row)
+        if not self.frozen:
+            return found
+        vectors = scorer.tables.items[batch.positives] if own else torch.as_tensor(self.state["vectors"])
+        return replace(found, vectors=vectors[columns[0] if n is None else columns])
+
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        return self.batch.log_prob(users, items, scorer)

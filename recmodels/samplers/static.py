@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Sampler, Scorer, Training, draw_unseen
+from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_unseen
 from recmodels.seen import Int
 from recmodels.types import Batch, Candidates
 
+DENSE_CELLS = 1 << 22  # of the weights of users × items that are laid out at a time
 
-@SAMPLERS.register("uniform", paper="Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009", gives=["log_q"])
+
+@SAMPLERS.register(
+    "uniform", paper="Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009", gives=["log_q", "ordered"]
+)
 def uniform(training: Training, *, reject: bool = True) -> Sampler:
     """Every item with the same probability, among those the user has not seen.
 
@@ -26,36 +30,10 @@ def uniform(training: Training, *, reject: bool = True) -> Sampler:
         training: the training interactions; P_u are the items of user u.
         reject: whether items the user has seen in train are drawn again; the BPR paper samples only unseen items.
     """
-    return Sampler(_Uniform(training, reject))
+    return Sampler(Uniform(training, reject))
 
 
-@dataclass(frozen=True)
-class _Uniform:
-    training: Training
-    reject: bool
-    static: bool = True
-
-    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        n_items, seen, users = self.training.n_items, self.training.seen, batch.users.numpy()
-        n = n or n_items
-        if not self.reject:
-            return Candidates(torch.from_numpy(rng.integers(n_items, size=(len(users), n))))
-
-        def exact(who: Int) -> Int:
-            left = n_items - seen.counts[who]
-            items = seen.unseen(who, np.floor(rng.random(len(who)) * left).astype(np.int64))
-            return np.where(left > 0, items, -1)
-
-        return draw_unseen(seen, users, n, lambda k: rng.integers(n_items, size=k), exact)
-
-    def log_prob(self, users: Tensor, items: Tensor) -> Tensor:
-        if not self.reject:
-            return torch.full((1, 1), -float(np.log(self.training.n_items)))
-        left = self.training.n_items - self.training.seen.counts[users.numpy()]
-        return torch.from_numpy(-np.log(np.maximum(left, 1)).astype(np.float32)).unsqueeze(1)  # (B, 1)
-
-
-@SAMPLERS.register("popularity", paper="Mikolov, Sutskever, Chen, Corrado, Dean, NIPS 2013", gives=["log_q"])
+@SAMPLERS.register("popularity", paper="Mikolov, Sutskever, Chen, Corrado, Dean, NIPS 2013", gives=["log_q", "ordered"])
 def popularity(training: Training, *, alpha: Annotated[float, ">= -4, <= 4"] = 0.75, reject: bool = True) -> Sampler:
     """Each item in proportion to its training count to the power alpha, among those the user has not seen.
 
@@ -67,10 +45,65 @@ def popularity(training: Training, *, alpha: Annotated[float, ">= -4, <= 4"] = 0
         alpha: exponent; 0.75 in the paper, and data-dependent for recommendation (Caselles-Dupré et al., RecSys 2018).
         reject: whether items the user has seen in train are drawn again.
     """
-    counts = training.counts
-    weights = np.zeros(len(counts))
-    np.power(counts, alpha, out=weights, where=counts > 0)
-    return Sampler(_Weighted(training, weights / weights.sum(), reject))
+    return Sampler(by_popularity(training, alpha, reject))
+
+
+@SAMPLERS.register(
+    "log-uniform",
+    paper="Abadi et al., OSDI 2016 (TensorFlow's log_uniform_candidate_sampler)",
+    gives=["log_q", "ordered"],
+)
+def log_uniform(training: Training, *, reject: bool = True) -> Sampler:
+    """Items by Zipf's law of their popularity rank, among those the user has not seen.
+
+    q(r) = (log(r + 2) - log(r + 1)) / log(I + 1) for the item of popularity rank r = 0, 1, …; every item can be drawn.
+    Libraries that use this law take ids for ranks; here the ranks are counted. Cost: one alias draw, one bit test.
+
+    Args:
+        training: the training interactions, the only ones counted.
+        reject: whether items the user has seen in train are drawn again.
+    """
+    weights = np.empty(training.n_items)
+    by_rank = np.diff(np.log(np.arange(1.0, training.n_items + 2)))
+    weights[np.argsort(-training.counts, kind="stable")] = by_rank
+    return Sampler(_Weighted(training, weights, reject))
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Items with equal probability."""
+
+    training: Training
+    reject: bool
+    static: bool = True
+
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        """(B, n) items."""
+        n_items, seen, users = self.training.n_items, self.training.seen, batch.users.numpy()
+        n = n or n_items
+        if not self.reject:
+            return Candidates(torch.from_numpy(rng.integers(n_items, size=(len(users), n))), ordered=True)
+
+        def exact(rows: Int) -> Int:
+            left = n_items - seen.counts[users[rows]]
+            items = seen.unseen(users[rows], np.floor(rng.random(len(rows)) * left).astype(np.int64))
+            return np.where(left > 0, items, -1)
+
+        return draw_unseen(seen, users, n, lambda rows: rng.integers(n_items, size=len(rows)), exact)
+
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        """(B, 1), or (1, 1) without rejection."""
+        if not self.reject:
+            return torch.full((1, 1), -float(np.log(self.training.n_items)))
+        left = self.training.n_items - self.training.seen.counts[users.numpy()]
+        return torch.from_numpy(-np.log(np.maximum(left, 1)).astype(np.float32)).unsqueeze(1)  # (B, 1)
+
+
+def by_popularity(training: Training, alpha: float, reject: bool) -> Proposal:
+    """Items in proportion to n^alpha; those without training interactions never."""
+    weights = np.zeros(training.n_items)
+    np.power(training.counts, alpha, out=weights, where=training.counts > 0)
+    return _Weighted(training, weights, reject)
 
 
 class _Weighted:
@@ -79,6 +112,7 @@ class _Weighted:
     static = True
 
     def __init__(self, training: Training, weights: NDArray[np.float64], reject: bool) -> None:
+        weights = weights / weights.sum()
         self.training, self.weights, self.reject = training, weights, reject
         self.keep, self.alias = alias_table(weights)
         with np.errstate(divide="ignore"):
@@ -89,29 +123,40 @@ class _Weighted:
         self.log_left = np.log(np.maximum(left, np.finfo(np.float64).tiny))  # (U,)
 
     def _draw(self, k: int, rng: np.random.Generator) -> Int:
-        cell = rng.random(k) * len(self.keep)
+        cell = rng.random(k)  # its whole part after scaling is the cell, its fraction decides between the two items
+        cell *= len(self.keep)
         items = cell.astype(np.int64)
-        return np.where(cell - items < self.keep[items], items, self.alias[items])
+        cell -= items
+        np.copyto(items, self.alias.take(items, mode="wrap"), where=cell >= self.keep.take(items, mode="wrap"))
+        return items
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         users, n = batch.users.numpy(), n or self.training.n_items
         if not self.reject:
-            return Candidates(torch.from_numpy(self._draw(len(users) * n, rng).reshape(len(users), n)))
+            return Candidates(torch.from_numpy(self._draw(len(users) * n, rng).reshape(len(users), n)), ordered=True)
+        return draw_unseen(
+            self.training.seen,
+            users,
+            n,
+            lambda rows: self._draw(len(rows), rng),
+            lambda rows: self._exact(users[rows], rng),
+        )
 
-        def exact(who: Int) -> Int:
-            items = np.full(len(who), -1)
-            for user in np.unique(who):
-                rows = np.flatnonzero(who == user)
-                weights = self.weights.copy()
-                weights[self.training.seen.items[slice(*self.training.seen.offsets[user : user + 2])]] = 0
-                cumulated = np.cumsum(weights)
-                if cumulated[-1] > 0:
-                    items[rows] = np.searchsorted(cumulated, rng.random(len(rows)) * cumulated[-1], side="right")
-            return items
+    def _exact(self, users: Int, rng: np.random.Generator) -> Int:
+        """One draw for each user from the weights of what is unseen, laid out."""
+        items = np.empty(len(users), np.int64)
+        step = max(1, DENSE_CELLS // len(self.weights))
+        for start in range(0, len(users), step):
+            mine = users[start : start + step]
+            weights = np.tile(self.weights, (len(mine), 1))
+            weights[self.training.seen.of(mine)] = 0
+            cumulated = weights.cumsum(axis=1)
+            total = cumulated[:, -1]
+            target = np.minimum(rng.random(len(mine)) * total, np.nextafter(total, 0))
+            items[start : start + step] = np.where(total > 0, (cumulated > target[:, None]).argmax(axis=1), -1)
+        return items
 
-        return draw_unseen(self.training.seen, users, n, lambda k: self._draw(k, rng), exact)
-
-    def log_prob(self, users: Tensor, items: Tensor) -> Tensor:
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         log_q = self.log_weights[items.numpy()]
         if self.reject:
             log_q = log_q - self.log_left[users.numpy()][:, None]
