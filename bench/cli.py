@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,8 +77,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-def _experiment(
-    context: typer.Context,
+def _options(
     names: Names = None,
     dataset: Dataset = "ml-100k",
     sampler: Sampler = None,
@@ -108,16 +109,90 @@ def _experiment(
     retry_failed: RetryFailed = False,
     keep_embeddings: KeepEmbeddings = False,
 ) -> None:
-    words = {**locals()}
-    _compare(words.pop("context").info_name != "table", **words)
+    """The options that every command over an experiment has; only its signature is used."""
 
 
-for _name, _help in (
-    ("compare", "Run what the store lacks of these cells and print the table with significance."),
-    ("run", "Run a cell or a grid: the lists of --sampler, --loss and --model multiply."),
-    ("table", "Print the same comparison from the store alone; trains nothing."),
-):
-    app.command(_name, help=_help)(_experiment)
+def _command(name: str, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function of the words of `_options`, which may add keyword-only options of its own."""
+
+    def add(body: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(body, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+        def command(**words: Any) -> None:
+            body(words, **{p.name: words.pop(p.name) for p in own})
+
+        parameters = [*inspect.signature(_options, eval_str=True).parameters.values()]
+        parameters += [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in own]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        app.command(name, help=help)(command)
+        return body
+
+    return add
+
+
+View = Annotated[
+    str,
+    typer.Option("--view", help="rows | pairs | matrix | effects | equivalence | diagnostics: what the table shows"),
+]
+Margin = Annotated[float | None, typer.Option("--margin", help="largest difference that does not matter (equivalence)")]
+Diagnostics = Annotated[
+    bool, typer.Option("--diagnostics", help="show what the samplers drew; same as --view diagnostics")
+]
+
+
+@_command("compare", "Run what the store lacks of these cells and print the table with significance.")
+@_command("run", "Run a cell or a grid: the lists of --sampler, --loss and --model multiply.")
+def _compare(
+    words: dict[str, Any],
+    *,
+    view: View = "rows",
+    margin: Margin = None,
+    diagnostics: Diagnostics = False,
+) -> None:
+    experiment, options, cutoffs = _design(words)
+    _run_missing(experiment, options, cutoffs, words)
+    _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin)
+
+
+@_command("table", "Print the same comparison from the store alone; trains nothing.")
+def _table(
+    words: dict[str, Any],
+    *,
+    view: View = "rows",
+    margin: Margin = None,
+    diagnostics: Diagnostics = False,
+) -> None:
+    experiment, _, cutoffs = _design(words)
+    _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin)
+
+
+@_command("calibrate", "How often each test calls a cell different from itself, over disjoint sets of its own seeds.")
+def _calibrate(
+    words: dict[str, Any],
+    *,
+    side: Annotated[int, typer.Option("--side", min=2, help="seeds on each side of an A/A comparison")] = 5,
+    splits: Annotated[int, typer.Option("--splits", min=1, help="A/A comparisons drawn from the runs")] = 1000,
+) -> None:
+    from bench.planning import calibration
+
+    found, options, cutoffs = _design(words)
+    _run_missing(found, options, cutoffs, words)
+    _emit(calibration(found, words["metric"], side, splits), words["out"])
+
+
+@_command("power", "From the runs of two cells: the difference that seeds and users can find, and the seeds one needs.")
+def _power(
+    words: dict[str, Any],
+    *,
+    difference: Annotated[float | None, typer.Option("--difference", help="the difference to be found")] = None,
+    power: Annotated[float, typer.Option("--power", help="probability of finding it")] = 0.8,
+) -> None:
+    from bench.planning import plan
+
+    found, options, cutoffs = _design(words)
+    _run_missing(found, options, cutoffs, words)
+    _emit(plan(found, words["metric"], difference, words["alpha"], power), words["out"])
 
 
 @app.command(name="list")
@@ -131,10 +206,9 @@ def list_(
     typer.echo(listing(kind, format))
 
 
-def _compare(train: bool, **words: Any) -> None:
-    from bench.comparison import compare as compare_rows
-    from bench.experiment import design, rows, short_names, store_at
-    from bench.tables import render
+def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
+    """The experiment that the words mean, how its data are opened, and the cut-offs."""
+    from bench.experiment import design, store_at
     from datasets.protocol import Protocol
 
     if words["format"] not in FORMATS:
@@ -161,27 +235,36 @@ def _compare(train: bool, **words: Any) -> None:
         store=store_at(words["results"]),
         device=words["device"],
     )
-    if train:
-        _run_missing(experiment, options, cutoffs, words)
-    experiment = short_names(experiment)
-    found, context = rows(experiment, cutoffs)
+    return experiment, options, cutoffs
+
+
+def _print_table(experiment: Any, cutoffs: list[int], words: dict[str, Any], view: str, margin: float | None) -> None:
+    from bench.comparison import compare
+    from bench.experiment import rows, short_names
+    from bench.tables import render
+
+    found, context = rows(short_names(experiment), cutoffs)
     metric = words["metric"]
-    shown = ("hr@10", metric) if 10 in cutoffs and metric != "hr@10" else (metric,)
-    comparison = compare_rows(
+    comparison = compare(
         found,
         metric=metric,
-        metrics=shown,
+        metrics=("hr@10", metric) if 10 in cutoffs and metric != "hr@10" else (metric,),
         test=words["test"],
         correction=words["correction"],
         alpha=words["alpha"],
         baseline=words["baseline"],
+        margin=margin,
         context=context,
     )
-    text = render(comparison, words["format"])
-    if words["out"] is None:
+    color = words["out"] is None and sys.stdout.isatty()
+    _emit(render(comparison, words["format"], view=view, color=color), words["out"])
+
+
+def _emit(text: str, out: Path | None) -> None:
+    if out is None:
         typer.echo(text)
     else:
-        _write(words["out"], text)
+        _write(out, text)
 
 
 def _run_missing(experiment: Any, options: Any, cutoffs: list[int], words: dict[str, Any]) -> None:

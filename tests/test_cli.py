@@ -242,3 +242,15 @@ def _a_worker_of(parent: int) -> int:
         except OSError:
             continue
     raise AssertionError("no worker found")
+
+
+def test_calibrate_and_power_answer_from_the_runs(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("--dataset", ratings_csv, "--seeds", "6", "--results", tmp_path, *QUICK[:6], "--quiet")
+    done = bench("calibrate", "uniform", *words, "--side", "3", "--splits", "20")
+    assert done.returncode == 0, done.stderr
+    assert "20 comparisons of 3 with 3 seeds out of 6, 40 users" in done.stdout
+    done = bench("power", "uniform", "popularity", *words, "--difference", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert "2 seeds find a difference of 0.5 over 40 users" in done.stdout
+    assert "takes one cell" in bench("calibrate", "uniform", "popularity", *words).stderr
+    assert "at least two cells" in bench("power", "uniform", *words).stderr
