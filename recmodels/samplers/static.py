@@ -19,7 +19,9 @@ DENSE_CELLS = 1 << 22  # of the weights of users × items that are laid out at a
 
 
 @SAMPLERS.register(
-    "uniform", paper="Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009", gives=["log_q", "ordered"]
+    "uniform",
+    paper="Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009",
+    gives=["log_q", "ordered", "uniform_q"],
 )
 def uniform(training: Training, *, reject: bool = True) -> Sampler:
     """Every item with the same probability, among those the user has not seen.
