@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.errors import UserError
+from datasets.interactions import distinct
 from datasets.prepare import random_keys
 from datasets.protocol import JSON, Protocol
 from datasets.split import CandidateLists, Part
@@ -30,7 +31,7 @@ def candidate_lists(table: Table, part: Part, protocol: Protocol, facts: dict[st
     if table.listed_users is None or table.listed_items is None:
         raise UserError("These data come without candidate lists; use full ranking, or sampled:99.")
     n_items = len(table.item_ids)
-    listed = np.unique(table.listed_users.astype(np.int64) * n_items + table.listed_items)
+    listed = distinct(table.listed_users.astype(np.int64) * n_items + table.listed_items)
     held_out = table.users[part == TEST].astype(np.int64) * n_items + table.items[part == TEST]
     own = np.isin(listed, held_out)
     facts["users_with_own_test_item_among_candidates"] = len(np.unique(listed[own] // n_items))
@@ -46,7 +47,7 @@ def candidate_lists(table: Table, part: Part, protocol: Protocol, facts: dict[st
 def _sampled(table: Table, tested: NDArray[np.int32], number: int, seed: int) -> CandidateLists:
     """N distinct unseen items per test user: draws by key, seen ones and repeats struck out, until all are full."""
     n_items = len(table.item_ids)
-    seen = np.unique(table.users.astype(np.int64) * n_items + table.items)
+    seen = distinct(table.users.astype(np.int64) * n_items + table.items)
     left = n_items - np.bincount(seen // n_items, minlength=len(table.user_ids))
     if left[tested].min() < number:
         raise UserError(
@@ -59,9 +60,9 @@ def _sampled(table: Table, tested: NDArray[np.int32], number: int, seed: int) ->
         users = np.repeat(tested.astype(np.int64), lacking)
         draw = np.arange(len(users))
         keys = random_keys(seed, f"candidates {turn}", users, draw)
-        fresh = np.unique(users * n_items + (keys % np.uint64(n_items)).astype(np.int64))
+        fresh = distinct(users * n_items + (keys % np.uint64(n_items)).astype(np.int64))
         at = np.minimum(np.searchsorted(seen, fresh), len(seen) - 1)
-        chosen = np.union1d(chosen, fresh[seen[at] != fresh])
+        chosen = distinct(np.concatenate([chosen, fresh[seen[at] != fresh]]))
         sizes = np.bincount(chosen // n_items, minlength=len(table.user_ids))
         lacking = number - sizes[tested]
         if not lacking.any():

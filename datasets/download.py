@@ -55,7 +55,8 @@ def download(url: str, target: Path, size: int | None, progress: Progress = sile
     try:
         pooch.retrieve(url, known_hash=None, fname=target.name, path=target.parent, downloader=fetch)
     except requests.exceptions.SSLError as error:
-        raise Refused("its TLS certificate could not be verified") from error
+        what = "has a TLS certificate that could not be verified" if "CERTIFICATE" in str(error) else "speaks no TLS"
+        raise Refused(what) from error
     except requests.exceptions.ReadTimeout as error:
         raise Refused(f"stopped answering for {READ_SECONDS:g} s") from error
     except requests.exceptions.ChunkedEncodingError as error:

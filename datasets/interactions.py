@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int32]
 
 
+def distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The distinct keys, ascending; by sorting, where `np.unique` hashes and takes minutes for 25 million."""
+    ordered = np.sort(keys)
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
+
+
 @dataclass(frozen=True, eq=False)
 class Interactions:
     """Interactions over one id space, in file order unless a split says otherwise.
@@ -69,7 +75,7 @@ class Interactions:
 
         User u's items are `items[offsets[u]:offsets[u + 1]]`.
         """
-        keys = np.unique(self.users.astype(np.int64) * self.n_items + self.items)
+        keys = distinct(self.users.astype(np.int64) * self.n_items + self.items)
         counts = np.bincount(keys // self.n_items, minlength=self.n_users)
         return np.concatenate([[0], np.cumsum(counts)]), (keys % self.n_items).astype(np.int32)
 

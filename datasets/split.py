@@ -110,6 +110,10 @@ def by_time(table: Table) -> NDArray[np.intp]:
     """Rows grouped by user, oldest first; equal times, or all of them without times, keep the file's order."""
     if table.times is None:
         return np.argsort(table.users, kind="stable")
+    first = int(table.times.min())
+    span = int(table.times.max()) - first + 1
+    if span * len(table.user_ids) < 2**63:  # one sort of a combined key takes less than half of two sorts
+        return np.argsort(table.users.astype(np.int64) * span + (table.times - first), kind="stable")
     return np.lexsort((table.times, table.users))
 
 

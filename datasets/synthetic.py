@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.errors import UserError, unknown
+from datasets.interactions import distinct
 from datasets.prepare import random_keys
 from datasets.split import DataSource
 from datasets.table import Table
@@ -119,7 +120,7 @@ def resolve(text: str) -> DataSource:
 
 
 def generate(text: str) -> Table:
-    """The interactions of a specification, in the order of the users' showings.
+    """The interactions of a specification, by user and item, each with a random time.
 
     Showings go on, chunk after chunk, until the density is reached; repeats of a pair are dropped.
 
@@ -139,25 +140,28 @@ def _interactions(truth: Truth, target: int) -> tuple[NDArray[np.int64], NDArray
     activity = np.cumsum(_log_normal(truth))
     activity /= activity[-1]
     shuffle = np.argsort(random_keys(truth.seed, "popularity", np.arange(truth.items)), kind="stable")
-    found, count, start, limit = np.empty(0, np.int64), 0, 0, 40 * target + 100 * CHUNK
-    batch: list[NDArray[np.int64]] = []
-    while count < target:
+    found, start, limit = np.empty(0, np.int64), 0, 40 * target + 100 * CHUNK
+    while len(found) < target:
         if start > limit:
             raise UserError(
-                f"Only {count:,} of {target:,} interactions came out of {start:,} showings; lower the density."
+                f"Only {len(found):,} of {target:,} interactions came out of {start:,} showings; lower the density."
             )
-        showing = np.arange(start, start + CHUNK)
-        start += CHUNK
-        u = np.searchsorted(activity, truth._draw("shown user", showing), side="right")
-        i = shuffle[_power_law(truth, truth._draw("shown item", showing))]
-        chance = truth._probability(np.einsum("nd,nd->n", p[u], q[i]).astype(np.float64))
-        kept = truth._draw("relevance", u, i) < chance
-        batch.append(u[kept] * truth.items + i[kept])
-        if count + sum(map(len, batch)) >= target or len(batch) == 64:
-            found = np.unique(np.concatenate([found, *batch]))
-            batch, count = [], len(found)
-    order = np.argsort(random_keys(truth.seed, "rows", found), kind="stable")[:target]
-    found = found[order]
+        batch, wanted = [found], 1.15 * (target - len(found))
+        while wanted > 0 and start <= limit:
+            showing = np.arange(start, start + CHUNK)
+            start += CHUNK
+            strata = (
+                np.arange(CHUNK) + truth._draw("shown user", showing)
+            ) / CHUNK  # ascending, so that the search is fast
+            u = np.searchsorted(activity, strata, side="right")
+            i = shuffle[_power_law(truth, truth._draw("shown item", showing))]
+            chance = truth._probability(np.einsum("nd,nd->n", p[u], q[i]).astype(np.float64))
+            liked = truth._draw("relevance", u, i) < chance
+            batch.append(u[liked] * truth.items + i[liked])
+            wanted -= len(batch[-1])
+        found = distinct(np.concatenate(batch))
+    keys = random_keys(truth.seed, "rows", found)
+    found = found[keys <= np.partition(keys, target - 1)[target - 1]]
     return found // truth.items, found % truth.items
 
 

@@ -4,7 +4,9 @@ import hashlib
 import http.server
 import io
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -220,7 +222,30 @@ def test_an_unreachable_host_and_a_bad_certificate_fail_over_fast(server):
     assert kept.source == server.url("u.data")
     assert time.monotonic() - start < 8
     assert sum("could not be reached" in line for line in said) == 2
-    assert any("certificate" in line for line in said)
+    assert any("speaks no TLS" in line for line in said)
+
+
+def test_a_certificate_that_does_not_verify_is_not_trusted(server, tmp_path):
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl to make a certificate")
+    names = [str(tmp_path / "key"), str(tmp_path / "certificate")]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*command, "-keyout", names[0], "-out", names[1]], check=True, capture_output=True)
+    secure = Server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(names[1], names[0])
+    secure.socket = context.wrap_socket(secure.socket, server_side=True)
+    threading.Thread(target=secure.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    secure.answers["u.data"] = server.answers["u.data"] = BODY
+    said: list[str] = []
+    try:
+        kept = get(entry_of(secure.url("u.data").replace("http:", "https:"), server.url("u.data")), said=said)
+    finally:
+        secure.shutdown()
+        secure.server_close()
+    assert kept.source == server.url("u.data")
+    assert secure.asked == []
+    assert any("certificate that could not be verified" in line for line in said)
 
 
 BAD_ARCHIVES = {

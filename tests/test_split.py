@@ -151,7 +151,8 @@ def test_reproducible_across_processes(tmp_path):
     )
     code = (
         "import sys, json; from datasets import load, Protocol;"
-        "print(json.dumps([load(sys.argv[1], Protocol(s, split_seed=5)).test.sha256() for s in json.loads(sys.argv[2])]))"
+        "splits = json.loads(sys.argv[2]);"
+        "print(json.dumps([load(sys.argv[1], Protocol(s, split_seed=5)).test.sha256() for s in splits]))"
     )
     found = set()
     for seed in ("0", "1"):
