@@ -139,6 +139,7 @@ Margin = Annotated[float | None, typer.Option("--margin", help="largest differen
 Diagnostics = Annotated[
     bool, typer.Option("--diagnostics", help="show what the samplers drew; same as --view diagnostics")
 ]
+Figures = Annotated[Path | None, typer.Option("--figures", help="folder to draw the comparison's figures into")]
 
 
 @_command("compare", "Run what the store lacks of these cells and print the table with significance.")
@@ -149,10 +150,11 @@ def _compare(
     view: View = "rows",
     margin: Margin = None,
     diagnostics: Diagnostics = False,
+    figures: Figures = None,
 ) -> None:
     experiment, options, cutoffs = _design(words)
     _run_missing(experiment, options, cutoffs, words)
-    _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin)
+    _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin, figures)
 
 
 @_command("table", "Print the same comparison from the store alone; trains nothing.")
@@ -162,9 +164,10 @@ def _table(
     view: View = "rows",
     margin: Margin = None,
     diagnostics: Diagnostics = False,
+    figures: Figures = None,
 ) -> None:
     experiment, _, cutoffs = _design(words)
-    _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin)
+    _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin, figures)
 
 
 @_command("calibrate", "How often each test calls a cell different from itself, over disjoint sets of its own seeds.")
@@ -238,12 +241,15 @@ def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
     return experiment, options, cutoffs
 
 
-def _print_table(experiment: Any, cutoffs: list[int], words: dict[str, Any], view: str, margin: float | None) -> None:
+def _print_table(
+    experiment: Any, cutoffs: list[int], words: dict[str, Any], view: str, margin: float | None, figures: Path | None
+) -> None:
     from bench.comparison import compare
     from bench.experiment import rows, short_names
     from bench.tables import render
 
-    found, context = rows(short_names(experiment), cutoffs)
+    experiment = short_names(experiment)
+    found, context = rows(experiment, cutoffs)
     metric = words["metric"]
     comparison = compare(
         found,
@@ -258,6 +264,13 @@ def _print_table(experiment: Any, cutoffs: list[int], words: dict[str, Any], vie
     )
     color = words["out"] is None and sys.stdout.isatty()
     _emit(render(comparison, words["format"], view=view, color=color), words["out"])
+    if figures is not None:
+        from bench.gallery import draw
+
+        written, left_out = draw(experiment, comparison, figures)
+        typer.echo(f"Wrote {', '.join(map(str, written))}.", err=True)
+        for reason in left_out:
+            typer.echo(f"Not drawn: {reason}", err=True)
 
 
 def _emit(text: str, out: Path | None) -> None:

@@ -254,3 +254,12 @@ def test_calibrate_and_power_answer_from_the_runs(ratings_csv: Path, tmp_path: P
     assert "2 seeds find a difference of 0.5 over 40 users" in done.stdout
     assert "takes one cell" in bench("calibrate", "uniform", "popularity", *words).stderr
     assert "at least two cells" in bench("power", "uniform", *words).stderr
+
+
+def test_figures_are_drawn_from_the_store(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("uniform", "popularity", "--results", tmp_path / "runs")
+    done = compare(ratings_csv, *words, "--figures", tmp_path / "figures", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        f"{name}{suffix}" for name in ("pairs", "matrix", "cost", "curves") for suffix in (".svg", ".png")
+    }

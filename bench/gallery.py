@@ -1,0 +1,59 @@
+"""`--figures DIR`: every figure that a comparison allows, as vector and as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.comparison import Comparison
+from bench.experiment import Experiment
+from bench.figures import accuracy_against_seconds, curves, forest, heat_map, save
+from bench.spec import RunSpec
+from datasets.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[list[Path], list[str]]:
+    """Write `pairs`, `matrix`, `cost` and `curves`; the files, and why a figure was left out.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    figures: dict[str, Callable[[], Figure]] = {
+        "pairs": lambda: forest(comparison),
+        "matrix": lambda: heat_map(comparison),
+        "cost": lambda: accuracy_against_seconds(comparison),
+        "curves": lambda: curves(_histories(experiment)),
+    }
+    written: list[Path] = []
+    left_out: list[str] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, figure in figures.items():
+            try:
+                drawn = figure()
+            except UserError as error:
+                left_out.append(f"{name}: {error}")
+                continue
+            written += [save(drawn, folder / f"{name}{suffix}") for suffix in (".svg", ".png")]
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); give another --figures.") from error
+    return written, left_out
+
+
+def _histories(experiment: Experiment) -> dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]]:
+    """Validation NDCG@10 after each epoch, by row and seed."""
+    found: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
+    for cell in experiment.cells:
+        for seed in experiment.seeds:
+            run = experiment.store.find(RunSpec(experiment.data, cell, seed), experiment.device)
+            if run is not None and run.failure is None and (history := run.history()):
+                found.setdefault(cell.name, []).append(np.array([epoch["valid"] for epoch in history]))
+    if not found:
+        raise UserError("no row was trained, so there is nothing to draw over epochs.")
+    return found
