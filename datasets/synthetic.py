@@ -140,7 +140,8 @@ def _interactions(truth: Truth, target: int) -> tuple[NDArray[np.int64], NDArray
     activity = np.cumsum(_log_normal(truth))
     activity /= activity[-1]
     shuffle = np.argsort(random_keys(truth.seed, "popularity", np.arange(truth.items)), kind="stable")
-    found, start, limit = np.empty(0, np.int64), 0, 40 * target + 100 * CHUNK
+    chunk = min(CHUNK, max(1 << 12, 2 * target))
+    found, start, limit = np.empty(0, np.int64), 0, 100 * target + 20 * chunk
     while len(found) < target:
         if start > limit:
             raise UserError(
@@ -148,11 +149,11 @@ def _interactions(truth: Truth, target: int) -> tuple[NDArray[np.int64], NDArray
             )
         batch, wanted = [found], 1.15 * (target - len(found))
         while wanted > 0 and start <= limit:
-            showing = np.arange(start, start + CHUNK)
-            start += CHUNK
+            showing = np.arange(start, start + chunk)
+            start += chunk
             strata = (
-                np.arange(CHUNK) + truth._draw("shown user", showing)
-            ) / CHUNK  # ascending, so that the search is fast
+                np.arange(chunk) + truth._draw("shown user", showing)
+            ) / chunk  # ascending, so that the search is fast
             u = np.searchsorted(activity, strata, side="right")
             i = shuffle[_power_law(truth, truth._draw("shown item", showing))]
             chance = truth._probability(np.einsum("nd,nd->n", p[u], q[i]).astype(np.float64))
