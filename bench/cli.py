@@ -12,6 +12,7 @@ import typer
 
 from bench import __version__
 from bench.data_commands import app as data_app
+from bench.runs_commands import app as runs_app
 from datasets.errors import UserError, unknown
 
 app = typer.Typer(
@@ -22,19 +23,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.add_typer(data_app, name="data", help="Data sets: list, info, fetch, add, export, verify.")
+app.add_typer(runs_app, name="runs", help="The store of finished runs: list, show, rm, gc, merge.")
 
 FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(help="samplers, losses, baselines, or cells as in uniform+softmax:temperature=0.5"),
+    typer.Argument(help="samplers, losses, baselines, or cells as in uniform+softmax:temperature=0.5; or FILE.toml"),
 ]
 Dataset = Annotated[str, typer.Option("--dataset", help="name of a data set, or path of a file or of a ready split")]
 Sampler = Annotated[list[str] | None, typer.Option("--sampler", help="repeatable; the lists multiply")]
 Loss = Annotated[list[str] | None, typer.Option("--loss", help="repeatable; the lists multiply")]
 Model = Annotated[list[str] | None, typer.Option("--model", help="repeatable; the lists multiply")]
 Seeds = Annotated[str, typer.Option("--seeds", help="a count (5 means 0 to 4), a range 10-14 or a list 3,7")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="trainer setting name=value, repeatable")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="trainer setting name=value, repeatable; several values of one multiply"),
+]
 Metric = Annotated[str, typer.Option("--metric", help="metric the table is about")]
 Cutoffs = Annotated[str, typer.Option("--cutoffs", help="K of the metrics, separated by commas")]
 Test = Annotated[str, typer.Option("--test", help="significance test; crossed treats users and seeds as random")]
@@ -57,6 +62,13 @@ Unverified = Annotated[bool, typer.Option("--unverified", help="accept data whos
 AcceptUnpinned = Annotated[bool, typer.Option("--accept-unpinned", help="accept data for which no checksum is known")]
 Offline = Annotated[bool, typer.Option("--offline", help="never open a connection (also BENCH_OFFLINE=1)")]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="runs at the same time; one per core unless given")]
+Cluster = Annotated[
+    str | None, typer.Option("--cluster", help="Dask scheduler tcp://HOST:PORT, or a TOML file that starts one")
+]
+CellTimeout = Annotated[float | None, typer.Option("--cell-timeout", min=0, help="seconds after which a run is failed")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="print what would run, what is done, time and memory; run nothing")
+]
 Device = Annotated[str, typer.Option("--device", help="cpu or cuda")]
 Results = Annotated[str | None, typer.Option("--results", help="folder of finished runs (also BENCH_RESULTS)")]
 Format = Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))]
@@ -101,6 +113,9 @@ def _options(
     accept_unpinned: AcceptUnpinned = False,
     offline: Offline = False,
     jobs: Jobs = None,
+    cluster: Cluster = None,
+    cell_timeout: CellTimeout = None,
+    dry_run: DryRun = False,
     device: Device = "cpu",
     results: Results = None,
     format: Format = "table",
@@ -118,10 +133,13 @@ def _command(name: str, help: str) -> Callable[[Callable[..., None]], Callable[.
     def add(body: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(body, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
-        def command(**words: Any) -> None:
-            body(words, **{p.name: words.pop(p.name) for p in own})
+        def command(context: typer.Context, **given: Any) -> None:
+            for words in _each_dataset(context, given, command.__annotations__):
+                body_words = {p.name: words.pop(p.name) for p in own}
+                _dry_run(words) if words["dry_run"] else body(words, **body_words)
 
-        parameters = [*inspect.signature(_options, eval_str=True).parameters.values()]
+        parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
+        parameters += inspect.signature(_options, eval_str=True).parameters.values()
         parameters += [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in own]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -129,6 +147,38 @@ def _command(name: str, help: str) -> Callable[[Callable[..., None]], Callable[.
         return body
 
     return add
+
+
+def _each_dataset(context: typer.Context, words: dict[str, Any], types: dict[str, Any]) -> list[dict[str, Any]]:
+    """The words for each data set; those of an experiment file, but for the flags that were given beside it."""
+    names = words["names"] or []
+    if not (names and names[0].endswith(".toml")):
+        return [words]
+    from bench.experiment_file import keep, read, resolved
+
+    if len(names) > 1:
+        raise UserError(f"{names[0]} is an experiment file and stands alone; leave {' '.join(names[1:])} out.")
+    path = Path(names[0])
+    flags = {name for name in words if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"}
+    in_file = {name: value for name, value in read(path, types).items() if name == "names" or name not in flags}
+    words = {**words, "names": None, **in_file}
+    datasets = words["dataset"] if isinstance(words["dataset"], list) else [words["dataset"]]
+    if words["out"] is not None and len(datasets) > 1:
+        raise UserError(f"--out holds one table and {path} has {len(datasets)} data sets; choose one with --dataset.")
+    each = [{**words, "dataset": dataset} for dataset in datasets]
+    designed = [_design(one)[0] for one in each]  # every mistake is found before anything starts
+    if context.info_name != "table" and not words["dry_run"]:
+        keep(designed[0].store.root, path.stem, resolved(words))
+    return each
+
+
+def _dry_run(words: dict[str, Any]) -> None:
+    from bench.experiment import default_jobs
+    from bench.plan import plan
+
+    experiment, _, _ = _design(words)
+    missing = experiment.missing(words["retry_failed"])
+    _emit(plan(experiment, missing, min(words["jobs"] or default_jobs(), max(1, len(missing)))), words["out"])
 
 
 View = Annotated[
@@ -285,27 +335,46 @@ def _run_missing(experiment: Any, options: Any, cutoffs: list[int], words: dict[
     missing = experiment.missing(words["retry_failed"])
     if not missing:
         return
-    from bench.executor import Stopped, run_all
+    from contextlib import closing
+
+    from bench.claims import Claims, Stopped, interruptible
     from bench.experiment import CUTOFFS, default_jobs, estimate, tasks
     from bench.progress import RunProgress
     from bench.runner import open_split
 
     jobs = min(words["jobs"] or default_jobs(), len(missing))
-    with RunProgress(len(missing), jobs, quiet=words["quiet"]) as progress:
+    with RunProgress(len(missing), quiet=words["quiet"]) as progress:
         # fetched and prepared once, before the workers open it
         split = open_split(experiment.data.dataset, experiment.protocol, options)
         if not words["quiet"]:
-            progress.say(
-                f"{len(missing)} of {len(experiment.specs())} runs to do on {jobs} "
-                f"{'worker' if jobs == 1 else 'workers'}: {estimate(experiment, missing, jobs, len(split.train))}."
-            )
+            workers = f"{jobs} {'worker' if jobs == 1 else 'workers'}"
+            guess = estimate(experiment, missing, jobs, len(split.train))
+            where = words["cluster"] or f"{workers}: {guess}"
+            progress.say(f"{len(missing)} of {len(experiment.specs())} runs to do on {where}.")
         work = tasks(experiment, missing, options, words["keep_embeddings"])
+        claims = Claims(experiment.store, work, progress.elsewhere)
+        run = _executor(words, jobs, split)
         try:
-            for task, result in run_all(work, jobs, progress, progress.stopping):
-                experiment.store.save(task.spec, result, sorted({*CUTOFFS, *cutoffs}), experiment.device)
+            with interruptible(claims, progress.stopping), closing(run(claims, progress)) as results:
+                for task, result in results:
+                    experiment.store.save(task.spec, result, sorted({*CUTOFFS, *cutoffs}), experiment.device)
+                    claims.release(task)
         except Stopped:
             progress.say("Stopped; finished runs are kept, and the same command goes on from there.")
             raise
+
+
+def _executor(words: dict[str, Any], jobs: int, split: Any) -> Any:
+    """What runs the tasks: processes of this machine, or a cluster; both take the same and give the same."""
+    from functools import partial
+
+    if words["cluster"] is None:
+        from bench.executor import run_local
+
+        return partial(run_local, jobs=jobs, timeout=words["cell_timeout"])
+    from bench.cluster import run_on_cluster
+
+    return partial(run_on_cluster, cluster=words["cluster"], split=split, timeout=words["cell_timeout"])
 
 
 def _data_options(words: dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from bench.store import Store, StoredRun
 from datasets.errors import UserError
 from datasets.load import in_force, resolve
 from datasets.protocol import Protocol
+from recmodels.models import BASELINES
 from recmodels.settings import setting_parameters
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def design(
     if not names and not (samplers or losses or models):
         raise UserError("Nothing to run: name cells, as in `bench compare uniform popularity`, or give --sampler.")
     texts = expand(names or list(samplers or losses or models), list(samplers), list(losses), list(models))
-    cells = [parse_cell(text, _settings(settings)) for text in texts]
+    common, varied = _settings(settings)
+    cells = [parse_cell(text, common) for text in vary(texts, varied)]
     check_distinct(cells)
     reasons = {cell.name: incompatibility(cell) for cell in cells}
     for cell in cells:
@@ -146,13 +148,26 @@ SECONDS_PER_SCORE, TYPICAL_EPOCHS = 2e-7, 18
 
 def estimate(experiment: Experiment, missing: Sequence[RunSpec], jobs: int, interactions: int) -> str:
     """How long the missing runs will take, in words: from finished runs on the same data, or a guess without any."""
-    known = [run for spec in experiment.specs() if (run := experiment.store.find(spec, experiment.device))]
-    per_run = [run.record["seconds"]["total"] for run in known if run.failure is None]
-    if per_run:
-        return f"about {duration(float(np.mean(per_run)) * len(missing) / jobs)}, judging by the {len(per_run)} done"
+    seconds, known = expected(experiment, missing)
+    if known:
+        return f"about {duration(seconds / jobs)}, judging by the {known} done"
     negatives = [spec.cell.settings.get("negatives", 0) for spec in missing]
     scores = sum(1 + (n if isinstance(n, int) else 1000) for n in negatives) * interactions * TYPICAL_EPOCHS
     return f"about {duration(scores * SECONDS_PER_SCORE / jobs + 5)}, a guess until the first are done"
+
+
+def expected(experiment: Experiment, missing: Sequence[RunSpec]) -> tuple[float, int]:
+    """Seconds of work in the missing runs, and the number of finished ones that this is judged by.
+
+    A run takes as long as the mean of the same cell's other seeds, or of all finished runs where its cell has none.
+    """
+    per_cell: dict[str, list[float]] = {}
+    for spec in experiment.specs():
+        run = experiment.store.find(spec, experiment.device)
+        if run is not None and run.failure is None:
+            per_cell.setdefault(spec.cell.name, []).append(run.record["seconds"]["total"])
+    every = [seconds for cell in per_cell.values() for seconds in cell]
+    return sum(float(np.mean(per_cell.get(spec.cell.name, every))) for spec in missing if every), len(every)
 
 
 def duration(seconds: float) -> str:
@@ -257,14 +272,31 @@ def _common_settings(cells: Sequence[Cell]) -> dict[str, Any]:
     }
 
 
-def _settings(pairs: Sequence[str]) -> dict[str, str]:
-    given: dict[str, str] = {}
+def vary(texts: Sequence[str], varied: dict[str, list[str]]) -> list[str]:
+    """Each cell once per combination of trainer settings that were given several values; baselines have none."""
+    for key, values in varied.items():
+        texts = [
+            grown
+            for text in texts
+            for grown in (
+                [text]
+                if text.partition(":")[0] in BASELINES or f":{key}=" in text or f",{key}=" in text
+                else [f"{text}{',' if ':' in text.rpartition('+')[2] else ':'}{key}={value}" for value in values]
+            )
+        ]
+    return list(texts)
+
+
+def _settings(pairs: Sequence[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Settings with one value, and those with several, which multiply."""
+    given: dict[str, list[str]] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise UserError(f"--set {pair} is not a setting; write name=value, as in --set epochs=20.")
-        given[key.strip()] = value
-    return given
+        given.setdefault(key.strip(), []).append(value)
+    common = {key: values[0] for key, values in given.items() if len(values) == 1}
+    return common, {key: values for key, values in given.items() if len(values) > 1}
 
 
 def store_at(folder: str | None) -> Store:

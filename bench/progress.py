@@ -15,11 +15,11 @@ from bench.store import Result
 
 
 class RunProgress:
-    """Shows runs done, running cells with epoch and validation metric, and the time left."""
+    """Shows runs done, running, failed and waiting; of running ones the epoch and validation metric; the time left."""
 
-    def __init__(self, total: int, jobs: int, quiet: bool = False) -> None:
-        self.total, self.jobs, self.quiet = total, jobs, quiet
-        self.done = self.failed = 0
+    def __init__(self, total: int, quiet: bool = False) -> None:
+        self.total, self.quiet = total, quiet
+        self.done = self.failed = self.trained = 0
         self.began = time.monotonic()
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal and not quiet
@@ -46,28 +46,44 @@ class RunProgress:
 
     def started(self, task: Task) -> None:
         """Show the run as running."""
-        label = f"  {task.spec.cell.name} seed {task.spec.seed}"
         limit = task.spec.cell.settings.get("epochs", 1)
-        self.rows[task.spec.run_id] = self.bar.add_task(label, total=float(limit or 1), status="loading")
+        self.rows[task.spec.run_id] = self.bar.add_task(f"  {_name(task)}", total=float(limit or 1), status="loading")
+        self._show()
 
     def epoch(self, task: Task, epoch: int, loss: float, valid: float) -> None:
         """Show the epoch and its validation metric."""
-        status = f"epoch {epoch}, loss {loss:.4f}, valid NDCG@10 {valid:.4f}"
-        self.bar.update(self.rows[task.spec.run_id], completed=epoch, status=status)
+        if task.spec.run_id in self.rows:  # a cluster's message may come late
+            status = f"epoch {epoch}, loss {loss:.4f}, valid NDCG@10 {valid:.4f}"
+            self.bar.update(self.rows[task.spec.run_id], completed=epoch, status=status)
 
     def finished(self, task: Task, result: Result) -> None:
         """Count the run and estimate the time left."""
-        self.done += 1
         self.failed += result.failure is not None
+        self.trained += 1
         self.bar.remove_task(self.rows.pop(task.spec.run_id))
-        elapsed = time.monotonic() - self.began
-        left = duration(elapsed / self.done * (self.total - self.done))
-        failed = f", {self.failed} failed" if self.failed else ""
-        self.bar.update(self.overall, completed=self.done, status=f"{left} left{failed}")
+        self._count(task, f"failed: {result.failure['reason']}" if result.failure else f"{len(result.history)} epochs")
+
+    def elsewhere(self, task: Task) -> None:
+        """Count a run that another command did."""
+        self._count(task, "done by another command")
+
+    def _count(self, task: Task, how: str) -> None:
+        self.done += 1
+        self._show()
         if not self.live and not self.quiet:
-            how = f"failed: {result.failure['reason']}" if result.failure else f"{len(result.history)} epochs"
-            name = f"{task.spec.cell.name} seed {task.spec.seed}"
-            print(f"[{self.done}/{self.total}] {name}: {how}, {left} left", file=sys.stderr, flush=True)  # noqa: T201
+            line = f"[{self.done}/{self.total}] {_name(task)}: {how}, {self._left()}"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def _show(self) -> None:
+        waiting = self.total - self.done - len(self.rows)
+        status = f"{len(self.rows)} running, {self.failed} failed, {waiting} waiting, {self._left()}"
+        self.bar.update(self.overall, completed=self.done, status=status)
+
+    def _left(self) -> str:
+        if not self.trained:
+            return "time left unknown"
+        each = (time.monotonic() - self.began) / self.trained
+        return f"{duration(each * (self.total - self.done))} left"
 
     def stopping(self) -> None:
         """Say what Ctrl-C does."""
@@ -76,3 +92,7 @@ class RunProgress:
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
         self.console.print(sentence, soft_wrap=True, highlight=False, markup=False)
+
+
+def _name(task: Task) -> str:
+    return f"{task.spec.cell.name} seed {task.spec.seed}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,18 +47,31 @@ class Task:
     keep_embeddings: bool = False
 
 
-def execute(task: Task, on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, valid: None) -> Result:
+class ConstantScores(ArithmeticError):
+    """A trained model that tells no two items apart, for nobody."""
+
+
+class TimedOut(TimeoutError):
+    """A run that took longer than it may."""
+
+
+def execute(
+    task: Task,
+    on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, valid: None,
+    split: Split | None = None,
+) -> Result:
     """Train and evaluate; what goes wrong in training becomes a failed result, not an exception.
 
-    `on_epoch` is told the epoch, its loss and its validation metric.
+    `on_epoch` is told the epoch, its loss and its validation metric. The split is opened here unless it is given.
     """
     import torch
 
     started = time.perf_counter()
+    _forget_peak()
     torch.set_num_threads(task.threads)
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
-    split = open_split(task.spec.data.dataset, task.protocol, task.options)
+    split = split or open_split(task.spec.data.dataset, task.protocol, task.options)
     conditions = {
         "device": _device_name(task.device),
         "threads": task.threads,
@@ -69,23 +84,19 @@ def execute(task: Task, on_epoch: Callable[[int, float, float], None] = lambda e
         "facts": split.facts,
     }
     record = {**provenance(), **conditions}
+    seconds = {"train": 0.0, "evaluate": 0.0, "total": 0.0}
     try:
-        trained = _trained(task, split, on_epoch)
+        tables, history, best_epoch = _trained(task, split, on_epoch)
+        evaluating = time.perf_counter()
+        ranks = _test_ranks(tables, split)
+        if not task.spec.cell.is_baseline and (ranks.tied == ranks.candidates - 1).all():
+            raise ConstantScores("constant scores: for every test user all items have the same score")
+        seconds |= {"train": sum(epoch[3] for epoch in history), "evaluate": time.perf_counter() - evaluating}
     except Exception as error:  # whatever a cell does wrong is a result of that cell
-        reason = f"{type(error).__name__}: {error}"
-        seconds = {"train": 0.0, "evaluate": 0.0, "total": time.perf_counter() - started}
-        return Result(
-            np.empty(0), None, [], 0, seconds, record, failure={"reason": reason, "traceback": traceback.format_exc()}
-        )
-    tables, history, best_epoch = trained
-    evaluating = time.perf_counter()
-    ranks = _test_ranks(tables, split)
-    now = time.perf_counter()
-    seconds = {
-        "train": sum(epoch[3] for epoch in history),
-        "evaluate": now - evaluating,
-        "total": now - started,
-    }
+        failure = {"reason": _reason(error), "traceback": traceback.format_exc()}
+        seconds["total"] = time.perf_counter() - started
+        return Result(np.empty(0), None, [], 0, seconds, record, failure=failure, peak_bytes=_peak())
+    seconds["total"] = time.perf_counter() - started
     owners = np.unique(ranks.users)
     return Result(
         split.user_ids[owners],
@@ -97,7 +108,32 @@ def execute(task: Task, on_epoch: Callable[[int, float, float], None] = lambda e
         diagnostics=_ranking_facts(ranks),
         warnings=_warnings(task, split, history, best_epoch),
         embeddings=_embeddings(tables, split) if task.keep_embeddings else None,
+        peak_bytes=_peak(),
     )
+
+
+def _reason(error: Exception) -> str:
+    """What the table says of a failed run; torch tells a lack of memory in several ways."""
+    said = f"{type(error).__name__}: {error}"
+    lacking = ("can't allocate memory", "not enough memory", "out of memory")
+    if isinstance(error, MemoryError) or any(words in said.lower() for words in lacking):
+        return f"out of memory: {error}"
+    return str(error) if isinstance(error, ConstantScores | TimedOut) else said
+
+
+def _forget_peak() -> None:
+    """Let the system count the process's peak memory afresh, so that each run has its own."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak() -> int | None:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    return None if line is None else int(line.split()[1]) * 1024
 
 
 @lru_cache(maxsize=1)  # a worker runs many cells on the same data

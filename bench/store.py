@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,8 @@ class Result:
         seconds: {"train", "evaluate", "total"}.
         provenance: code, versions, machine and data.
         warnings: sentences for whoever reads a table made of this run.
-        failure: {"reason", "traceback"} of a run that failed.
+        failure: {"reason", "traceback"} of a run that failed; the traceback becomes `traceback.txt`.
+        peak_bytes: most memory the process held while it ran; None where the system does not say.
         embeddings: arrays to keep, with `--keep-embeddings` only.
     """
 
@@ -52,6 +54,12 @@ class Result:
     warnings: tuple[str, ...] = ()
     failure: dict[str, str] | None = None
     embeddings: Mapping[str, NDArray[Any]] | None = None
+    peak_bytes: int | None = None
+
+
+def failed(reason: str, traceback: str = "") -> Result:
+    """The result of a run of which nothing is known but why it failed."""
+    return Result(np.empty(0), None, [], 0, {}, {}, failure={"reason": reason, "traceback": traceback})
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,12 @@ class Store:
 
     def find(self, spec: RunSpec, device: str = "cpu") -> StoredRun | None:
         """The finished run of `spec` on this kind of device, or None."""
-        path = self.path(spec, device) / "run.json"
+        path = self.path(spec, device)
+        return self.at(path.parent.name, path.name)
+
+    def at(self, dataset: str, name: str) -> StoredRun | None:
+        """The finished run in the folder `<dataset>/<name>`, or None."""
+        path = self.root / dataset / name / "run.json"
         return _read(path) if path.exists() else None
 
     def runs(self) -> Iterator[StoredRun]:
@@ -129,16 +142,55 @@ class Store:
             if result.embeddings is not None:
                 np.savez_compressed(temporary / "embeddings.npz", **result.embeddings)  # type: ignore[arg-type]
             text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            if result.failure is not None and result.failure.get("traceback"):
+                (temporary / "traceback.txt").write_text(result.failure["traceback"], encoding="utf-8")
             (temporary / "run.json").write_text(text, encoding="utf-8")
-            if target.exists() and _read(target / "run.json").failure is not None:
-                shutil.rmtree(target)  # a failed run, tried again
-            try:
-                temporary.rename(target)
-            except OSError:
-                if not (target / "run.json").exists():
-                    raise
-                shutil.rmtree(temporary)
+            _put(temporary, target)
         return _read(target / "run.json")
+
+    def copy(self, run: StoredRun) -> None:
+        """Copy a run of another store into this one; a finished run that is here stays.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        target = self.root / run.path.parent.name / run.path.name
+        with _writing(target.parent) as temporary:
+            for file in run.path.iterdir():
+                shutil.copyfile(file, temporary / file.name)
+            _put(temporary, target)
+
+
+def _put(temporary: Path, target: Path) -> None:
+    """Move a whole run to its place: what is there stays if it is finished and gives way if it failed.
+
+    The content reaches the disk before the name does, so that not even a power cut leaves a name without content.
+    """
+    for path in (*temporary.iterdir(), temporary):
+        _flush(path)
+    while True:
+        try:
+            temporary.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            _flush(target.parent)
+            return
+        if (target / "run.json").exists() and _read(target / "run.json").failure is None:
+            shutil.rmtree(temporary)
+            return
+        with suppress(FileNotFoundError):  # another process may have moved it first
+            target.rename(temporary.with_name(f"{temporary.name}-replaced"))
+        shutil.rmtree(temporary.with_name(f"{temporary.name}-replaced"), ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -150,14 +202,17 @@ def _writing(folder: Path) -> Iterator[Path]:
         temporary.chmod(0o777 & ~_umask())
     except OSError as error:
         raise UserError(
-            f"The results folder {folder} cannot be written ({error.strerror}); "
+            f"The results folder {folder} cannot be written ({error.strerror or error}); "
             "give another with --results DIR or BENCH_RESULTS."
         ) from error
     try:
         yield temporary
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise UserError(f"Writing to {folder} failed ({error.strerror}); nothing half-written was left.") from error
+        raise UserError(
+            f"Writing to {folder} failed ({error.strerror or error}); nothing half-written was left, and the "
+            "same command goes on from there once there is room."
+        ) from error
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -181,7 +236,8 @@ def _record(spec: RunSpec, result: Result) -> dict[str, Any]:
         "diagnostics": result.diagnostics,
         "provenance": result.provenance,
         "warnings": list(result.warnings),
-        "failure": result.failure,
+        "peak_bytes": result.peak_bytes,
+        "failure": None if result.failure is None else {"reason": result.failure["reason"]},
     }
 
 
