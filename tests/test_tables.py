@@ -206,13 +206,18 @@ LATEX = next((x for x in ("pdflatex", "tectonic", "lualatex", "xelatex") if shut
 
 
 @pytest.mark.skipif(LATEX is None, reason="no LaTeX is installed")
-@pytest.mark.parametrize("options", [{}, {"baseline": "uniform+bpr"}])
-def test_latex_compiles(tmp_path, options):
-    body = render(toy(**options), "latex")
-    document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + body + "\n\\end{document}\n"
+@pytest.mark.parametrize("view", VIEWS)
+def test_latex_compiles(tmp_path, view):
+    strange = row("x", "y", 0.01, 9, name=r"τλβγμσ_b&c%d#e$f{g}h~i^j\k<l>|m*né—")
+    c = compare([*toy().rows, strange], context=CONTEXT, baseline="uniform+bpr", margin=0.01)
+    body = render(c, "latex", view=view)
+    document = (
+        "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n" + body + "\n\\end{document}\n"
+    )
     (tmp_path / "t.tex").write_text(document)
     command = [LATEX, "t.tex"] if LATEX == "tectonic" else [LATEX, "-halt-on-error", "t.tex"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=250)
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=250)
+    assert "Overfull" not in done.stdout + done.stderr
     assert (tmp_path / "t.pdf").stat().st_size > 1000
 
 

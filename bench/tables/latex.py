@@ -1,4 +1,4 @@
-"""LaTeX with booktabs and nothing else."""
+"""LaTeX with booktabs, and graphicx to shrink a table that is wider than the text."""
 
 from __future__ import annotations
 
@@ -24,21 +24,28 @@ _SPECIAL = {
     "±": r"$\pm$",
     "α": r"$\alpha$",
     "τ": r"$\tau$",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
     "λ": r"$\lambda$",
+    "μ": r"$\mu$",
+    "σ": r"$\sigma$",
     "×": r"$\times$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
     "→": r"$\rightarrow$",
 }
 
+# Shrinks what is wider than the text and leaves the rest as it is.
+_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%" + "\n"
+
 
 def as_latex(sheet: Sheet) -> str:
-    r"""One `table` with a tabular per grid, its caption and its notes; needs \usepackage{booktabs}."""
+    r"""One `table` with a tabular per grid, its caption and its notes; needs \usepackage{booktabs,graphicx}."""
     grids = "\n\n\\medskip\n".join(_tabular(grid) for grid in sheet.grids)
     notes = " ".join(escape(note) for note in sheet.notes)
     return "\n".join(
         (
-            r"% needs \usepackage{booktabs}",
+            r"% needs \usepackage{booktabs,graphicx}",
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{escape(sheet.caption)}}}",
@@ -58,13 +65,13 @@ def _tabular(grid: Grid) -> str:
     widest = [max((row[j].mark for row in grid.rows), key=len, default="") for j in range(len(grid.header))]
     lines = [
         escape(grid.title) + r"\\[2pt]" if grid.title else "",
-        rf"\begin{{tabular}}{{{columns}}}",
+        _FIT + rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
     ]
     lines += [" & ".join(escape(h) for h in grid.header) + r" \\", r"\midrule"]
     for row in grid.rows:
         lines.append(" & ".join(_cell(cell, widest[j]) for j, cell in enumerate(row)) + r" \\")
-    return "\n".join(line for line in (*lines, r"\bottomrule", r"\end{tabular}") if line)
+    return "\n".join(line for line in (*lines, r"\bottomrule", r"\end{tabular}}") if line)
 
 
 def _cell(cell: Cell, widest: str) -> str:
