@@ -16,9 +16,11 @@ import numpy as np
 from bench.provenance import provenance
 from bench.spec import RunSpec
 from bench.store import Result
+from datasets import synthetic
 from datasets.load import load
 from datasets.protocol import Protocol
 from datasets.split import Split
+from recmodels.compatibility import held
 from recmodels.metrics import Ranks
 from recmodels.models import BASELINES, MODELS
 from recmodels.samplers import SAMPLERS
@@ -86,7 +88,7 @@ def execute(
     record = {**provenance(), **conditions}
     seconds = {"train": 0.0, "evaluate": 0.0, "total": 0.0}
     try:
-        tables, history, best_epoch = _trained(task, split, on_epoch)
+        tables, history, best_epoch, observer = _trained(task, split, on_epoch)
         evaluating = time.perf_counter()
         ranks = _test_ranks(tables, split)
         if not task.spec.cell.is_baseline and (ranks.tied == ranks.candidates - 1).all():
@@ -105,7 +107,7 @@ def execute(
         best_epoch,
         seconds,
         record,
-        diagnostics=_ranking_facts(ranks),
+        diagnostics=_ranking_facts(ranks) | _sampling_facts(observer, split, task),
         warnings=_warnings(task, split, history, best_epoch),
         embeddings=_embeddings(tables, split) if task.keep_embeddings else None,
         peak_bytes=_peak(),
@@ -151,10 +153,11 @@ def open_split(dataset: str, protocol: Protocol, options: DataOptions) -> Split:
 
 def _trained(
     task: Task, split: Split, on_epoch: Callable[[int, float, float], None]
-) -> tuple[Any, list[tuple[int, float, float, float]], int]:
-    """Tables, history and best epoch; this function sees train and valid only."""
+) -> tuple[Any, list[tuple[int, float, float, float]], int, Any]:
+    """Tables, history, best epoch and what watched the sampler; this function sees train and valid only."""
     import torch
 
+    from recmodels.diagnostics import Diagnostics
     from recmodels.objective import objective
     from recmodels.sampling import Training
     from recmodels.trainer import train
@@ -162,27 +165,43 @@ def _trained(
     cell = task.spec.cell
     training = Training(split.train, str(cell.settings.get("positives", "interaction")))
     if cell.sampler is None or cell.loss is None:
-        return BASELINES[cell.model.name](training, **cell.model.parameters), [], 0
+        return BASELINES[cell.model.name](training, **cell.model.parameters), [], 0, None
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
+    sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
+    lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
+    observer = Diagnostics(training, sampler.proposal if lawful else None)
     done = train(
         training,
         split.valid,
         model=partial(MODELS[cell.model.name], **cell.model.parameters),
-        sampler=SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters),
+        sampler=sampler,
         objective=objective(cell.loss.name, cell.loss.parameters, settings.space, settings.rank_space),
         settings=settings,
         seed=task.spec.seed,
         device=torch.device(task.device),
         on_epoch=lambda epoch: on_epoch(epoch.epoch, epoch.loss, epoch.valid),
+        observer=observer,
     )
     history = [(epoch.epoch, epoch.loss, epoch.valid, epoch.seconds) for epoch in done.history]
-    return done.tables, history, done.best_epoch
+    return done.tables, history, done.best_epoch, observer
 
 
 def _test_ranks(tables: Any, split: Split) -> Ranks:
     from recmodels.evaluation import FullRanking
 
     return FullRanking(split.test, [split.train, split.valid], split.candidates).ranks(tables)
+
+
+def _sampling_facts(observer: Any, split: Split, task: Task) -> dict[str, float]:
+    """What the sampler did, now that training is over and what was held out may be looked at."""
+    if observer is None:
+        return {}
+    truth = None
+    if task.spec.data.dataset.startswith("synthetic"):
+        law, users, items = synthetic.parse(task.spec.data.dataset), split.user_ids, split.item_ids
+        truth = lambda u, i: law.relevant(users[u].astype(np.int64), items[i].astype(np.int64))  # noqa: E731
+    found: dict[str, float] = observer.summary([split.valid, split.test], truth)
+    return found
 
 
 def _ranking_facts(ranks: Ranks) -> dict[str, float]:

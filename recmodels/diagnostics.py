@@ -23,7 +23,7 @@ from recmodels.types import Batch, Candidates
 # (k,) users and (k,) items -> whether each pair is relevant, where the truth is known
 Truth = Callable[[Int, Int], NDArray[np.bool_]]
 
-ROWS = 48  # of an observed batch, spread over it, that are looked at
+ROWS = 32  # of an observed batch, spread over it, that are looked at
 COLUMNS = 64  # of their negatives, at most, that are ranked
 VANISHED = 0.01  # a gradient, times B · N, below which a negative no longer teaches; for BPR it is sigmoid(s_j - s⁺)
 
@@ -34,10 +34,10 @@ class Diagnostics:
     Args:
         training: the training interactions.
         proposal: what draws, where its law is known, to compare the draws with it.
-        every: steps from one observation to the next; with 32, all observations take under 3 % of training.
+        every: steps from one observation to the next; with 64, all observations take under 3 % of training.
     """
 
-    def __init__(self, training: Training, proposal: Proposal | None = None, every: int = 32) -> None:
+    def __init__(self, training: Training, proposal: Proposal | None = None, every: int = 64) -> None:
         self.training, self.proposal, self.every = training, proposal, every
         self._step = 0
         self._negatives = 0  # of all steps
@@ -178,7 +178,7 @@ def _percentile(scores: Tensor, items: Tensor) -> Tensor:
 
 
 def _kl(counts: NDArray[np.int64], law: NDArray[np.float64]) -> float:
-    """KL divergence, in nats, of the distribution of `counts` from the `law`, neither normalised; inf off its support."""
+    """KL divergence, in nats, of `counts` from a `law`, neither normalised; inf off its support."""
     p, q = counts[counts > 0] / counts.sum(), law[counts > 0] / law.sum()
     with np.errstate(divide="ignore"):
         return float(np.sum(p * np.log(p / q)))

@@ -20,7 +20,7 @@ from recmodels.types import Batch, Candidates, Tables
 BLOCK = 1 << 16  # draws made at a time, so that what is in hand stays in the cache
 REDRAWS = (4, 16, 64)  # rounds of rejection after the first draw, and how many draws each offers at once
 MOST_REDRAWS = 1 << 22  # in one round
-DENSE_RATIO = 24  # scoring all I items by one matrix product costs about as much as gathering I / 24 of them
+DENSE_RATIO = 48  # scoring all I items by one matrix product costs about as much as gathering I / 48 of them
 
 
 class Training:

@@ -1,0 +1,117 @@
+"""Samplers that lay out the whole catalogue for each row: exact laws, where it has some ten thousand items at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recmodels.samplers import SAMPLERS
+from recmodels.sampling import Sampler, Scorer, Training, draw_by_weight, mask_seen
+from recmodels.types import Batch, Candidates
+
+CELLS = 1 << 22  # of rows × items whose weights are laid out at a time
+
+
+@SAMPLERS.register(
+    "full",
+    paper="Bishop, PRML 2006, section 4.3.4 (no sampling)",
+    gives=["log_q", "all", "uniform_q"],
+    negatives="all-only",
+)
+def full(training: Training, *, mask: Literal["same-item", "seen"] = "seen") -> Sampler:
+    """Every item as a negative, once: no sampling, the upper reference row.
+
+    The candidates are the catalogue whatever `negatives` says, and q(j) = 1 / I makes the corrected sampled softmax
+    the exact one. Cost: B × I scores.
+
+    Args:
+        training: the training interactions.
+        mask: which candidates do not count: `same-item`, the row's own positive; `seen`, all the user has seen.
+    """
+    return Sampler(_Full(training, mask))
+
+
+@SAMPLERS.register(
+    "softmax-by-score", paper="Bengio and Senécal, IEEE TNN 2008 (the ideal proposal)", gives=["log_q", "ordered"]
+)
+def softmax_by_score(training: Training, *, temperature: Annotated[float, "> 0"] = 1.0) -> Sampler:
+    """Unseen items in proportion to exp(score / temperature), as the model scores them now.
+
+    q(j|u) = exp(s_uj / T) / sum over unseen k of exp(s_uk / T), exactly. Cost: the scores of the catalogue for each
+    row, and a binary search per draw.
+
+    Args:
+        training: the training interactions.
+        temperature: T; towards 0 it draws the top item only, large it is uniform.
+    """
+    return Sampler(_ByScore(training, lambda scores: scores / temperature))
+
+
+@SAMPLERS.register("kernel", paper="Blanc and Rendle, ICML 2018", gives=["log_q", "ordered"])
+def kernel(training: Training, *, alpha: Annotated[float, ">= 0"] = 100.0) -> Sampler:
+    """Unseen items in proportion to a quadratic kernel of the score.
+
+    q(j|u) = (alpha s_uj² + 1) / sum over unseen k of (alpha s_uk² + 1). Cost: the scores of the catalogue for each
+    row, and a binary search per draw; the paper's tree takes D² log I per draw for the same law, which pays on larger
+    catalogues.
+
+    Args:
+        training: the training interactions.
+        alpha: weight of the score; 100 in the paper.
+    """
+    return Sampler(_ByScore(training, lambda scores: torch.log1p(alpha * scores.square())))
+
+
+@dataclass(frozen=True)
+class _Full:
+    training: Training
+    mask: str
+    static: bool = False
+
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        valid = torch.ones(len(batch.users), self.training.n_items, dtype=torch.bool)
+        if self.mask == "seen":
+            rows, items = self.training.seen.of(batch.users.numpy())
+            valid[torch.from_numpy(rows), torch.from_numpy(items)] = False
+        valid[torch.arange(len(valid)), batch.positives] = False
+        return Candidates(torch.arange(self.training.n_items), valid=valid)
+
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        return torch.full((1, 1), -float(np.log(self.training.n_items)))
+
+
+@dataclass(frozen=True)
+class _ByScore:
+    training: Training
+    log_weight: Callable[[Tensor], Tensor]
+    static: bool = False
+
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        n, step = n or self.training.n_items, max(1, CELLS // self.training.n_items)
+        items = [
+            draw_by_weight(mask_seen(self.log_weight(scorer.all(users)), self.training.seen, users), n, rng)
+            for users in torch.split(batch.users, step)
+        ]
+        return Candidates(torch.cat(items), valid=_something_left(self.training, batch.users), ordered=True)
+
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        return restricted(self.log_weight(scorer.all(users)), self.training, users, items)
+
+
+def restricted(log_weights: Tensor, training: Training, users: Tensor, items: Tensor) -> Tensor:
+    """(B, N) log probability of `items` under weights (B, I) among what `users` have not seen; on the CPU."""
+    index = items.expand(len(users), -1).to(log_weights.device)
+    own = log_weights.gather(1, index)
+    total = mask_seen(log_weights, training.seen, users).logsumexp(dim=1, keepdim=True)
+    return (own - total.clamp(min=torch.finfo(total.dtype).min)).cpu()
+
+
+def _something_left(training: Training, users: Tensor) -> Tensor | None:
+    """(B, 1) bool, False for users who have seen every item; None where there are none."""
+    left = torch.from_numpy(training.seen.counts[users.numpy()] < training.n_items)
+    return None if left.all() else left.unsqueeze(1)

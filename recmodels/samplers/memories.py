@@ -1,0 +1,233 @@
+"""Samplers that keep a list of candidate items for every user, refreshed before each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recmodels.samplers import SAMPLERS
+from recmodels.samplers.hard import masked, pick
+from recmodels.samplers.static import Uniform, by_popularity
+from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_by_weight, mask_seen
+from recmodels.types import Batch, Candidates, Tables
+
+State = dict[str, NDArray[Any] | Tensor]
+USERS_AT_A_TIME = 1024
+HISTORY = 5  # epochs over which SRNS measures how much scores vary
+
+
+@SAMPLERS.register("ance", paper="Xiong et al., ICLR 2021", gives=["log_q"])
+def ance(
+    training: Training,
+    *,
+    depth: Annotated[int, ">= 1"] = 100,
+    share: Annotated[float, ">= 0, <= 1"] = 0.5,
+    every: Annotated[int, ">= 1"] = 1,
+) -> Sampler:
+    """Negatives from the top of a stale ranking, mixed with uniform ones.
+
+    q(j|u) = share [j in top] / depth + (1 - share) / (I - |P_u|), the top being the user's unseen items that scored
+    highest when the index was refreshed; here the index is exact. Cost: one draw per negative, and U × I scores per
+    refresh.
+
+    Args:
+        training: the training interactions.
+        depth: length of the list; 200 in the paper.
+        share: of negatives from the list.
+        every: epochs between refreshes.
+    """
+    state: State = {}
+
+    def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
+        if (epoch - 1) % every:
+            return
+        lists = np.zeros((training.n_users, min(depth, training.n_items)), np.int32)
+        for users in _all_users(training):
+            scores = mask_seen(scorer.all(users), training.seen, users)
+            lists[users.numpy()] = scores.topk(lists.shape[1], dim=1).indices.cpu().numpy()
+        state["lists"] = lists
+
+    return Sampler(_TopAndUniform(training, state, share), before_epoch=before_epoch, state=state)
+
+
+@SAMPLERS.register("adasir", paper="Chen, Lian, Jin, Zheng, Chen, WWW 2022")
+def adasir(
+    training: Training,
+    *,
+    pool: Annotated[int, ">= 2"] = 50,
+    draws: Annotated[int, ">= 1"] = 200,
+    proposal: Literal["uniform", "popularity"] = "uniform",
+) -> Sampler:
+    """Adaptive sampling importance resampling: a pool per user, half of it renewed before every epoch.
+
+    Of the draws from q, items are resampled with probability ∝ exp(s_j - log q_j) into half of the pool; the other
+    half is what a random half of the old pool held. Negatives are drawn from the pool uniformly. The law is unknown.
+    Cost: one draw per negative, and `draws` scores per user and epoch.
+
+    Args:
+        training: the training interactions.
+        pool: items kept per user; 50 in the paper.
+        draws: proposed per user and epoch; 200 in the paper.
+        proposal: q, among unseen items; `popularity` is q ∝ n_j.
+    """
+    drawing: Proposal = Uniform(training, reject=True)
+    if proposal == "popularity":
+        drawing = by_popularity(training, 1.0, reject=True)
+    state: State = {}
+
+    def resample(users: Tensor, scorer: Scorer, rng: np.random.Generator, size: int) -> NDArray[np.int64]:
+        drawn = drawing.draw(Batch(users, users), draws, rng, scorer)
+        log_q = drawing.log_prob(users, drawn.items, scorer).to(scorer.device)
+        logits = masked(scorer.scores(users, drawn.items.to(scorer.device)) - log_q, _on(drawn.valid, scorer))
+        return pick(drawn, draw_by_weight(logits, size, rng)).items.numpy()
+
+    def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
+        renewed = pool // 2 if epoch > 1 else pool
+        lists = np.empty((training.n_users, pool), np.int32)
+        for users in _all_users(training):
+            rows = users.numpy()
+            if epoch > 1:
+                old = rng.permuted(np.asarray(state["lists"])[rows], axis=1)
+                lists[rows, renewed:] = old[:, : pool - renewed]
+            lists[rows, :renewed] = resample(users, scorer, rng, renewed)
+        state["lists"] = lists
+
+    return Sampler(_FromLists(training, state), before_epoch=before_epoch, state=state)
+
+
+@SAMPLERS.register("srns", paper="Ding, Quan, Yao, Li, Jin, NeurIPS 2020")
+def srns(
+    training: Training,
+    *,
+    memory: Annotated[int, ">= 1"] = 128,
+    draws: Annotated[int, ">= 1"] = 1024,
+    alpha: Annotated[float, ">= 0"] = 5.0,
+    warm_up: Annotated[int, ">= 1"] = 50,
+    temperature: Annotated[float, "> 0"] = 10.0,
+) -> Sampler:
+    """Simplify and robustify: of a user's memory, the items of high score and high variance.
+
+    Chooses the N items of the memory with the largest sigmoid(s_j - s⁺) + α_t std_j, where std_j is the standard
+    deviation of that sigmoid over the last 5 epochs and α_t = α min(1, t / T₀). Before every epoch the memory is
+    joined by new uniform draws, and keeps S₁ of them, drawn without replacement by exp(s / τ). False negatives score
+    high but steadily. The law is unknown. Cost: S₁ scores per row, and S₁ + S₂ per user and epoch.
+
+    Args:
+        training: the training interactions.
+        memory: S₁, items kept per user; 8 per negative in the paper.
+        draws: S₂, new draws per user and epoch; 8 S₁ in the paper.
+        alpha: α, weight of the variance; 5 on ml-1m.
+        warm_up: T₀, epochs until it counts in full; 50 in the paper.
+        temperature: τ; 10 in the paper.
+    """
+    state: State = {}
+    uniform = Uniform(training, reject=True)
+
+    def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
+        lists = np.empty((training.n_users, memory), np.int32)
+        for users in _all_users(training):
+            drawn = uniform.draw(Batch(users, users), max(draws, memory), rng, scorer).items
+            if epoch > 1:
+                drawn = torch.cat([torch.from_numpy(np.asarray(state["lists"])[users.numpy()]), drawn], dim=1)
+            noise = torch.from_numpy(rng.gumbel(size=tuple(drawn.shape)).astype(np.float32)).to(scorer.device)
+            drawn = drawn.to(scorer.device, torch.int64)
+            kept = (scorer.scores(users.to(scorer.device), drawn) / temperature + noise).topk(memory, dim=1).indices
+            lists[users.numpy()] = drawn.gather(1, kept).cpu().numpy()
+        state["lists"], state["weight"] = lists, np.array(alpha * min(1.0, epoch / warm_up))
+        _remember(state, scorer)
+
+    def steady(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        def chance(model: Scorer) -> Tensor:
+            return (model.scores(batch.users, drawn.items) - model.positives(batch).unsqueeze(1)).sigmoid()
+
+        past = torch.stack([chance(model) for model in _past(state, scorer)])
+        value = chance(scorer) + float(state["weight"]) * past.std(dim=0, correction=0)
+        return pick(drawn, masked(value, drawn.valid).topk(min(n, value.shape[1]), dim=1).indices)
+
+    return Sampler(_FromLists(training, state, whole=True), select=steady, before_epoch=before_epoch, state=state)
+
+
+@dataclass(frozen=True)
+class _FromLists:
+    """Draws from the user's list, or the `whole` of it."""
+
+    training: Training
+    state: State
+    whole: bool = False
+    static: bool = False
+
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        users, lists = batch.users.numpy(), np.asarray(self.state["lists"])
+        items = lists[users]
+        if not self.whole:
+            items = np.take_along_axis(items, rng.integers(lists.shape[1], size=(len(users), n or lists.shape[1])), 1)
+        left = torch.from_numpy(self.training.seen.counts[users] < self.training.n_items).unsqueeze(1)
+        return Candidates(torch.from_numpy(items.astype(np.int64)), valid=None if left.all() else left)
+
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        raise LookupError("how probable an item is to be on a user's list is not known")
+
+
+@dataclass(frozen=True)
+class _TopAndUniform:
+    training: Training
+    state: State
+    share: float
+    static: bool = False
+
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        users, lists = batch.users.numpy(), np.asarray(self.state["lists"])
+        drawn = Uniform(self.training, reject=True).draw(batch, n, rng, scorer)
+        length = self._length(users)
+        columns = (rng.random(tuple(drawn.items.shape)) * length[:, None]).astype(np.int64)
+        top = torch.from_numpy(np.take_along_axis(lists[users], columns, 1).astype(np.int64))
+        from_list = torch.from_numpy(rng.random(tuple(top.shape)) < self.share)
+        return Candidates(torch.where(from_list, top, drawn.items), valid=drawn.valid)
+
+    def _length(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Entries of each user's list; what follows them is seen."""
+        left = self.training.n_items - self.training.seen.counts[users]
+        return np.minimum(np.asarray(self.state["lists"]).shape[1], left)
+
+    def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        rows, size = users.numpy(), self.training.n_items
+        length = self._length(rows)
+        mine = np.zeros((len(rows), size), bool)
+        lists = np.asarray(self.state["lists"])[rows]
+        kept = np.arange(lists.shape[1]) < length[:, None]
+        mine[np.nonzero(kept)[0], lists[kept]] = True
+        listed = np.take_along_axis(mine, np.broadcast_to(items.numpy(), (len(rows), items.shape[-1])), 1)
+        uniform = (1 - self.share) / np.maximum(size - self.training.seen.counts[rows], 1)
+        law = uniform[:, None] + listed * (self.share / np.maximum(length, 1))[:, None]
+        with np.errstate(divide="ignore"):
+            return torch.from_numpy(np.log(law).astype(np.float32))
+
+
+def _all_users(training: Training) -> Iterator[Tensor]:
+    return iter(torch.split(torch.arange(training.n_users), USERS_AT_A_TIME))
+
+
+def _on(valid: Tensor | None, scorer: Scorer) -> Tensor | None:
+    return None if valid is None else valid.to(scorer.device)
+
+
+def _remember(state: State, scorer: Scorer) -> None:
+    """Add the tables as they are to those of the last epochs."""
+    for name, table in zip(("users", "items", "bias"), scorer.tables, strict=True):
+        if table is not None:
+            now = table.clone().unsqueeze(0)
+            state[name] = torch.cat([now, torch.as_tensor(state.get(name, now[:0]))])[:HISTORY]
+
+
+def _past(state: State, scorer: Scorer) -> Iterator[Scorer]:
+    """The model as it was at the start of the last epochs."""
+    for epoch in range(len(state["users"])):
+        bias = torch.as_tensor(state["bias"])[epoch] if "bias" in state else None
+        users, items = (torch.as_tensor(state[name])[epoch] for name in ("users", "items"))
+        yield Scorer(Tables(users, items, bias), scorer.space)

@@ -1,0 +1,240 @@
+"""A million draws of every proposal that states a law, against that law; closed forms; selectors' rank laws."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from datasets import Interactions
+from recmodels.compatibility import held, is_whole
+from recmodels.samplers import SAMPLERS
+from recmodels.sampling import Training, draw_by_weight, first_occurrence
+from recmodels.types import Batch
+from tests.sampler_cases import ALL_BUT_ONE, EVERYTHING, N_ITEMS, N, U, batch_of, make, scorer, training
+
+DRAWS = 1_000_000
+ALPHA = 1e-4  # of each test; with some thirty of them and fixed seeds, a failure means a wrong law
+
+LAWS = [
+    ("uniform", {}),
+    ("uniform", {"reject": False}),
+    ("popularity", {}),
+    ("popularity", {"alpha": 0.5}),
+    ("popularity", {"alpha": 1.0}),
+    ("popularity", {"alpha": -1.0}),
+    ("popularity", {"alpha": 0.0}),
+    ("popularity", {"reject": False}),
+    ("log-uniform", {}),
+    ("log-uniform", {"reject": False}),
+    ("softmax-by-score", {}),
+    ("softmax-by-score", {"temperature": 3.0}),
+    ("kernel", {}),
+    ("kernel", {"alpha": 0.5}),
+    ("midx", {"clusters": 4}),
+    ("aobpr", {"rank": 5.0}),
+    ("aobpr", {}),
+    ("ance", {"depth": 10}),
+    ("ance", {"depth": 100, "share": 0.2}),
+]
+OF_BATCHES = [
+    ("inbatch", {}),
+    ("inbatch", {"mask": "none"}),
+    ("mixed", {}),
+    ("mixed", {"uniform": 0.3}),
+    ("memory", {}),
+    ("memory", {"mode": "frozen"}),
+]
+
+
+def goodness(counts, law):
+    """p of the chi-square test; cells expected below 5 are pooled, and what the law excludes must not occur."""
+    assert counts[law == 0].sum() == 0
+    if np.count_nonzero(law) == 1:
+        return 1.0
+    expected = law / law.sum() * counts.sum()
+    rare = expected < 5
+    if rare.any():
+        counts = np.append(counts[~rare], counts[rare].sum())
+        expected = np.append(expected[~rare], expected[rare].sum())
+        if expected[-1] == 0:
+            counts, expected = counts[:-1], expected[:-1]
+    return stats.chisquare(counts, expected).pvalue
+
+
+def started(name, parameters, data, model, rng):
+    sampler = make(name, data, **parameters)
+    if sampler.before_epoch is not None:
+        sampler.before_epoch(1, model, rng)
+    return sampler
+
+
+def test_every_sampler_with_a_law_is_tested_here():
+    lawful = {
+        name for name in SAMPLERS if "log_q" in held("gives", SAMPLERS.entry(name), SAMPLERS.parameters(name, {}))
+    }
+    assert {name for name, _ in LAWS + OF_BATCHES} == {name for name in lawful if not is_whole(name)}
+
+
+@pytest.mark.parametrize(("name", "parameters"), LAWS)
+def test_a_million_draws_follow_the_law(name, parameters):
+    data, model, rng = training(), scorer(scale=0.7), np.random.Generator(np.random.SFC64(11))
+    sampler = started(name, parameters, data, model, rng)
+    owners = torch.tensor([2, 9, 23, 41, ALL_BUT_ONE])
+    users = owners.repeat(DRAWS // 50 // len(owners))
+    counts = np.zeros((U, N_ITEMS))
+    batch = Batch(users, users % N_ITEMS)
+    drawn = sampler.propose(batch, 50, rng, model)
+    assert drawn.items.numel() == DRAWS
+    np.add.at(counts, (users[:, None].expand_as(drawn.items).numpy(), drawn.items.numpy()), 1)
+    stated = sampler.proposal.log_prob(owners, torch.arange(N_ITEMS), model).double().exp()
+    law = stated.expand(len(owners), N_ITEMS).numpy()
+    for user, own in zip(owners.tolist(), law, strict=True):
+        if parameters.get("reject", True):
+            own = np.where(data.seen.contains(np.array([user]), np.arange(N_ITEMS)), 0, own)
+        assert own.sum() == pytest.approx(1, abs=1e-4)
+        assert goodness(counts[user], own) > ALPHA
+
+
+@pytest.mark.parametrize(("name", "parameters"), OF_BATCHES)
+def test_columns_of_batches_follow_the_law(name, parameters):
+    """Rows are drawn from the interactions, so that one batch is one sample of columns; each brings 2048 of them."""
+    data, model, rng = training(), scorer(), np.random.Generator(np.random.SFC64(12))
+    sampler = started(name, parameters, data, model, rng)
+    counts = np.zeros(N_ITEMS)
+    columns = 10 if name == "mixed" else 1  # of which one is looked at in each row; 10 have whole shares
+    for step in range(DRAWS // 2048):
+        batch = batch_of(data, seed=step, size=2048)
+        drawn = sampler.propose(batch, columns, rng, model).items
+        counts += np.bincount(
+            drawn[torch.arange(2048), torch.from_numpy(rng.integers(columns, size=2048))], minlength=N_ITEMS
+        )
+        if sampler.after_step is not None:
+            sampler.after_step(batch, None, model)
+            sampler.state["items"] = batch.positives.numpy()  # a memory of one batch, so that draws are independent
+            if "vectors" in sampler.state:
+                sampler.state["vectors"] = sampler.state["vectors"][: len(batch.users)]
+    law = sampler.proposal.log_prob(torch.arange(3), torch.arange(N_ITEMS), model)[0].double().exp().numpy()
+    assert law.sum() == pytest.approx(1, abs=1e-5)
+    # but for `inbatch` some rows draw the same other row, and are then alike, which at most doubles the variance
+    assert goodness(counts / (1 if name == "inbatch" else 2), law) > ALPHA
+
+
+@pytest.mark.parametrize("positives", ["interaction", "user"])
+def test_in_batch_law_is_that_of_the_positives(positives):
+    data = Training(training().interactions, positives)
+    law = make("inbatch", data).proposal.log_prob(torch.arange(2), torch.arange(N_ITEMS), scorer())[0].exp().numpy()
+    users, items = data.interactions.users, data.interactions.items
+    if positives == "interaction":
+        expected = np.array([(items == i).sum() for i in range(N_ITEMS)]) / len(items)
+    else:
+        expected = np.array([sum(1 / (users == u).sum() for u in users[items == i]) for i in range(N_ITEMS)]) / U
+    np.testing.assert_allclose(law, expected, rtol=1e-5)
+
+
+def test_popularity_law_by_hand():
+    """n^alpha of train alone, restricted to unseen items; items that were never trained on have none; so has the last
+    item its own probability and not a leftover."""
+    users = np.array([0, 0, 0, 1, 1, 2, 2, 2], np.int32)
+    items = np.array([0, 1, 2, 0, 1, 0, 3, 4], np.int32)
+    data = Training(Interactions(users, items, 4, 6))
+    counts = np.array([3, 2, 1, 1, 1, 0]) ** 0.75
+    log_q = make("popularity", data).proposal.log_prob(torch.tensor([1, 3]), torch.arange(6), scorer()).exp().numpy()
+    np.testing.assert_allclose(log_q[0], counts / counts[[2, 3, 4]].sum(), rtol=1e-6)
+    np.testing.assert_allclose(log_q[1], counts / counts.sum(), rtol=1e-6)
+    nothing = make("popularity", data, alpha=0.0).proposal.log_prob(torch.tensor([3]), torch.arange(6), scorer()).exp()
+    np.testing.assert_allclose(nothing[0], [0.2] * 5 + [0], rtol=1e-6)
+
+
+def test_users_whose_unseen_items_were_never_trained_get_nothing_from_popularity():
+    data = Training(Interactions(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), 1, 5))
+    batch = Batch(torch.zeros(2, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
+    assert not make("popularity", data).propose(batch, 4, np.random.default_rng(0), scorer()).valid.any()
+    uniform = make("uniform", data).propose(batch, 400, np.random.default_rng(0), scorer())
+    assert set(uniform.items.ravel().tolist()) == {3, 4}
+
+
+def test_aobpr_law_is_the_sum_over_factors():
+    data, model, rng = training(), scorer(), np.random.default_rng(0)
+    sampler = started("aobpr", {"rank": 7.0}, data, model, rng)
+    users, items, _ = model.tables
+    p = 1 / 7.0
+    geometric = (1 - p) ** np.arange(N_ITEMS) * p / (1 - (1 - p) ** N_ITEMS)
+    for user in (2, 9):
+        weight = np.abs(users[user].double().numpy()) * items.double().numpy().std(axis=0)
+        law = np.zeros(N_ITEMS)
+        for factor, share in enumerate(weight / weight.sum()):
+            order = np.argsort(-items[:, factor].numpy(), kind="stable")
+            law[order if users[user, factor] > 0 else order[::-1]] += share * geometric
+        unseen = ~data.seen.contains(np.array([user]), np.arange(N_ITEMS))
+        found = sampler.proposal.log_prob(torch.tensor([user]), torch.arange(N_ITEMS), model).exp().numpy()[0]
+        np.testing.assert_allclose(found, law / law[unseen].sum(), rtol=1e-4)
+
+
+def test_aobpr_order_is_refreshed_after_i_log_i_positives():
+    data, rng = training(), np.random.default_rng(0)
+    sampler = started("aobpr", {}, data, scorer(0), rng)
+    old = sampler.state["order"].copy()
+    batch, steps = batch_of(data, size=32), int(np.ceil(N_ITEMS * np.log(N_ITEMS) / 32))
+    for _ in range(steps):
+        sampler.propose(batch, N, rng, scorer(1))
+    assert np.array_equal(sampler.state["order"], old)
+    sampler.propose(batch, N, rng, scorer(1))
+    assert not np.array_equal(sampler.state["order"], old)
+
+
+@pytest.mark.parametrize("pool", [2, 5])
+def test_dns_chooses_ranks_by_its_law(pool):
+    """Rank r of n is chosen with probability ((n-r+1)/n)^M - ((n-r)/n)^M."""
+    data, model, rng = training(), scorer(), np.random.Generator(np.random.SFC64(3))
+    user, columns = 9, 20
+    users = torch.full((DRAWS // 4 // columns,), user)
+    batch, sampler = Batch(users, torch.zeros_like(users)), make("dns", data, pool=pool)
+    chosen = sampler.choose(batch, sampler.propose(batch, columns, rng, model), columns, rng, model).items.numpy()
+    unseen = np.flatnonzero(~data.seen.contains(np.array([user]), np.arange(N_ITEMS)))
+    ranked = unseen[np.argsort(-model.all(torch.tensor([user]))[0].numpy()[unseen])]
+    n, r = len(ranked), np.arange(1, len(ranked) + 1)
+    law = ((n - r + 1) / n) ** pool - ((n - r) / n) ** pool
+    assert law.sum() == pytest.approx(1)
+    assert goodness(np.bincount(chosen.ravel(), minlength=N_ITEMS)[ranked], law) > ALPHA
+
+
+def test_draw_by_weight_never_takes_what_has_no_weight():
+    log_weights = torch.full((3, 5), -torch.inf)
+    log_weights[0, 2] = -400.0
+    log_weights[1, [1, 3]] = torch.tensor([0.0, 1.0])
+    log_weights[2, 4] = 3e38
+    drawn = draw_by_weight(log_weights, 20_000, np.random.default_rng(0))
+    assert set(drawn[0].tolist()) == {2}
+    assert set(drawn[2].tolist()) == {4}
+    share = (drawn[1] == 3).double().mean()
+    assert set(drawn[1].tolist()) == {1, 3}
+    assert float(share) == pytest.approx(np.e / (1 + np.e), abs=0.02)
+
+
+def test_first_occurrence():
+    items = torch.tensor([[3, 1, 3, 1, 2], [0, 0, 0, 0, 0]])
+    assert first_occurrence(items).tolist() == [[True, True, False, False, True], [True] + [False] * 4]
+
+
+def test_ordered_draws_are_independent_of_their_column():
+    """What WARP counts on: the law is the same in every column, and neighbours do not depend on each other."""
+    data, rng, model = training(), np.random.default_rng(5), scorer()
+    for name in SAMPLERS:
+        if "ordered" not in held("gives", SAMPLERS.entry(name), SAMPLERS.parameters(name, {})):
+            continue
+        sampler = started(name, {}, data, model, rng)
+        users = torch.full((20_000,), 23)
+        items = sampler.propose(Batch(users, users * 0), 3, rng, model).items.numpy()
+        columns = np.stack([np.bincount(column, minlength=N_ITEMS) for column in items.T])
+        assert stats.chi2_contingency(columns[:, columns.sum(axis=0) > 30]).pvalue > ALPHA, name
+        middle = np.median(items)
+        pairs = stats.chi2_contingency(stats.contingency.crosstab(items[:, 0] > middle, items[:, 1] > middle).count)
+        assert pairs.pvalue > ALPHA, name
+
+
+def test_nobody_with_everything_seen_is_drawn_for():
+    data, model, rng = training(), scorer(), np.random.default_rng(5)
+    users = torch.full((4,), EVERYTHING)
+    for name in ("uniform", "popularity", "log-uniform", "softmax-by-score", "kernel", "aobpr", "midx", "ance"):
+        drawn = started(name, {}, data, model, rng).propose(Batch(users, users), N, rng, model)
+        assert not drawn.valid.any(), name

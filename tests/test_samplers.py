@@ -1,0 +1,452 @@
+"""What tells each method from the others: identities, brute force, and that it is not uniform by another name."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from recmodels.losses import LOSSES
+from recmodels.samplers import SAMPLERS
+from recmodels.sampling import Scorer
+from recmodels.types import Batch, LossInput, Tables
+from tests.sampler_cases import N_ITEMS, N, U, batch_of, make, run, scorer, training
+
+DATA = training()
+
+
+def draw(name, seed=4, n=N, size=64, model=None, epoch=1, data=DATA, **parameters):
+    sampler, rng = make(name, data, **parameters), np.random.Generator(np.random.SFC64(seed))
+    model = model or scorer()
+    if sampler.before_epoch is not None:
+        sampler.before_epoch(epoch, model, np.random.default_rng(0))
+    batch = batch_of(data, size=size)
+    return batch, sampler.choose(batch, sampler.propose(batch, n, rng, model), n, rng, model)
+
+
+def same(a, b):
+    return torch.equal(a[1].items, b[1].items)
+
+
+# identities
+
+
+def test_identities_with_uniform():
+    uniform = draw("uniform")
+    assert same(draw("dns", pool=1), uniform)
+    assert same(draw("ahns", pool=1), uniform)
+    assert same(draw("bns", pool=1), uniform)
+    assert same(draw("curriculum", epoch=20), uniform)
+    assert same(draw("curriculum", epoch=99), uniform)
+    assert same(draw("self-adversarial"), uniform)
+    assert same(draw("pris", proposal="uniform"), uniform)
+    assert same(draw("ance", share=0.0), uniform)
+    every = draw("dns-mn", pool=N)[1].items
+    assert torch.equal(every.sort(dim=1).values, uniform[1].items.sort(dim=1).values)
+    assert not same(draw("curriculum", epoch=1), uniform)
+
+
+def test_curriculum_starts_as_dns():
+    assert same(draw("curriculum", epoch=1, pool=6), draw("dns", pool=6))
+
+
+def test_mixed_without_uniform_part_is_in_batch():
+    mixed, inbatch = draw("mixed", uniform=0.0), draw("inbatch")
+    assert same(mixed, inbatch)
+    assert torch.equal(mixed[1].valid, inbatch[1].valid)
+
+
+def test_laws_that_become_uniform():
+    users, items = torch.arange(2, 8), torch.arange(N_ITEMS)
+    uniform = make("uniform", DATA).proposal.log_prob(users, items, scorer()).expand(6, N_ITEMS)
+    for name, parameters in [("kernel", {"alpha": 0.0}), ("softmax-by-score", {"temperature": 1e9})]:
+        law = make(name, DATA, **parameters).proposal.log_prob(users, items, scorer())
+        torch.testing.assert_close(law, uniform, rtol=1e-5, atol=1e-5)
+
+
+def test_midx_with_a_cluster_per_item_is_softmax_by_score():
+    users, items, model = torch.arange(2, 8), torch.arange(N_ITEMS), scorer()
+    fine = make("midx", DATA, clusters=N_ITEMS)
+    fine.before_epoch(1, model, np.random.default_rng(0))
+    exact = make("softmax-by-score", DATA).proposal.log_prob(users, items, model)
+    torch.testing.assert_close(fine.proposal.log_prob(users, items, model), exact, rtol=1e-4, atol=1e-4)
+    coarse = make("midx", DATA, clusters=2)
+    coarse.before_epoch(1, model, np.random.default_rng(0))
+    assert (coarse.proposal.log_prob(users, items, model) - exact).abs().max() > 0.1
+
+
+def test_weights():
+    batch, drawn = draw("self-adversarial", scale=0.0)
+    torch.testing.assert_close(drawn.weight[batch.users > 1], torch.full_like(drawn.weight[batch.users > 1], 1 / N))
+    batch, drawn = draw("self-adversarial", scale=0.7)
+    expected = (0.7 * scorer().scores(batch.users, drawn.items)).softmax(dim=1)
+    torch.testing.assert_close(drawn.weight[batch.users > 1], expected[batch.users > 1])
+    plain = draw("self-adversarial", scale=1.0)[1].weight
+    torch.testing.assert_close(draw("pris", proposal="uniform")[1].weight, plain, rtol=1e-4, atol=1e-6)
+    batch, drawn = draw("pris")
+    law = make("popularity", DATA, alpha=1.0).proposal.log_prob(batch.users, drawn.items, scorer())
+    expected = (scorer().scores(batch.users, drawn.items) - law).softmax(dim=1)
+    torch.testing.assert_close(drawn.weight[batch.users > 1], expected[batch.users > 1])
+
+
+def test_softmax_rho_by_hand():
+    batch, drawn = draw("softmax-rho", rho=0.8)
+    model = scorer()
+    z = torch.log1p(torch.exp(model.scores(batch.users, drawn.items) - model.positives(batch)[:, None]).double())
+    temperature = (z.var(dim=1, correction=0, keepdim=True) / 1.6).sqrt()
+    expected = (z / temperature).softmax(dim=1)
+    torch.testing.assert_close(drawn.weight[batch.users > 1].double(), expected[batch.users > 1], rtol=1e-3, atol=1e-5)
+
+
+def test_full_catalogue_with_softmax_is_cross_entropy():
+    model = scorer()
+    batch, drawn = draw("full", mask="same-item")
+    known = make("full", DATA).with_law(batch, drawn, model)
+    x = LossInput(
+        positive=model.positives(batch),
+        negative=model.all(batch.users),
+        valid=known.valid,
+        log_q=known.log_q,
+        log_q_positive=known.log_q_positive,
+        weight=None,
+        n_items=N_ITEMS,
+        batch=batch,
+        items=known.items,
+    )
+    expected = torch.nn.functional.cross_entropy(model.all(batch.users), batch.positives, reduction="none")
+    torch.testing.assert_close(partial(LOSSES["softmax"], logq="neg")(x), expected)
+
+
+def test_full_masks():
+    batch, drawn = draw("full")
+    seen = DATA.seen.contains(batch.users.numpy()[:, None], np.arange(N_ITEMS))
+    assert torch.equal(drawn.valid, torch.from_numpy(~seen))
+    batch, drawn = draw("full", mask="same-item")
+    assert torch.equal(drawn.valid, torch.arange(N_ITEMS) != batch.positives[:, None])
+
+
+# brute force
+
+
+def pooled(name, n=N, pool=None, **parameters):
+    """The pool that the sampler chose from, by drawing it again."""
+    sampler, model = make(name, DATA, **({"pool": pool} if pool else {}), **parameters), scorer()
+    batch, rng = batch_of(DATA, size=64), np.random.Generator(np.random.SFC64(4))
+    drawn = sampler.propose(batch, n, rng, model)
+    return batch, drawn, sampler.choose(batch, drawn, n, rng, model), model
+
+
+def test_dns_takes_the_highest_of_each_group():
+    batch, drawn, chosen, model = pooled("dns", pool=5)
+    scores = model.all(batch.users)
+    for row in np.flatnonzero(batch.users > 1):
+        for column in range(N):
+            group = drawn.items[row, 5 * column : 5 * column + 5]
+            assert chosen.items[row, column] == max(group.tolist(), key=lambda i: scores[row, i])
+
+
+@pytest.mark.parametrize("keep", [None, 12])
+def test_dns_mn_readings(keep):
+    batch, drawn, chosen, model = pooled("dns-mn", pool=24, keep=keep)
+    scores = model.all(batch.users)
+    for row in np.flatnonzero(batch.users > 1):
+        ranked = sorted(drawn.items[row].tolist(), key=lambda i: -scores[row, i])
+        if keep is None:
+            assert sorted(chosen.items[row].tolist()) == sorted(ranked[:N])
+        else:
+            rest = list(ranked[:keep])
+            for item in chosen.items[row].tolist():
+                rest.remove(item)  # each from the top 12, none more often than it is there
+    if keep is not None:
+        assert not torch.equal(chosen.items.sort(dim=1).values, draw("dns-mn", pool=24)[1].items.sort(dim=1).values)
+
+
+@pytest.mark.parametrize("wrong", [{"pool": 4}, {"pool": 20, "keep": 4}, {"pool": 20, "keep": 21}])
+def test_dns_mn_refuses_what_it_cannot_keep(wrong):
+    with pytest.raises(ValueError, match="dns-mn: negatives=8 <= keep"):
+        draw("dns-mn", **wrong)
+
+
+def test_ahns_by_hand():
+    batch, drawn, chosen, model = pooled("ahns", pool=4, alpha=0.5, beta=0.9)
+    positive = model.positives(batch)
+    scores = model.all(batch.users)
+    for row in np.flatnonzero(batch.users > 1):
+        target = 0.9 * max(float(positive[row]) + 0.5, 1e-6) ** -1
+        for column in range(N):
+            group = drawn.items[row, 4 * column : 4 * column + 4].tolist()
+            gaps = [abs(float(scores[row, i]) - target) for i in group]
+            best = abs(float(scores[row, chosen.items[row, column]]) - target)
+            assert best == pytest.approx(min(gaps), rel=1e-5)
+    batch, drawn, chosen, model = pooled("ahns", pool=4, beta=0.0)
+    smallest = model.scores(batch.users, drawn.items).abs().view(64, N, 4).amin(dim=2)
+    rows = batch.users > 1
+    torch.testing.assert_close(model.scores(batch.users, chosen.items).abs()[rows], smallest[rows])
+
+
+def test_bns_by_hand():
+    batch, drawn, chosen, model = pooled("bns", pool=4, reference="all", weight=2.0)
+    prior = DATA.counts / DATA.counts.sum()
+    scores, positive = model.all(batch.users).double().numpy(), model.positives(batch).double().numpy()
+    for row in np.flatnonzero(batch.users > 1):
+        unseen = scores[row][~DATA.seen.contains(batch.users.numpy()[row], np.arange(N_ITEMS))]
+
+        def risk(item, row=row, unseen=unseen):
+            below, p = (unseen <= scores[row, item]).mean(), prior[item]
+            unbias = (1 - below) * (1 - p) / (1 - below - p + 2 * below * p)
+            info = 1 / (1 + np.exp(positive[row] - scores[row, item]))
+            return info * (1 - 3.0 * unbias)
+
+        for column in range(N):
+            group = drawn.items[row, 4 * column : 4 * column + 4].tolist()
+            assert risk(int(chosen.items[row, column])) == pytest.approx(min(map(risk, group)), rel=1e-4)
+
+
+def test_bns_estimates_the_distribution_from_a_sample():
+    exact, sampled = draw("bns", reference="all"), draw("bns", reference=30)
+    assert 0.5 < (exact[1].items == sampled[1].items).double().mean() < 1
+
+
+def test_mixgcf_mixes_and_chooses_by_the_mixed_vector():
+    batch, drawn, chosen, model = pooled("mixgcf", pool=6)
+    assert chosen.mix.shape == chosen.items.shape
+    assert 0 <= float(chosen.mix.min()) < float(chosen.mix.max()) < 1
+    rng = np.random.Generator(np.random.SFC64(4))
+    make("mixgcf", DATA, pool=6).propose(batch, N, rng, model)
+    share = torch.from_numpy(rng.random((64, N * 6), dtype=np.float32))
+    users, items, _ = model.tables
+    vectors = share[..., None] * items[batch.positives][:, None] + (1 - share[..., None]) * items[drawn.items]
+    scores = (vectors * users[batch.users][:, None]).sum(dim=2).view(64, N, 6)
+    best = scores.argmax(dim=2, keepdim=True)
+    rows = batch.users > 1
+    assert torch.equal(chosen.items[rows], drawn.items.view(64, N, 6).gather(2, best).squeeze(2)[rows])
+    assert torch.equal(chosen.mix[rows], share.view(64, N, 6).gather(2, best).squeeze(2)[rows])
+
+
+def test_in_batch_masks_and_duplicates():
+    batch, drawn = draw("inbatch", n=None, mask="none", dedup=False, size=200)
+    assert torch.equal(drawn.valid, ~torch.eye(200, dtype=torch.bool))
+    _, same_item = draw("inbatch", n=None, mask="same-item", size=200)
+    assert torch.equal(same_item.valid, drawn.items != batch.positives[:, None])
+    _, seen = draw("inbatch", n=None, size=200)
+    other = ~DATA.seen.contains(batch.users.numpy()[:, None], batch.positives.numpy())
+    assert torch.equal(seen.valid, torch.from_numpy(other))
+    assert int(seen.valid.sum()) < int(same_item.valid.sum()) < int(drawn.valid.sum())
+    _, once = draw("inbatch", n=None, dedup=True, size=200)
+    for row in range(200):
+        kept = once.items[once.valid[row]].tolist()
+        assert sorted(kept) == sorted(set(seen.items[seen.valid[row]].tolist()))
+
+
+def test_in_batch_takes_each_other_row_once():
+    batch, drawn = draw("inbatch", n=63, mask="none", size=64)
+    for row in range(64):
+        others = torch.cat([batch.positives[:row], batch.positives[row + 1 :]])
+        assert torch.equal(drawn.items[row].sort().values, others.sort().values)
+
+
+def test_hard_in_batch_takes_the_top_of_the_batch():
+    batch, drawn = draw("hard-inbatch", n=3)
+    scores = scorer().all(batch.users)
+    for row in np.flatnonzero(batch.users > 1):
+        allowed = {i for i in batch.positives.tolist() if not DATA.seen.contains(batch.users.numpy()[row], np.array(i))}
+        top = sorted(allowed, key=lambda i: -scores[row, i])[:3]
+        assert drawn.items[row][drawn.valid[row]].tolist() == top
+
+
+def test_mixed_shares():
+    batch, drawn = draw("mixed", n=None, uniform=0.5, size=100)
+    assert drawn.items.shape == (200,)
+    assert torch.equal(drawn.items[:100], batch.positives)
+    _, drawn = draw("mixed", n=8, uniform=0.25, mask="none")
+    assert set(drawn.items[:, :6].ravel().tolist()) <= set(batch_of(DATA, size=64).positives.tolist())
+    odd = [
+        int((~torch.isin(draw("mixed", n=5, seed=s, size=2)[1].items[0, 2:4], torch.tensor([]))).sum()) for s in (1, 2)
+    ]
+    assert odd == [2, 2]
+
+
+@pytest.mark.parametrize("mode", ["ids", "frozen"])
+def test_memory_is_first_in_first_out(mode):
+    sampler, rng = make("memory", DATA, mode=mode, capacity=80, mask="none"), np.random.default_rng(0)
+    batches = [batch_of(DATA, seed=s, size=32) for s in range(4)]
+    for age, batch in enumerate(batches):
+        sampler.after_step(batch, None, scorer(age))
+    expected = torch.cat([b.positives for b in reversed(batches)])[:80]
+    assert sampler.state["items"].tolist() == expected.tolist()
+    batch = batch_of(DATA, seed=9, size=16)
+    drawn = sampler.propose(batch, None, rng, scorer(7))
+    if mode == "ids":
+        assert drawn.items.tolist() == torch.cat([batch.positives, expected]).tolist()
+        assert drawn.vectors is None
+        return
+    assert drawn.items.tolist() == expected.tolist()
+    stale = torch.cat([scorer(age).tables.items[b.positives] for age, b in reversed(list(enumerate(batches)))])[:80]
+    assert torch.equal(drawn.vectors, stale)
+    some = sampler.propose(batch, 5, rng, scorer(7))
+    assert some.vectors.shape == (16, 5, stale.shape[1])
+    known = {(i, tuple(v.tolist())) for i, v in zip(expected.tolist(), stale, strict=True)}
+    assert {
+        (int(i), tuple(v.tolist())) for i, v in zip(some.items.ravel(), some.vectors.flatten(0, 1), strict=True)
+    } <= known
+
+
+def test_memory_never_takes_the_row_itself():
+    batch, drawn = draw("memory", n=4000, mask="none", size=3)
+    for row in range(3):
+        assert set(drawn.items[row].tolist()) == set(batch.positives.tolist()) - (
+            set() if (batch.positives == batch.positives[row]).sum() > 1 else {int(batch.positives[row])}
+        )
+    assert drawn.valid.all()
+
+
+def test_ance_lists_the_top_of_the_unseen():
+    sampler, model = make("ance", DATA, depth=5, share=1.0, every=2), scorer()
+    sampler.before_epoch(1, model, np.random.default_rng(0))
+    scores = model.all(torch.arange(U)).masked_fill(
+        torch.from_numpy(DATA.seen.contains(np.arange(U)[:, None], np.arange(N_ITEMS))), -torch.inf
+    )
+    top = scores.topk(5, dim=1).indices
+    batch = batch_of(DATA, size=64)
+    drawn = sampler.propose(batch, 50, np.random.default_rng(0), model)
+    for row in np.flatnonzero(batch.users > 1):
+        assert set(drawn.items[row].tolist()) == set(top[batch.users[row]].tolist())
+    stale = sampler.state["lists"]
+    sampler.before_epoch(2, scorer(5), np.random.default_rng(0))
+    assert sampler.state["lists"] is stale
+    sampler.before_epoch(3, scorer(5), np.random.default_rng(0))
+    assert not np.array_equal(sampler.state["lists"], stale)
+
+
+def test_adasir_renews_half_of_each_pool_towards_high_scores():
+    sampler, rng, model = make("adasir", DATA, pool=20), np.random.default_rng(0), scorer(scale=1.5)
+    sampler.before_epoch(1, model, rng)
+    first = np.asarray(sampler.state["lists"]).copy()
+    sampler.before_epoch(2, model, rng)
+    second = np.asarray(sampler.state["lists"])
+    users = np.arange(2, U)
+    for user in users:
+        old, kept = first[user].tolist(), second[user, 10:].tolist()
+        for item in kept:
+            old.remove(item)
+    scores = model.all(torch.arange(U)).numpy()
+    unseen = ~DATA.seen.contains(np.arange(U)[:, None], np.arange(N_ITEMS))
+    assert np.mean([scores[u, second[u]].mean() - scores[u, unseen[u]].mean() for u in users]) > 1
+    drawn = sampler.propose(batch_of(DATA), 500, rng, model)
+    for row, user in enumerate(batch_of(DATA).users.tolist()):
+        assert set(drawn.items[row].tolist()) == set(second[user].tolist())
+
+
+def test_srns_takes_high_and_unsteady_scores():
+    parameters = {"memory": 12, "draws": 24, "alpha": 3.0, "warm_up": 1}
+    sampler, rng = make("srns", DATA, **parameters), np.random.default_rng(0)
+    models = [scorer(s) for s in range(7)]
+    for epoch, model in enumerate(models, start=1):
+        sampler.before_epoch(epoch, model, rng)
+    assert sampler.state["users"].shape[0] == 5
+    batch = batch_of(DATA, size=40)
+    pool = sampler.propose(batch, 3, rng, models[-1])
+    assert torch.equal(pool.items, torch.from_numpy(sampler.state["lists"].astype(np.int64))[batch.users])
+    chosen = sampler.choose(batch, pool, 3, rng, models[-1])
+
+    def chance(model):
+        scores = model.all(batch.users)
+        return torch.sigmoid(scores.gather(1, pool.items) - scores.gather(1, batch.positives[:, None]))
+
+    value = chance(models[-1]) + 3.0 * torch.stack([chance(m) for m in models[-5:]]).std(dim=0, correction=0)
+    expected = pool.items.gather(1, value.topk(3, dim=1).indices)
+    rows = batch.users > 1
+    assert torch.equal(chosen.items[rows], expected[rows])
+
+
+def test_srns_variance_counts_from_epoch_to_epoch():
+    sampler = make("srns", DATA, alpha=5.0, warm_up=50)
+    weights = []
+    for epoch in (1, 25, 80):
+        sampler.before_epoch(epoch, scorer(), np.random.default_rng(0)) if epoch == 1 else None
+        if epoch > 1:
+            sampler.before_epoch(epoch, scorer(), np.random.default_rng(0))
+        weights.append(float(sampler.state["weight"]))
+    assert weights == pytest.approx([0.1, 2.5, 5.0])
+
+
+# not uniform by another name
+
+
+def _hardness(drawn, batch):
+    scores = scorer().all(batch.users)
+    own = scores.gather(1, drawn.items.expand(len(batch.users), -1))
+    below = (scores[:, :, None] < own[:, None, :]).double().mean(dim=1)
+    valid = torch.ones_like(below, dtype=torch.bool) if drawn.valid is None else drawn.valid.expand_as(below)
+    return float(below[valid].mean())
+
+
+def _popularity(drawn, batch):
+    counts = torch.from_numpy(DATA.counts.astype(float))[drawn.items].expand(len(batch.users), -1)
+    return float(counts.mean())
+
+
+HARDER = ["dns", "dns-mn", "curriculum", "hard-inbatch", "softmax-by-score", "ance", "adasir", "srns", "midx"]
+POPULAR = ["popularity", "log-uniform", "inbatch", "memory", "mixed", "pris"]
+OTHERWISE = {
+    "uniform": "the reference",
+    "full": "test_full_masks",
+    "self-adversarial": "test_weights",
+    "softmax-rho": "test_softmax_rho_by_hand",
+    "mixgcf": "test_mixgcf_mixes_and_chooses_by_the_mixed_vector",
+    "ahns": "test_ahns_by_hand",
+    "bns": "test_bns_by_hand",
+    "kernel": "test_kernel_prefers_large_scores_of_either_sign",
+    "aobpr": "test_aobpr_prefers_the_top_of_the_users_factors",
+}
+
+
+def test_every_method_is_told_from_uniform():
+    assert sorted([*HARDER, *POPULAR, *OTHERWISE]) == sorted(SAMPLERS)
+
+
+@pytest.mark.parametrize("name", HARDER)
+def test_harder_than_uniform(name):
+    reference, (batch, drawn) = draw("uniform", size=400), draw(name, size=400)
+    assert _hardness(drawn, batch) - _hardness(reference[1], batch) > 0.1
+
+
+@pytest.mark.parametrize("name", POPULAR)
+def test_more_popular_than_uniform(name):
+    reference, (batch, drawn) = draw("uniform", size=400), draw(name, size=400)
+    assert _popularity(drawn, batch) > 1.05 * _popularity(reference[1], batch)
+
+
+def test_kernel_prefers_large_scores_of_either_sign():
+    uniform, (batch, drawn) = draw("uniform", size=400)[1], draw("kernel", size=400)
+    scores = scorer().all(batch.users).abs()
+    assert scores.gather(1, drawn.items).mean() > 1.3 * scores.gather(1, uniform.items).mean()
+
+
+def test_aobpr_prefers_the_top_of_the_users_factors():
+    reference, (batch, drawn) = draw("uniform", size=400), draw("aobpr", size=400, rank=5.0)
+    assert _hardness(drawn, batch) - _hardness(reference[1], batch) > 0.1
+
+
+def test_positives_drawn_ahead_do_not_share_negatives():
+    """A user's rows get negatives of their own, at every step; some libraries draw them once per user."""
+    sampler, rng = make("uniform", DATA), np.random.default_rng(0)
+    users = torch.full((6,), 23)
+    rows = sampler.propose(Batch(users, users), 12, rng, scorer()).items
+    assert len({tuple(row.tolist()) for row in rows}) == 6
+
+
+def test_scores_by_matrix_product_and_by_gathering_agree():
+    users, items, _ = scorer().tables
+    model = Scorer(Tables(users, items, torch.linspace(-1, 1, N_ITEMS)))
+    who, what = torch.arange(10), torch.randint(0, N_ITEMS, (10, 1), generator=torch.Generator().manual_seed(0))
+    wide = what.expand(10, N_ITEMS).contiguous()
+    for space in ("dot", "cosine", "distance"):
+        one = Scorer(model.tables, space)
+        torch.testing.assert_close(one.scores(who, what), one.scores(who, wide)[:, :1], rtol=1e-5, atol=1e-5)
+
+
+def test_frozen_memory_and_mixing_run_in_a_step():
+    for name, parameters in [("memory", {"mode": "frozen"}), ("mixgcf", {})]:
+        for _, chosen in run(make(name, DATA, **parameters), DATA, np.random.default_rng(0), scorer()):
+            assert (chosen.vectors is not None) == (name == "memory")
