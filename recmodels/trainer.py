@@ -130,7 +130,8 @@ class _Encoder:
 
     def __call__(self) -> Tables:
         if self._tables is None:
-            self._tables = self._module()
+            with torch.enable_grad():  # whoever asks first, the update needs the gradient
+                self._tables = self._module()
         return self._tables
 
     def forget(self) -> None:

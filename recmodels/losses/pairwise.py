@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recmodels.losses import LOSSES
-from recmodels.scoring import in_space
+from recmodels.scoring import ascending, in_space
 from recmodels.types import LossInput
 
 
@@ -56,7 +56,7 @@ def lambdarank(x: LossInput) -> Tensor:
             scores = scores + x.tables.bias
         items = x.items.expand(len(scores), -1) if x.items.dim() == 1 else x.items
         own = scores.gather(1, torch.cat([x.batch.positives.unsqueeze(1), items], dim=1))  # (B, 1 + N)
-        above = scores.shape[1] - torch.searchsorted(scores.sort(dim=1).values, own, right=True)
+        above = scores.shape[1] - torch.searchsorted(ascending(scores), own, right=True)
         gain = 1 / torch.log2(2.0 + above)
         weight = (gain[:, :1] - gain[:, 1:]).abs()  # (B, N)
     return x.mean(weight * softplus(x.negative - x.positive[:, None]))

@@ -73,13 +73,14 @@ def sogclr(
         momentum: γ, the share of the new mean; 1 remembers nothing and is `sl` less log N.
     """
     now = x.log_sum((x.negative - x.positive[:, None]) / temperature) - x.counted.clamp(min=1).log().squeeze(1)
-    known = x.state["log_average"][x.batch.users]
+    known = x.state["log_average"].index_select(0, x.batch.users)
     with torch.no_grad():
         fresh = math.log(momentum) + now
         kept = math.log1p(-momentum) + known if momentum < 1 else torch.full_like(known, -torch.inf)
         average = torch.where(known.isnan(), now, torch.logaddexp(kept, fresh))
         scale = (now - average).exp()
-        x.state["log_average"][x.batch.users] = torch.where(x.counted.squeeze(1) > 0, average, known)
+        updated = torch.where(x.counted.squeeze(1) > 0, average, known)
+        x.state["log_average"].index_copy_(0, x.batch.users, updated)  # of several rows of a user, the last counts
     return average + scale * (now - now.detach())
 
 
