@@ -219,7 +219,7 @@ def _split(table: Table, protocol: Protocol, source: DataSource, order: str) -> 
     for name, which in (("train", TRAIN), ("valid", VALID), ("test", TEST)):
         piece = pieces(prepared, part, which)
         arrays |= {f"{name}_{k}": getattr(piece, k) for k in ("users", "items", "times", "values")}
-    warnings = _warnings(source, protocol, facts, timed=table.times is not None)
+    warnings = _warnings(source, protocol, facts, timed=table.times is not None or order == "file")
     if lists := candidate_lists(prepared, part, protocol, facts):
         arrays |= {"candidate_offsets": lists.offsets, "candidate_items": lists.items}
         warnings.append(

@@ -143,6 +143,7 @@ def test_real_files_pass_their_pins_and_have_the_catalogued_counts(offline, name
     entry, split = catalog.entry(name), load(name)
     assert split.source.verified
     assert split.source.sha256 == entry.identity
+    assert not any("no times" in warning for warning in split.warnings)
     table = table_of(name)
     for expected, got in (
         (entry.users, len(table.user_ids)),
