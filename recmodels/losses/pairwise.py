@@ -57,6 +57,6 @@ def lambdarank(x: LossInput) -> Tensor:
         items = x.items.expand(len(scores), -1) if x.items.dim() == 1 else x.items
         own = scores.gather(1, torch.cat([x.batch.positives.unsqueeze(1), items], dim=1))  # (B, 1 + N)
         above = scores.shape[1] - torch.searchsorted(ascending(scores), own, right=True)
-        gain = 1 / torch.log2(2.0 + above)
+        gain = 1 / torch.log2((2 + above).to(scores.dtype))
         weight = (gain[:, :1] - gain[:, 1:]).abs()  # (B, N)
     return x.mean(weight * softplus(x.negative - x.positive[:, None]))

@@ -1,0 +1,545 @@
+"""Every loss against a float64 formula, finite differences, identities, extreme inputs and known public bugs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, log_expit, logsumexp
+
+from datasets import Interactions
+from recmodels.compatibility import held
+from recmodels.losses import LOSSES
+from recmodels.objective import objective
+from recmodels.sampling import Scorer, Training
+from recmodels.types import Batch, LossInput, Tables, Vectors
+
+USERS, ITEMS, D = 5, 30, 4
+
+
+def interactions(users: Any, items: Any, n_users: int = USERS, n_items: int = ITEMS) -> Interactions:
+    return Interactions(np.asarray(users, np.int32), np.asarray(items, np.int32), n_users, n_items)
+
+
+def training() -> Training:
+    pairs = [(u, i) for u in range(USERS) for i in range(u, 3 * u + 3)]
+    return Training(interactions(*zip(*pairs, strict=True)))
+
+
+def lin(*shape: int, seed: int = 0, scale: float = 1.0) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape) * scale)
+
+
+def example(
+    name: str,
+    rows: int = 6,
+    n: int = 7,
+    seed: int = 0,
+    scale: float = 0.5,
+    dtype: torch.dtype = torch.float64,
+    valid: torch.Tensor | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> tuple[Callable[[LossInput], torch.Tensor], LossInput]:
+    """A loss and an input for it, with scores, vectors and tables that belong together."""
+    chosen = LOSSES.parameters(name, {}) | dict(parameters or {})
+    built = objective(name, chosen)
+    generator = np.random.default_rng(seed)
+    tables = Tables(lin(USERS, D, seed=seed + 1).to(dtype), lin(ITEMS, D, seed=seed + 2).to(dtype))
+    users = torch.from_numpy(generator.integers(USERS, size=rows))
+    positives = torch.from_numpy(generator.integers(10, size=rows))
+    items = torch.from_numpy(generator.integers(10, ITEMS, size=(rows, n)))
+    state = built.initial_state(training())
+    for key, tensor in state.tensors.items():
+        state.tensors[key] = tensor.detach().to(dtype)
+    x = LossInput(
+        positive=(lin(rows, seed=seed + 3) * scale).to(dtype),
+        negative=(lin(rows, n, seed=seed + 4) * scale).to(dtype),
+        valid=valid,
+        log_q=torch.full((rows, n), -math.log(ITEMS), dtype=dtype),
+        log_q_positive=torch.full((rows,), -math.log(ITEMS), dtype=dtype),
+        weight=None,
+        n_items=ITEMS,
+        batch=Batch(users, positives),
+        items=items,
+        vectors=Vectors(tables.users[users], tables.items[positives], tables.items[items]),
+        tables=tables,
+        state=state.tensors,
+        space=built.space,
+    )
+    return built.loss, x
+
+
+def changed(x: LossInput, **changes: Any) -> LossInput:
+    return LossInput(**{**vars(x), **changes})
+
+
+def value(name: str, x: LossInput, **parameters: Any) -> torch.Tensor:
+    result: torch.Tensor = LOSSES[name](x, **(LOSSES.parameters(name, {}) | parameters))
+    return result
+
+
+# float64 formulas, one row at a time: positive score, negative scores, their input and row number -> the loss
+def softplus(z: Any) -> Any:
+    return -log_expit(-np.asarray(z))
+
+
+def _directau(p: float, n: Any, x: LossInput, row: int) -> float:
+    def spread(vectors: torch.Tensor) -> float:
+        unit = vectors.numpy() / np.linalg.norm(vectors.numpy(), axis=1, keepdims=True)
+        pairs = [(a, b) for a in range(len(unit)) for b in range(a)]
+        return math.log(np.mean([math.exp(-2 * ((unit[a] - unit[b]) ** 2).sum()) for a, b in pairs]))
+
+    u, v = (side[row].numpy() / np.linalg.norm(side[row]) for side in (x.vectors.users, x.vectors.positives))  # type: ignore[union-attr]
+    return float(((u - v) ** 2).sum() + 0.25 * (spread(x.vectors.users) + spread(x.vectors.positives)))  # type: ignore[union-attr]
+
+
+def _mawu(p: float, n: Any, x: LossInput, row: int) -> float:
+    u, v = (side[row].numpy() / np.linalg.norm(side[row]) for side in (x.vectors.users, x.vectors.positives))  # type: ignore[union-attr]
+    spread_user, spread_item = (
+        _directau(0, n, changed(x, vectors=Vectors(side, side, side)), row) / 0.5
+        for side in (x.vectors.users, x.vectors.positives)  # type: ignore[union-attr]
+    )
+    return float(-math.cos(math.acos(u @ v) + 0.5)) + 0.8 * spread_user + 0.6 * spread_item
+
+
+def _wrmf(p: float, n: Any, x: LossInput, row: int) -> float:
+    user = int(x.batch.users[row])
+    every = (x.tables.items @ x.tables.users[user]).numpy()  # type: ignore[union-attr]
+    count = int(training().seen.counts[user])
+    return float((1 - p) ** 2 + 0.1 / count * (every**2).sum())
+
+
+def _lambdarank(p: float, n: Any, x: LossInput, row: int) -> float:
+    every = (x.tables.items @ x.tables.users[x.batch.users[row]]).numpy()  # type: ignore[union-attr]
+
+    def gain(item: int) -> float:
+        return 1 / math.log2(1 + 1 + int((every > every[item]).sum()))
+
+    own = gain(int(x.batch.positives[row]))
+    weights = np.array([abs(own - gain(int(item))) for item in x.items[row]])
+    return float(np.mean(weights * softplus(n - p)))
+
+
+def _warp(p: float, n: Any, x: LossInput, row: int) -> float:
+    for trial, score in enumerate(n, start=1):
+        if score > p - 1:
+            return sum(1 / k for k in range(1, (ITEMS - 1) // trial + 1)) * (1 + score - p)
+    return 0.0
+
+
+def _bsl(p: float, n: Any, x: LossInput, row: int) -> float:
+    own = x.positive[x.batch.users == x.batch.users[row]].numpy() / 0.25
+    return float(0.8 * logsumexp(n / 0.2) - (logsumexp(own) - math.log(len(own))))
+
+
+def _debiased(p: float, n: Any, x: LossInput, row: int) -> float:
+    g = max((np.mean(np.exp((n - p) / 0.2)) - 0.05), math.exp((-1 - p) / 0.2)) / 0.95
+    return math.log(1 + len(n) * g)
+
+
+def _share(n: Any) -> Any:
+    return np.exp(n - logsumexp(n))
+
+
+LOG_NQ = math.log(7 / ITEMS)
+FORMULAS: dict[str, Callable[[float, Any, LossInput, int], float]] = {
+    "bpr": lambda p, n, x, row: np.mean(softplus(n - p)),
+    "bce": lambda p, n, x, row: softplus(-p) + np.mean(softplus(n)),
+    "gbce": lambda p, n, x, row: (0.25 + 0.75 * 7 / 29) * softplus(-p) + np.sum(softplus(n)),
+    "nce": lambda p, n, x, row: softplus(-(p - LOG_NQ)) + np.sum(softplus(n - LOG_NQ)),
+    "hinge": lambda p, n, x, row: np.mean(np.maximum(0, 1 + n - p)),
+    "top1": lambda p, n, x, row: np.mean(expit(n - p) + expit(n**2)),
+    "ccl": lambda p, n, x, row: max(0, 1 - p) + 10 * np.mean(np.maximum(0, n - 0.5)),
+    "cml": lambda p, n, x, row: math.log(1 + ITEMS * np.mean(n > p - 1.5)) * max(0, 1.5 + max(n) - p),
+    "softmax": lambda p, n, x, row: math.log(math.exp(p) + np.sum(np.exp(n - LOG_NQ))) - p,
+    "sl": lambda p, n, x, row: math.log(np.sum(np.exp((n - p) / 0.2))),
+    "psl": lambda p, n, x, row: math.log(np.sum(np.maximum(n - p + 1, 1e-8) ** 10)),
+    "sl-at-k": lambda p, n, x, row: expit(p / 3) * logsumexp((n - p) / 0.2),
+    "bpr-max": lambda p, n, x, row: -math.log(np.sum(_share(n) * expit(p - n))) + np.sum(_share(n) * n**2),
+    "top1-max": lambda p, n, x, row: np.sum(_share(n) * (expit(n - p) + expit(n**2))),
+    "sogclr": lambda p, n, x, row: math.log(np.mean(np.exp((n - p) / 0.2))),
+    "bsl": _bsl,
+    "debiased": _debiased,
+    "directau": _directau,
+    "lambdarank": _lambdarank,
+    "mawu": _mawu,
+    "warp": _warp,
+    "wrmf": _wrmf,
+}
+
+
+def test_every_loss_has_a_formula_and_there_are_at_least_twenty() -> None:
+    assert set(FORMULAS) == set(LOSSES)
+    assert len(FORMULAS) >= 20
+
+
+@pytest.mark.parametrize("name", sorted(FORMULAS))
+def test_a_loss_is_its_formula(name: str) -> None:
+    loss, x = example(name)
+    expected = [FORMULAS[name](float(x.positive[b]), x.negative[b].numpy(), x, b) for b in range(len(x.positive))]
+    np.testing.assert_allclose(loss(x).detach(), expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(set(FORMULAS) - {"bpr"}))
+def test_a_loss_is_not_bpr(name: str) -> None:
+    loss, x = example(name)
+    assert not torch.allclose(loss(x).detach(), value("bpr", x), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(FORMULAS))
+def test_gradients_are_those_of_finite_differences(name: str) -> None:
+    loss, x = example(name, rows=3, n=4, seed=3)
+    if name == "sogclr":
+        pytest.skip("its gradient is by design not that of its value; tested below")
+    state = {key: tensor.clone() for key, tensor in x.state.items()}
+
+    def of(positive: Any, negative: Any, users: Any, own: Any, tables: Any) -> torch.Tensor:
+        vectors = Vectors(users, own, x.vectors.negatives)  # type: ignore[union-attr]
+        encoded = Tables(x.tables.users, tables)  # type: ignore[union-attr]
+        given = changed(x, positive=positive, negative=negative, vectors=vectors, tables=encoded, state=dict(state))
+        return loss(given)
+
+    parts = (x.positive, x.negative, x.vectors.users, x.vectors.positives, x.tables.items)  # type: ignore[union-attr]
+    needs = objective(name, LOSSES.parameters(name, {})).needs
+    used = (True, True, "vectors" in needs, "vectors" in needs, name == "wrmf")
+    inputs = tuple(part.clone().requires_grad_(use) for part, use in zip(parts, used, strict=True))
+    assert torch.autograd.gradcheck(of, inputs)
+
+
+def test_the_gradient_of_sogclr_divides_by_the_average() -> None:
+    _, x = example("sogclr", rows=1)
+    negative = x.negative.clone().requires_grad_()
+    first = value("sogclr", changed(x, negative=x.negative))  # sets the average of the user
+    value("sogclr", changed(x, negative=negative)).sum().backward()
+    plain = x.negative.clone().requires_grad_()
+    value("sl", changed(x, negative=plain)).sum().backward()
+    torch.testing.assert_close(negative.grad, plain.grad)  # the same batch again: the average is its mean
+    later = (x.negative + 0.1).requires_grad_()
+    now = first + 0.5
+    average = torch.logaddexp(math.log(0.1) + first, math.log(0.9) + now)
+    value("sogclr", changed(x, negative=later)).sum().backward()
+    torch.testing.assert_close(later.grad, plain.grad * (now - average).exp())
+
+
+# identities
+
+
+@given(rows=st.integers(1, 6), n=st.integers(1, 40), scale=st.floats(0.01, 50), seed=st.integers(0, 999))
+@settings(deadline=None, max_examples=40)
+def test_identity_lattice(rows: int, n: int, scale: float, seed: int) -> None:
+    _, x = example("bpr", rows, n, seed, scale)
+    one = changed(x, negative=x.negative[:, :1], items=x.items[:, :1])
+    close = torch.testing.assert_close
+    close(value("softmax", one, logq="none"), value("bpr", one))
+    pairs = torch.log1p((x.negative - x.positive[:, None]).exp().sum(1)) if scale < 5 else None
+    if pairs is not None:  # MixGCF's K pairs
+        close(value("softmax", x, logq="none"), pairs)
+    close(value("softmax", x, logq="none", include_positive=False, temperature=0.2), value("sl", x))
+    close(value("gbce", x, calibration=0.0), value("bce", x, reduction="sum"))
+    rate = changed(x, n_items=n + 1)
+    close(value("gbce", rate, calibration=1.0), value("bce", x, reduction="sum"))
+    for tau, own in ((0.2, 0.2), (0.3, 0.7)):
+        paper = value("bsl", x, form="paper", temperature=tau, positive_temperature=own)
+        close(paper, tau / own * value("sl", x, temperature=tau))
+    close(value("bsl", x, form="weighted", negative_weight=1.0), value("sl", x))
+    alone = changed(x, batch=Batch(torch.arange(rows), x.batch.positives))
+    close(value("bsl", alone, form="grouped"), value("bsl", x, form="paper"))
+    state = {"quantile": torch.zeros(USERS, dtype=torch.float64)}
+    close(value("sl-at-k", changed(x, state=state), weight_temperature=1e12), 0.5 * value("sl", x))
+    tied = changed(x, negative=x.negative[:, :1].expand(-1, n))
+    close(value("bpr-max", tied, regularization=0.0), value("bpr", tied))
+    close(value("top1-max", tied), value("top1", tied))
+    first = changed(x, negative=x.negative[:, :1])
+    excess = (1 + first.negative[:, 0] - x.positive).relu()
+    close(value("warp", first, rank_weight="log"), math.log(ITEMS - 1) * excess)
+    shifted = changed(x, log_q=x.log_q + 3.0, log_q_positive=x.log_q_positive + 3.0)
+    close(value("softmax", shifted, logq="both"), value("softmax", x, logq="both"))
+    assert not torch.allclose(value("softmax", shifted), value("softmax", x), rtol=1e-6, atol=1e-12) or scale > 5
+
+
+def test_psl_with_the_exponential_would_be_sl() -> None:
+    from recmodels.losses.softmax import _log_surrogate
+
+    difference = torch.linspace(-0.9, 0.9, 19, dtype=torch.float64)
+    for activation, surrogate in (("relu", lambda d: d + 1), ("tanh", lambda d: d.tanh() + 1)):
+        torch.testing.assert_close(_log_surrogate(difference, activation).exp(), surrogate(difference))
+    torch.testing.assert_close(_log_surrogate(difference, "atan").exp(), (difference.atan() + 1).clamp(min=1e-8))
+
+
+def test_directau_ignores_the_length_of_vectors() -> None:
+    _, x = example("directau")
+    longer = x.vectors._replace(users=x.vectors.users * 7, positives=x.vectors.positives * 0.1)  # type: ignore[union-attr]
+    torch.testing.assert_close(value("directau", changed(x, vectors=longer)), value("directau", x))
+
+
+def test_softmax_over_the_catalogue_is_cross_entropy_in_value_and_gradient() -> None:
+    """The positive, which is one of the candidates, must not count twice."""
+    scores = lin(6, ITEMS, scale=3).requires_grad_()
+    positives = torch.arange(6)
+    items = torch.arange(ITEMS)
+    uniform = torch.full((1, 1), -math.log(ITEMS), dtype=torch.float64)
+    _, x = example("softmax")
+    given = changed(
+        x,
+        positive=scores[torch.arange(6), positives],
+        negative=scores,
+        items=items,
+        batch=Batch(x.batch.users, positives),
+        log_q=uniform,
+        log_q_positive=uniform[0].expand(6),
+    )
+    ours = value("softmax", given)
+    gradient = torch.autograd.grad(ours.sum(), scores)[0]
+    exact = torch.nn.functional.cross_entropy(scores, positives, reduction="none")
+    torch.testing.assert_close(ours, exact)
+    torch.testing.assert_close(gradient, torch.autograd.grad(exact.sum(), scores)[0])
+
+
+def test_wrmf_is_the_objective_of_implicit_als() -> None:
+    """Summed over all interactions: every cell of the matrix once."""
+    train, tables = training(), Tables(lin(USERS, D, seed=1), lin(ITEMS, D, seed=2))
+    users, items = (
+        torch.from_numpy(ids.astype(np.int64)) for ids in (train.interactions.users, train.interactions.items)
+    )
+    full = tables.users @ tables.items.T
+    _, x = example("wrmf")
+    given = changed(x, positive=full[users, items], batch=Batch(users, items), tables=tables)
+    expected = (1 - full[users, items]).square().sum() + 0.1 * full.square().sum()
+    torch.testing.assert_close(value("wrmf", given).sum(), expected)
+
+
+# the correction for the sampling law: notes of the design, reproduced
+
+
+def test_only_the_neg_correction_is_consistent_with_the_full_softmax() -> None:
+    """Expected gradient with respect to all scores, positive masked, against that of the full cross-entropy."""
+    generator = np.random.default_rng(1)
+    n_items, positive = 20, 3  # a rare positive that the model is fond of
+    q = 1 / np.arange(1.0, n_items + 1)
+    q[positive] = 0
+    q = q / q.sum() * 0.998
+    q[positive] = 0.002
+    scores = torch.from_numpy(generator.normal(size=n_items) * 0.5)
+    others = np.delete(scores.numpy(), positive)
+    scores[positive] = math.log(0.375 / 0.625) + logsumexp(others)
+    exact = scores.softmax(0)
+    exact[positive] -= 1
+    _, x = example("softmax")
+
+    def error(n: int, logq: str, draws: int) -> float:
+        items = torch.from_numpy(generator.choice(n_items, size=(draws, n), p=q))
+        leaf = scores.clone().requires_grad_()
+        given = changed(
+            x,
+            positive=leaf[positive].expand(draws),
+            negative=leaf[items],
+            items=items,
+            valid=items != positive,
+            batch=Batch(torch.zeros(draws, dtype=torch.int64), torch.full((draws,), positive)),
+            log_q=torch.from_numpy(np.log(q))[items],
+            log_q_positive=torch.full((draws,), math.log(q[positive]), dtype=torch.float64),
+        )
+        gradient = torch.autograd.grad(value("softmax", given, logq=logq).mean(), leaf)[0]
+        return float((gradient - exact).norm() / exact.norm())
+
+    table = {
+        logq: [error(n, logq, draws) for n, draws in ((5, 20000), (50, 4000), (5000, 200))]
+        for logq in ("none", "both", "neg")
+    }
+    # none .44 .55 .77, both .98 .78 .51, neg .14 .03 .004 for N = 5, 50, 5000 in one such experiment
+    assert min(table["none"]) > 0.3  # a bias that does not go away
+    assert table["both"][0] > 0.9  # the gradient of a rare positive is nearly gone
+    assert table["both"][1] > 0.6
+    assert table["both"][2] > 0.3  # and with the positive masked it never becomes consistent
+    assert table["neg"][0] < 0.2
+    assert table["neg"][1] < 0.06
+    assert table["neg"][2] < 0.02
+
+
+# float32 at the extremes
+
+EXTREMES = st.sampled_from([0.0, 1.0, -1.0, 88.0, -88.0, 104.0, 1e4, -1e4])
+
+
+@pytest.mark.parametrize("name", sorted(FORMULAS))
+@given(
+    positive=EXTREMES,
+    negatives=st.lists(EXTREMES, min_size=1, max_size=6),
+    masked=st.sampled_from(["none", "first", "all"]),
+)
+@settings(deadline=None, max_examples=25)
+def test_values_and_gradients_are_finite_for_any_finite_score(
+    name: str, positive: float, negatives: list[float], masked: str
+) -> None:
+    n = len(negatives)
+    mask = {"none": None, "first": torch.arange(n) > 0, "all": torch.zeros(n, dtype=torch.bool)}[masked]
+    valid = None if mask is None else mask.expand(2, n)
+    loss, x = example(name, rows=2, n=n, dtype=torch.float32, valid=valid)
+    x = changed(
+        x,
+        positive=torch.full((2,), positive, requires_grad=True),
+        negative=torch.tensor([negatives, negatives], requires_grad=True),
+    )
+    values = loss(x)
+    assert values.dtype == torch.float32
+    assert values.isfinite().all()
+    if values.requires_grad:
+        values.sum().backward()
+        for leaf in (x.positive, x.negative):
+            assert leaf.grad is None or leaf.grad.isfinite().all()
+        if mask is not None and x.negative.grad is not None:
+            assert (x.negative.grad[:, ~mask] == 0).all()  # what does not count does not learn
+
+
+@pytest.mark.parametrize("name", sorted(FORMULAS))
+@pytest.mark.parametrize("n", [1, 10_000])
+def test_few_and_many_negatives_and_ties(name: str, n: int) -> None:
+    loss, x = example(name, rows=2, n=n, dtype=torch.float32)
+    tied = changed(x, positive=torch.zeros(2), negative=torch.zeros(2, n))
+    assert loss(x).isfinite().all()
+    assert loss(tied).isfinite().all()
+
+
+PAIRED = sorted(set(FORMULAS) - {"bce", "gbce", "nce", "ccl", "directau", "mawu", "wrmf", "sogclr"})
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_a_row_without_negatives_gives_no_loss_and_no_gradient(name: str) -> None:
+    loss, x = example(name, valid=torch.zeros(6, 7, dtype=torch.bool))
+    x = changed(x, positive=x.positive.requires_grad_())
+    values = loss(x)
+    assert (values == 0).all()
+    if values.requires_grad:
+        gradient = torch.autograd.grad(values.sum(), x.positive, allow_unused=True)[0]
+        assert gradient is None or (gradient == 0).all()
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES)))
+def test_masked_negatives_change_nothing(name: str) -> None:
+    """Columns that do not count may hold anything; losses that depend on N see it unchanged."""
+    mask = torch.tensor([True, True, False, True, False, True, True]).expand(6, 7)
+    loss, x = example(name, valid=mask)
+    other = changed(x, negative=torch.where(mask, x.negative, 50.0), state={k: v.clone() for k, v in x.state.items()})
+    torch.testing.assert_close(loss(other), loss(x))
+
+
+# bugs of public code, each as a test that our loss does not have it
+
+
+def test_bpr_does_not_lose_its_gradient_at_large_margins() -> None:
+    """-log(1e-10 + sigmoid(x)) has no gradient at x = -50."""
+    _, x = example("bpr", dtype=torch.float32)
+    positive = torch.full((6,), -50.0, requires_grad=True)
+    value("bpr", changed(x, positive=positive)).sum().backward()
+    torch.testing.assert_close(positive.grad, torch.full((6,), -1.0))
+
+
+def test_softmax_does_not_overflow_as_bare_exponentials_do() -> None:
+    _, x = example("softmax", dtype=torch.float32)
+    given = changed(x, positive=torch.full((6,), 90.0), negative=torch.full((6, 7), 95.0))
+    expected = 95 - LOG_NQ + math.log(7) - 90
+    torch.testing.assert_close(value("softmax", given), torch.full((6,), expected), atol=1e-2, rtol=0)
+
+
+def test_warp_without_a_violation_is_exactly_zero_and_masked_draws_are_no_trials() -> None:
+    _, x = example("warp", rows=1, n=3)
+    safe = changed(x, positive=torch.tensor([9.0]), negative=torch.zeros(1, 3))
+    assert value("warp", safe).item() == 0.0
+    second = changed(x, positive=torch.tensor([2.0]), negative=torch.tensor([[0.0, 5.0, 9.0]]))
+    harmonic = sum(1 / k for k in range(1, (ITEMS - 1) // 2 + 1))
+    assert value("warp", second).item() == pytest.approx(harmonic * 4.0, rel=1e-5)
+    masked = changed(second, valid=torch.tensor([[False, True, True]]))
+    assert value("warp", masked).item() == pytest.approx(sum(1 / k for k in range(1, ITEMS)) * 4.0, rel=1e-5)
+
+
+def test_psl_survives_a_difference_of_minus_one() -> None:
+    _, x = example("psl", rows=1, n=1, dtype=torch.float32)
+    leaf = torch.tensor([[-0.5]], requires_grad=True)
+    loss = value("psl", changed(x, positive=torch.tensor([0.5]), negative=leaf))
+    loss.sum().backward()
+    assert loss.isfinite().all()
+    assert leaf.grad is not None
+    assert leaf.grad.isfinite().all()
+
+
+def test_ccl_judges_cosines_and_not_their_sigmoids() -> None:
+    """A squashed cosine is at most 0.73, so that a margin of 0.8 would never be reached."""
+    assert LOSSES.entry("ccl").facts["space"] == "cosine"
+    _, x = example("ccl")
+    high = changed(x, negative=torch.full((6, 7), 0.9, dtype=torch.float64))
+    assert (value("ccl", high, margin=0.8) > value("ccl", changed(x, negative=x.negative * 0), margin=0.8)).all()
+
+
+def test_weights_of_negatives_are_those_of_the_mean_and_of_the_sum() -> None:
+    _, x = example("sl", n=3)
+    doubled = changed(x, negative=x.negative[:, [0, 0, 1]], items=x.items[:, [0, 0, 1]])
+    weighted = changed(
+        x, negative=x.negative[:, :2], items=x.items[:, :2], weight=torch.tensor([2 / 3, 1 / 3]).double().expand(6, 2)
+    )
+    torch.testing.assert_close(value("bpr", weighted), value("bpr", doubled))
+    torch.testing.assert_close(value("sl", weighted) + math.log(3 / 2), value("sl", doubled), rtol=1e-6, atol=1e-6)
+
+
+def test_losses_that_cannot_use_weights_refuse_them() -> None:
+    for name in LOSSES:
+        refuses = held("refuses", LOSSES.entry(name), LOSSES.parameters(name, {}))
+        needs = held("needs", LOSSES.entry(name), LOSSES.parameters(name, {}))
+        if "no_negatives" in needs or "weight" in refuses:
+            continue
+        loss, x = example(name)
+        even = changed(
+            x, weight=torch.full((6, 7), 1 / 7, dtype=torch.float64), state={k: v.clone() for k, v in x.state.items()}
+        )
+        uneven = changed(
+            x,
+            weight=torch.tensor([0.7, *[0.05] * 6]).double().expand(6, 7),
+            state={k: v.clone() for k, v in x.state.items()},
+        )
+        plain = changed(x, state={k: v.clone() for k, v in x.state.items()})
+        torch.testing.assert_close(loss(even), loss(plain), rtol=1e-6, atol=1e-6)
+        assert not torch.allclose(loss(uneven), loss(plain)), name
+
+
+# state
+
+
+def test_sl_at_k_knows_the_score_of_the_kth_item() -> None:
+    built = objective("sl-at-k", LOSSES.parameters("sl-at-k", {"k": "4", "every": "2"}))
+    state = built.initial_state(training())
+    tables = Tables(lin(USERS, D).float(), lin(ITEMS, D, seed=1).float())
+    assert state.before_epoch is not None
+    state.before_epoch(1, Scorer(tables, "cosine"))
+    unit = [table / table.norm(dim=1, keepdim=True) for table in tables[:2] if table is not None]
+    expected = (unit[0] @ unit[1].T).sort(dim=1, descending=True).values[:, 3]
+    torch.testing.assert_close(state.tensors["quantile"], expected)
+    state.before_epoch(2, Scorer(Tables(tables.users, -tables.items), "cosine"))  # not due
+    torch.testing.assert_close(state.tensors["quantile"], expected)
+
+
+def test_cml_keeps_vectors_in_the_ball_and_mawu_its_margins_in_bounds() -> None:
+    module = torch.nn.Module()
+    module.users, module.items = (
+        torch.nn.Parameter(lin(USERS, D, scale=9)),
+        torch.nn.Parameter(lin(ITEMS, D, scale=0.01)),
+    )
+    before = module.items.detach().clone()
+    project = objective("cml", LOSSES.parameters("cml", {})).initial_state(training()).after_step
+    assert project is not None
+    project(module)
+    torch.testing.assert_close(module.users.norm(dim=1), torch.ones(USERS, dtype=torch.float64))
+    torch.testing.assert_close(module.items.detach(), before)
+    margins = objective("mawu", LOSSES.parameters("mawu", {})).initial_state(training())
+    assert len(margins.parameters) == 2
+    with torch.no_grad():
+        margins.tensors["user_margin"] += 5
+        margins.tensors["item_margin"] -= 5
+    assert margins.after_step is not None
+    margins.after_step(module)
+    assert (margins.tensors["user_margin"] == 1).all()
+    assert (margins.tensors["item_margin"] == 0).all()
