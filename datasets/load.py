@@ -20,7 +20,7 @@ from datasets.protocol import JSON, Protocol
 from datasets.split import CandidateLists, DataSource, Split
 from datasets.table import TEST, TRAIN, VALID, Table
 
-VERSION = 1
+VERSION = 2
 """Raised whenever preparing or splitting makes something else of the same table and protocol."""
 
 Columns = str | Sequence[str] | None
