@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,17 +120,21 @@ def _rates(
     return tuple(float((p < alpha).mean()) for p in (np.maximum.reduce(each), *each))  # type: ignore[return-value]
 
 
-def grid(seed: int = 0, *, binary: int = 1000, normal: int = 20_000) -> Iterator[Level]:
-    """Every corner: users × seeds × shares × outcomes, with that many replications of each kind."""
-    rng = np.random.default_rng(seed)
-    for users in USERS:
-        for seeds in SEEDS:
-            for user_share in USER_SHARES:
-                for seed_share in SEED_SHARES:
-                    corner = (users, seeds, user_share, seed_share, rng)
-                    yield simulate_normal(*corner, replications=normal)
-                    if binary:
-                        yield simulate_binary(*corner, replications=binary)
+def grid(
+    users: Sequence[int] = USERS,
+    seeds: Sequence[int] = SEEDS,
+    user_shares: Sequence[float] = USER_SHARES,
+    seed_shares: Sequence[float] = SEED_SHARES,
+    *,
+    normal: int = 20_000,
+    binary: int = 1000,
+) -> Iterator[Level]:
+    """The level in every corner, with that many replications of normal and of binary outcomes."""
+    rng = np.random.default_rng(0)
+    for corner in product(users, seeds, user_shares, seed_shares):
+        yield simulate_normal(*corner, rng, replications=normal)
+        if binary:
+            yield simulate_binary(*corner, rng, replications=binary)
 
 
 @dataclass(frozen=True)
@@ -222,17 +227,21 @@ def _wilson(rate: float, n: float, z: float = 1.959963984540054) -> tuple[float,
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the simulated level of every corner as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m bench.calibrate", description=main.__doc__)
-    parser.add_argument("--simulate", action="store_true", required=True, help="simulate the grid")
-    parser.add_argument("--binary", type=int, default=1000, help="replications with binary outcomes")
+    parser.add_argument("--simulate", action="store_true", required=True, help="simulate, as there is no data")
+    parser.add_argument("--users", type=int, nargs="+", default=USERS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--user-shares", type=float, nargs="+", default=USER_SHARES, help="S·σ_u²/σ_e²")
+    parser.add_argument("--seed-shares", type=float, nargs="+", default=SEED_SHARES, help="U·σ_s²/σ_e²")
     parser.add_argument("--normal", type=int, default=20_000, help="replications with normal outcomes")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--binary", type=int, default=1000, help="replications with binary outcomes")
+    options = vars(parser.parse_args(arguments))
+    options.pop("simulate")
     write = sys.stdout.write
     write("| outcome | users | seeds | user share | seed share | crossed | Satterthwaite | t | seeds-t |\n")
     write("|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
-    for x in grid(binary=options.binary, normal=options.normal):
+    for x in grid(**options):
         rates = " | ".join(f"{100 * r:.1f} %" for r in (x.crossed, x.satterthwaite, x.users_t, x.seeds_t))
         write(f"| {x.outcome} | {x.users} | {x.seeds} | {x.user_share:g} | {x.seed_share:g} | {rates} |\n")
-        sys.stdout.flush()
 
 
 if __name__ == "__main__":

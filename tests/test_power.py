@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.calibrate import _wilson, same_against_same
+from bench.calibrate import _wilson, main, same_against_same
 from bench.power import Components, components, detectable, seeds_needed
 from bench.statistics.crossed import crossed_tests
 from bench.statistics.moments import moments
@@ -62,6 +62,15 @@ def test_same_against_same_finds_the_tests_that_ignore_seeds():
     assert rates["crossed", 0.01].rate <= rates["crossed", 0.10].rate
     with pytest.raises(UserError, match="40 runs do not make two disjoint sets of 21"):
         same_against_same(runs, 21)
+
+
+def test_the_simulation_prints_one_line_per_corner_and_outcome(capsys):
+    corner = {"users": "50", "user-shares": "0", "seed-shares": "1", "normal": "50", "binary": "20"}
+    main(["--simulate", "--seeds", "2", "3", *(x for k, v in corner.items() for x in (f"--{k}", v))])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 4
+    assert {line.count("|") for line in lines} == {10}
+    assert lines[2].startswith("| normal | 50 | 2 | 0 | 1 | ")
 
 
 def test_wilson_interval_equals_statsmodels():
