@@ -53,7 +53,25 @@ Baseline = Annotated[
 Split = Annotated[str, typer.Option("--split", help="how interactions are held out, e.g. ratio:test=0.2,order=time")]
 SplitSeed = Annotated[int, typer.Option("--split-seed", help="seed of random splits; never the run's seed")]
 MinRating = Annotated[float | None, typer.Option("--min-rating", help="leave out interactions rated lower")]
-KCore = Annotated[int, typer.Option("--k-core", help="keep users and items with at least so many interactions")]
+KCore = Annotated[
+    str, typer.Option("--k-core", help="keep users and items with at least K interactions; K or users,items")
+]
+MinUserCount = Annotated[
+    int, typer.Option("--min-user-count", min=0, help="leave out users with fewer interactions, once")
+]
+MinItemCount = Annotated[
+    int, typer.Option("--min-item-count", min=0, help="leave out items with fewer interactions, once")
+]
+SampleUsers = Annotated[
+    int, typer.Option("--sample-users", min=0, help="keep so many users, drawn at random; 0 keeps all")
+]
+Duplicates = Annotated[str, typer.Option("--duplicates", help="of a repeated pair keep the last, the first or the sum")]
+Expected = Annotated[
+    int | None,
+    typer.Option(
+        "--expect-sampled", min=1, help="metrics as expected over N sampled candidates, exactly, from full ranks"
+    ),
+]
 Columns = Annotated[
     str | None, typer.Option("--columns", help="column names of a file, e.g. user,item,rating,timestamp")
 ]
@@ -106,8 +124,13 @@ def _options(
     split: Split = "leave-last-one-out",
     split_seed: SplitSeed = 0,
     min_rating: MinRating = None,
-    k_core: KCore = 0,
+    k_core: KCore = "0",
+    min_user_count: MinUserCount = 0,
+    min_item_count: MinItemCount = 0,
+    sample_users: SampleUsers = 0,
+    duplicates: Duplicates = "last",
     candidates: Candidates = "full",
+    expect_sampled: Expected = None,
     columns: Columns = None,
     unverified: Unverified = False,
     accept_unpinned: AcceptUnpinned = False,
@@ -252,11 +275,15 @@ def _power(
 def list_(
     kind: Annotated[str, typer.Argument(help="samplers, losses, models, baselines, datasets, metrics, or all")] = "all",
     format: Annotated[str, typer.Option("--format", help="table | json")] = "table",
+    compatibility: Annotated[
+        bool, typer.Option("--compatibility", help="which sampler, loss and model go together, and why others do not")
+    ] = False,
 ) -> None:
     """What there is: name, one line, parameters, paper."""
+    from bench.listing import compatibility as cells
     from bench.listing import listing
 
-    typer.echo(listing(kind, format))
+    typer.echo(cells(format) if compatibility else listing(kind, format))
 
 
 def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
@@ -271,8 +298,9 @@ def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
         split=words["split"],
         split_seed=words["split_seed"],
         min_rating=words["min_rating"],
-        k_core=words["k_core"],
+        k_core=_k_core(words["k_core"]),
         candidates=words["candidates"],
+        **{name: words[name] for name in ("min_user_count", "min_item_count", "sample_users", "duplicates")},
     )
     options = _data_options(words)
     experiment = design(
@@ -287,6 +315,7 @@ def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
         seeds=words["seeds"],
         store=store_at(words["results"]),
         device=words["device"],
+        expect_sampled=words["expect_sampled"],
     )
     return experiment, options, cutoffs
 
@@ -338,14 +367,15 @@ def _run_missing(experiment: Any, options: Any, cutoffs: list[int], words: dict[
     from contextlib import closing
 
     from bench.claims import Claims, Stopped, interruptible
+    from bench.data_commands import printing
     from bench.experiment import CUTOFFS, default_jobs, estimate, tasks
     from bench.progress import RunProgress
-    from bench.runner import open_split
+    from bench.runner import load_split
 
+    with printing() as fetching:  # fetched and prepared once, before the workers open it
+        split = load_split(experiment.data.dataset, experiment.protocol, options, None if words["quiet"] else fetching)
     jobs = min(words["jobs"] or default_jobs(), len(missing))
     with RunProgress(len(missing), quiet=words["quiet"]) as progress:
-        # fetched and prepared once, before the workers open it
-        split = open_split(experiment.data.dataset, experiment.protocol, options)
         if not words["quiet"]:
             workers = f"{jobs} {'worker' if jobs == 1 else 'workers'}"
             guess = estimate(experiment, missing, jobs, len(split.train))
@@ -382,6 +412,13 @@ def _data_options(words: dict[str, Any]) -> Any:
 
     names = ("columns", "unverified", "accept_unpinned")
     return DataOptions(**{name: words[name] for name in names}, offline=True if words["offline"] else None)
+
+
+def _k_core(text: str) -> int | tuple[int, int]:
+    parts = text.split(",")
+    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
+        raise UserError(f"--k-core {text} is not K or users,items; write it as in 5 or 10,5.")
+    return int(text) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 
 
 def _cutoffs(text: str, metric: str) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.spec import REGISTRIES
 from datasets.errors import unknown
+from recmodels.compatibility import table
 from recmodels.metrics import METRICS
 from recmodels.registry import Entry
 
@@ -29,6 +30,38 @@ def listing(kind: str, format: str) -> str:
         rows = [{"kind": each, **row} for each, rows in found.items() for row in rows]
         return json.dumps(rows, indent=1, ensure_ascii=False)
     return "\n\n".join(_section(each, rows, heading=kind == "all") for each, rows in found.items())
+
+
+def compatibility(format: str) -> str:
+    """Every sampler × loss × model with default parameters: a + where they go together, else a letter for the reason.
+
+    Raises:
+        UserError: a format nobody knows.
+    """
+    if format not in ("table", "json"):
+        raise unknown("format", format, ["table", "json"])
+    cells = table()
+    if format == "json":
+        return json.dumps(cells, indent=1, ensure_ascii=False)
+    samplers, losses = ([*dict.fromkeys(str(cell[kind]) for cell in cells)] for kind in ("sampler", "loss"))
+    letters: dict[str, str] = {}
+    marks = {(cell["model"], cell["sampler"], cell["loss"]): _mark(cell, letters) for cell in cells}
+    width = max(map(len, losses))
+    lines = ["Samplers: " + ", ".join(f"{at} {name}" for at, name in enumerate(samplers, start=1)) + "."]
+    for model in dict.fromkeys(cell["model"] for cell in cells):
+        lines += ["", f"{model:{width}}  " + " ".join(f"{at:2}" for at in range(1, len(samplers) + 1))]
+        for loss in losses:
+            lines.append(f"{loss:{width}}  " + " ".join(f"{marks[model, sampler, loss]:>2}" for sampler in samplers))
+    return "\n".join([*lines, "", *(f"{letter}  {why}" for why, letter in letters.items())])
+
+
+def _mark(cell: dict[str, str | None], letters: dict[str, str]) -> str:
+    why = cell["reason"]
+    if why is None:
+        return "+"
+    words = {cell[kind]: f"the {kind}" for kind in ("sampler", "loss", "model")}
+    why = " ".join(words.get(word, word) for word in why.split())
+    return letters.setdefault(why, chr(ord("a") + len(letters)))
 
 
 def _entries(kind: str) -> list[dict[str, Any]]:
