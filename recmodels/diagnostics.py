@@ -23,7 +23,8 @@ from recmodels.types import Batch, Candidates
 # (k,) users and (k,) items -> whether each pair is relevant, where the truth is known
 Truth = Callable[[Int, Int], NDArray[np.bool_]]
 
-ROWS = 32  # of an observed batch, spread over it, that are looked at
+ROWS = 64  # of an observed batch, spread over it, that are looked at
+RANKED = 16  # of these, that are ranked and held against the law, which takes the whole catalogue
 COLUMNS = 64  # of their negatives, at most, that are ranked
 VANISHED = 0.01  # a gradient, times B · N, below which a negative no longer teaches; for BPR it is sigmoid(s_j - s⁺)
 
@@ -42,8 +43,8 @@ class Diagnostics:
         self._step = 0
         self._negatives = 0  # of all steps
         self._sampling = self._observing = self._training = 0.0  # seconds
-        self._used = np.zeros(training.n_items, np.int64)  # valid negatives of each item, in the rows looked at
-        self._drawn = np.zeros(training.n_items, np.int64)  # the same before any were masked
+        self._used = np.zeros(training.n_items, np.int64)  # valid negatives of each item
+        self._drawn = np.zeros(training.n_items, np.int64)  # all negatives of the rows held against the law
         self._nominal = np.zeros(training.n_items)  # what the law expects of `_drawn`
         self._pairs: list[tuple[Int, Int]] = []  # users and items of valid negatives
         self._notes: dict[str, list[float]] = {}  # one mean per observation
@@ -84,13 +85,15 @@ class Diagnostics:
         valid = torch.ones_like(items, dtype=torch.bool)
         if candidates.valid is not None:
             valid = candidates.valid.expand(negative.shape)[rows]
-        self._count(users, items, valid, scorer)
+        self._used += np.bincount(items[valid].cpu().numpy(), minlength=self.training.n_items)
+        some = torch.linspace(0, len(rows) - 1, min(RANKED, len(rows)), device=rows.device).long()
+        self._compare(users[some], items[some], valid[some], scorer)
         columns = torch.linspace(0, items.shape[1] - 1, min(COLUMNS, items.shape[1]), device=rows.device).long()
         items, valid = items[:, columns], valid[:, columns]
         self._note("invalid", ~valid)
         self._note("duplicates", ~first_occurrence(items)[valid])
         self._note("score_gap", (positive[rows].unsqueeze(1) - negative[rows][:, columns])[valid])
-        self._note("hardness", _percentile(scorer.all(users), items)[valid])
+        self._note("hardness", _percentile(scorer.all(users[some]), items[some])[valid[some]])
         if gradient is not None:
             self._note("zero_gradient", gradient[rows][:, columns][valid].abs() * negative.numel() < VANISHED)
         owners = users.unsqueeze(1).expand_as(items)
@@ -101,13 +104,12 @@ class Diagnostics:
         if values.numel():
             self._notes.setdefault(name, []).append(float(values.double().mean()))
 
-    def _count(self, users: Tensor, items: Tensor, valid: Tensor, scorer: Scorer) -> None:
+    def _compare(self, users: Tensor, items: Tensor, valid: Tensor, scorer: Scorer) -> None:
         size = self.training.n_items
         some = valid.any(dim=1)  # a user with nothing left to draw has placeholders
-        self._used += np.bincount(items[valid].cpu().numpy(), minlength=size)
-        self._drawn += np.bincount(items[some].reshape(-1).cpu().numpy(), minlength=size)
         if self.proposal is None or not some.any():
             return
+        self._drawn += np.bincount(items[some].reshape(-1).cpu().numpy(), minlength=size)
         owners = users[some].cpu()
         law = self.proposal.log_prob(owners, torch.arange(size), scorer).cpu().double().exp()
         law = law.expand(len(owners), size).clone()

@@ -17,7 +17,7 @@ from tests.sampler_cases import N_ITEMS, N, U, batch_of, make, scorer, training
 DATA = training()
 
 
-def observed(name, batches=40, model=None, size=32, every=1, loss=None, **parameters):
+def observed(name, batches=40, model=None, size=16, every=1, loss=None, **parameters):
     """Diagnostics of some batches under a model that stands still."""
     model = model or scorer()
     sampler, rng = make(name, DATA, **parameters), np.random.default_rng(0)
@@ -61,7 +61,7 @@ def test_numbers_by_hand():
 
     def over_batches(values):  # a mean of the means of observations
         weights = np.concatenate(
-            [np.full(32 * N, 1 / valid[k : k + 32 * N].sum()) for k in range(0, len(users), 32 * N)]
+            [np.full(16 * N, 1 / valid[k : k + 16 * N].sum()) for k in range(0, len(users), 16 * N)]
         )
         return (values * weights)[valid].sum() / len(shown)
 
@@ -82,7 +82,7 @@ def test_numbers_by_hand():
     rows = np.stack([np.sort(row) for _, drawn in shown for row in drawn.items.numpy()])
     again = (rows[:, 1:] == rows[:, :-1]).sum(axis=1)
     by_row = valid.reshape(-1, N)[:, 0]
-    per = [again[k : k + 32][by_row[k : k + 32]].mean() / N for k in range(0, len(again), 32)]
+    per = [again[k : k + 16][by_row[k : k + 16]].mean() / N for k in range(0, len(again), 16)]
     assert found["duplicates"] == pytest.approx(np.mean(per))
     assert found["invalid"] == pytest.approx(1 - valid.mean())
 
@@ -110,7 +110,7 @@ def test_draws_that_do_not_follow_the_stated_law_are_found_out():
     diagnostics = Diagnostics(DATA, make("popularity", DATA).proposal, every=1)
     sampler = make("log-uniform", DATA)
     for seed in range(150):
-        batch = batch_of(DATA, seed=seed, size=32)
+        batch = batch_of(DATA, seed=seed, size=16)
         drawn = sampler.propose(batch, N, rng, model)
         diagnostics.observe(batch, drawn, model.positives(batch), model.scores(batch.users, drawn.items), None, model)
     found = diagnostics.summary()
