@@ -37,6 +37,7 @@ class Experiment:
     skipped: tuple[dict[str, str], ...] = ()
     cutoffs: list[int] = field(default_factory=lambda: CUTOFFS)
     device: str = "cpu"
+    expect_sampled: int | None = None  # report metrics as expected over so many sampled candidates
 
     def specs(self) -> list[RunSpec]:
         """Every run, seed by seed, so that a grid cut short has whole rounds."""
@@ -64,6 +65,7 @@ def design(
     seeds: str = "5",
     store: Store,
     device: str = "cpu",
+    expect_sampled: int | None = None,
 ) -> Experiment:
     """The experiment that the words of the command line mean.
 
@@ -101,7 +103,18 @@ def design(
     )
     protocol = in_force(dataset, protocol)
     data = Data(dataset, source.sha256, protocol.as_dict(), source.columns or None)
-    return Experiment(data, protocol, runnable, parse_seeds(seeds), store, tuple(skipped), device=device)
+    if expect_sampled is not None and protocol.candidates != "full":
+        raise UserError("--expect-sampled is computed from full ranks; leave --candidates out.")
+    return Experiment(
+        data,
+        protocol,
+        runnable,
+        parse_seeds(seeds),
+        store,
+        tuple(skipped),
+        device=device,
+        expect_sampled=expect_sampled,
+    )
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -203,10 +216,12 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
         first = first or next(iter(good), None)
         for run in good:
             warnings |= dict.fromkeys(w for w in run.record["warnings"] if w != LAST_EPOCH)
+    if experiment.expect_sampled is not None:
+        warnings[SAMPLED] = None
     provenance = first.record["provenance"] if first else {}
     context = Context(
         dataset=experiment.data.dataset,
-        protocol=_protocol(experiment.protocol, provenance.get("facts", {})),
+        protocol=_protocol(experiment, provenance.get("facts", {})),
         data=provenance.get("data", {"sha256": experiment.data.sha256, "verified": None, "source": None}),
         facts=_common_settings(experiment.cells),
         skipped=experiment.skipped,
@@ -216,11 +231,12 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
     return found, context
 
 
+SAMPLED = "metrics over sampled candidates do not order models as full ranking does (Krichene and Rendle, KDD 2020)"
 LAST_EPOCH = "the best epoch was the last allowed; more epochs may help"
 
 
 def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, cutoffs: list[int]) -> Row:
-    per_run = [run.user_metrics(cutoffs) for run in runs]
+    per_run = [run.user_metrics(cutoffs, experiment.expect_sampled) for run in runs]
     labels = cell.labels()
     last = sum(LAST_EPOCH in run.record["warnings"] for run in runs)
     return Row(
@@ -249,10 +265,13 @@ def _mean_diagnostics(runs: list[StoredRun]) -> dict[str, float]:
     }
 
 
-def _protocol(protocol: Protocol, facts: dict[str, Any]) -> dict[str, Any]:
+def _protocol(experiment: Experiment, facts: dict[str, Any]) -> dict[str, Any]:
     """The protocol as it was applied, with the facts of the split that a caption needs."""
     wanted = ("users_without_test", "users_with_tied_last_time")
-    return {**protocol.as_dict(), **{name: facts[name] for name in wanted if name in facts}}
+    told = {**experiment.protocol.as_dict(), **{name: facts[name] for name in wanted if name in facts}}
+    if experiment.expect_sampled is not None:
+        told["expected_over_sampled_candidates"] = experiment.expect_sampled
+    return told
 
 
 _ALWAYS_TOLD = ("negatives", "batch_size", "embedding_size", "optimizer", "learning_rate", "l2", "epochs", "patience")

@@ -138,9 +138,13 @@ def _peak() -> int | None:
     return None if line is None else int(line.split()[1]) * 1024
 
 
-@lru_cache(maxsize=1)  # a worker runs many cells on the same data
-def open_split(dataset: str, protocol: Protocol, options: DataOptions) -> Split:
-    """The prepared split, memory-mapped from the cache."""
+def load_split(
+    dataset: str,
+    protocol: Protocol,
+    options: DataOptions,
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> Split:
+    """The prepared split; fetched if need be, and memory-mapped from the cache the next time."""
     return load(
         dataset,
         protocol,
@@ -148,7 +152,11 @@ def open_split(dataset: str, protocol: Protocol, options: DataOptions) -> Split:
         unverified=options.unverified,
         accept_unpinned=options.accept_unpinned,
         offline=options.offline,
+        progress=progress,
     )
+
+
+open_split = lru_cache(maxsize=1)(load_split)  # a worker runs many cells on the same data
 
 
 def _trained(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from datasets.errors import UserError
 from recmodels.metrics import Ranks, user_metrics
+from recmodels.sampled_metrics import sampled_metrics
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,15 +81,29 @@ class StoredRun:
         failure = self.record.get("failure")
         return None if failure is None else str(failure["reason"])
 
-    def user_metrics(self, cutoffs: list[int]) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
-        """Labels of the test users, and one value per user for each metric@K; any cut-offs, from the stored ranks."""
+    def user_metrics(
+        self, cutoffs: list[int], sampled: int | None = None
+    ) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
+        """Labels of the test users, and one value per user for each metric@K; any cut-offs, from the stored ranks.
+
+        With `sampled`, the values are those expected if each user's rivals were so many candidates drawn at random.
+
+        Raises:
+            UserError: `sampled` for users with several held-out items, or more than the candidates there are.
+        """
         import pyarrow.parquet as pq
 
         table = pq.ParquetFile(self.path / "users.parquet").read()  # read_table would import pyarrow.dataset
         labels = _numpy(table.column("user").combine_chunks())
         ranks = _ranks(table)
-        _, values = user_metrics(ranks, cutoffs)
-        return labels, values
+        if sampled is None:
+            return labels, user_metrics(ranks, cutoffs)[1]
+        if len(ranks.users) != len(labels):
+            raise UserError("--expect-sampled is for splits with one held-out item per user; this one has several.")
+        try:
+            return labels, sampled_metrics(ranks.better, ranks.tied, ranks.candidates, sampled, cutoffs)
+        except ValueError as error:
+            raise UserError(f"--expect-sampled {sampled} is too many: {error}") from error
 
     def history(self) -> list[dict[str, float]]:
         """The training history, one dict per epoch."""

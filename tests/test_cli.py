@@ -159,7 +159,7 @@ HEADER = "user,item,rating,timestamp\n"
 def test_files_that_cannot_be_used_are_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "data.csv"
     path.write_text(text, encoding="utf-8")
-    done = bench("compare", "uniform", "--dataset", path)
+    done = bench("compare", "uniform", "--dataset", path, "--quiet")
     assert done.returncode == 2, done.stderr
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
@@ -263,3 +263,17 @@ def test_figures_are_drawn_from_the_store(ratings_csv: Path, tmp_path: Path) -> 
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{name}{suffix}" for name in ("pairs", "matrix", "cost", "curves") for suffix in (".svg", ".png")
     }
+
+
+def test_expected_sampled_metrics_come_from_full_ranks(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("uniform", "--results", tmp_path, "--quiet", "--format", "json")
+    full = json.loads(compare(ratings_csv, *words).stdout)
+    sampled = json.loads(compare(ratings_csv, *words, "--expect-sampled", "20").stdout)
+    ndcg = [table["rows"][0]["metrics"]["ndcg@10"]["mean"] for table in (full, sampled)]
+    assert ndcg[0] < ndcg[1] < 1
+    assert any("sampled candidates" in warning for warning in sampled["warnings"])
+    assert sampled["rows"][0]["runs"] == full["rows"][0]["runs"]
+    assert "is too many" in compare(ratings_csv, *words, "--expect-sampled", "59").stderr
+    drawn = compare(ratings_csv, *words, "--candidates", "sampled:20")
+    assert drawn.returncode == 0, drawn.stderr
+    assert json.loads(drawn.stdout)["rows"][0]["runs"] != full["rows"][0]["runs"]
