@@ -68,7 +68,7 @@ def log_uniform(training: Training, *, reject: bool = True) -> Sampler:
     weights = np.empty(training.n_items)
     by_rank = np.diff(np.log(np.arange(1.0, training.n_items + 2)))
     weights[np.argsort(-training.counts, kind="stable")] = by_rank
-    return Sampler(_Weighted(training, weights, reject))
+    return Sampler(Weighted(training, weights, reject))
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,10 @@ def by_popularity(training: Training, alpha: float, reject: bool) -> Proposal:
     """Items in proportion to n^alpha; those without training interactions never."""
     weights = np.zeros(training.n_items)
     np.power(training.counts, alpha, out=weights, where=training.counts > 0)
-    return _Weighted(training, weights, reject)
+    return Weighted(training, weights, reject)
 
 
-class _Weighted:
+class Weighted:
     """Items in proportion to fixed weights, drawn by the alias method (Walker, 1977)."""
 
     static = True
