@@ -1,0 +1,79 @@
+"""What goes together is computed from what each side declares."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bench.listing import compatibility
+from bench.spec import incompatibility, parse_cell
+from recmodels.compatibility import FROM_MODEL, FROM_SAMPLER, TO_LOSS, held, table
+from recmodels.losses import LOSSES
+from recmodels.models import MODELS
+from recmodels.samplers import SAMPLERS
+
+TRAINER = {"vectors", "tables", "no_negatives"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "word"),
+    [
+        ("dns+softmax", "log q"),
+        ("dns+warp", "in order"),
+        ("popularity+gbce", "uniformly"),
+        ("popularity+directau", "uses no negatives"),
+        ("self-adversarial+bpr-max", "weights"),
+        ("uniform+sl+mf:bias=true", "cosines, which mf:bias=true"),
+        ("uniform+cml+lightgcn", "parameters themselves"),
+        ("uniform+bpr+gmf:space=cosine", "cosines"),
+        ("uniform+bpr+lightgcn:optimizer=lazy_adam", "lazy_adam"),
+        ("uniform:negatives=all", "negatives=all"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_its_reason(cell: str, word: str) -> None:
+    reason = incompatibility(parse_cell(cell, {}))
+    assert reason is not None
+    assert word in reason
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["dns+softmax:logq=none", "uniform+warp", "uniform+gbce", "uniform+directau", "inbatch:negatives=all+softmax",
+     "uniform+sl+lightgcn", "uniform+bpr+mf:bias=true", "mixgcf+bpr"],
+)  # fmt: skip
+def test_what_works_is_not_refused(cell: str) -> None:
+    assert incompatibility(parse_cell(cell, {})) is None
+
+
+def test_every_word_that_is_declared_is_known_and_given_by_somebody() -> None:
+    def words(registry: Any, fact: str) -> set[str]:
+        return {word for name in registry for word in registry.entry(name).facts.get(fact, [])}
+
+    needs = words(LOSSES, "needs")
+    assert needs <= {*FROM_SAMPLER, *FROM_MODEL, *TRAINER}
+    assert (needs & {*FROM_SAMPLER}) <= words(SAMPLERS, "gives")
+    assert words(LOSSES, "refuses") <= {*TO_LOSS}
+    assert {LOSSES.entry(name).facts["space"] for name in LOSSES} <= words(MODELS, "gives")
+    assert words(MODELS, "gives") <= {*FROM_MODEL}
+
+
+def test_the_table_has_every_cell_and_gives_reasons() -> None:
+    cells = table()
+    assert len(cells) == len(SAMPLERS) * len(LOSSES) * len(MODELS)
+    assert {cell["reason"] is None for cell in cells} == {True, False}
+    assert json.loads(compatibility("json")) == cells
+    text = compatibility("table")
+    assert all(name in text for name in (*SAMPLERS, *LOSSES, *MODELS))
+
+
+def test_names_of_samplers_and_losses_are_disjoint() -> None:
+    assert not {*SAMPLERS} & {*LOSSES}
+    assert not {*MODELS} & {*SAMPLERS, *LOSSES}
+
+
+def test_conditions_of_facts_follow_parameters() -> None:
+    entry = LOSSES.entry("softmax")
+    assert held("needs", entry, {"logq": "neg"}) == {"log_q"}
+    assert held("needs", entry, {"logq": "none"}) == set()
