@@ -8,7 +8,7 @@ SEEDS   ?= 5
 JOBS    ?=
 ARGS    ?=
 
-.PHONY: help install bench test check format benchmarks results lock clean
+.PHONY: help install bench test check format benchmarks results cluster lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this help
@@ -42,6 +42,17 @@ format: install  ## Format the code and fix what the linter can
 
 benchmarks: install  ## Time the hot paths with pytest-benchmark
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+WORKERS ?= 2
+PORT    ?= 8786
+
+cluster: install  ## Start a Dask scheduler and WORKERS workers here, on PORT, until Ctrl-C
+	@echo "Use it with: $(BIN)/bench compare uniform popularity --cluster tcp://127.0.0.1:$(PORT)"
+	@trap 'kill 0' INT TERM EXIT; \
+	  $(BIN)/dask scheduler --host 127.0.0.1 --port $(PORT) --no-dashboard & \
+	  $(BIN)/dask worker tcp://127.0.0.1:$(PORT) --host 127.0.0.1 --nworkers $(WORKERS) --nthreads 1 --no-dashboard \
+	    --local-directory "$${TMPDIR:-/tmp}" & \
+	  wait
 
 lock:  ## Pin what is installed in .venv to requirements.lock
 	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock

@@ -404,7 +404,8 @@ def _executor(words: dict[str, Any], jobs: int, split: Any) -> Any:
         return partial(run_local, jobs=jobs, timeout=words["cell_timeout"])
     from bench.cluster import run_on_cluster
 
-    return partial(run_on_cluster, cluster=words["cluster"], split=split, timeout=words["cell_timeout"])
+    gpu = not words["device"].startswith("cpu")
+    return partial(run_on_cluster, cluster=words["cluster"], split=split, gpu=gpu, timeout=words["cell_timeout"])
 
 
 def _data_options(words: dict[str, Any]) -> Any:

@@ -43,43 +43,58 @@ START = "start some with `dask worker ADDRESS --nthreads 1`"
 
 
 def run_on_cluster(
-    claims: Claims, listener: Listener, *, cluster: str, split: Split, timeout: float | None = None
+    claims: Claims,
+    listener: Listener,
+    *,
+    cluster: str,
+    split: Split,
+    gpu: bool = False,
+    timeout: float | None = None,
 ) -> Iterator[tuple[Task, Result]]:
     """Run on the workers of `cluster`, a scheduler's address or a TOML file; as many runs in flight as workers.
 
-    A worker that dies has its run done by another; a run at which three died is failed. On a GPU only workers started
-    with `--resources GPU=1` are used. `timeout` is looked at after each epoch.
+    A worker that dies has its run done by another; a run at which three died is failed. With `gpu`, only workers
+    started with `--resources GPU=1` are used. `timeout` is looked at after each epoch.
 
     Raises:
         UserError: no cluster, no worker, or a worker with other code or other versions than this process.
     """
     with _connected(cluster) as client:
-        yield from _Dispatcher(client, cluster, claims, listener, split, timeout).results()
+        yield from _Dispatcher(client, cluster, claims, listener, split, gpu, timeout).results()
 
 
 class _Dispatcher:
     """One command's use of a cluster."""
 
     def __init__(
-        self, client: Client, cluster: str, claims: Claims, listener: Listener, split: Split, timeout: float | None
+        self,
+        client: Client,
+        cluster: str,
+        claims: Claims,
+        listener: Listener,
+        split: Split,
+        gpu: bool,
+        timeout: float | None,
     ) -> None:
         self.client, self.cluster, self.claims, self.listener = client, cluster, claims, listener
-        self.split, self.timeout = split, timeout
+        self.split, self.gpu, self.timeout = split, gpu, timeout
         self.data: Future[Any] | None = None
         self.running: dict[Future[Any], Task] = {}
         self.deaths: Counter[str] = Counter()
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.checked: set[str] = set()
-        self.gpus = False
 
     def results(self) -> Iterator[tuple[Task, Result]]:
         self.client.subscribe_topic(TOPIC, lambda event: self.events.put(event[1]))
         self.client.run_on_scheduler(_allow_deaths, DEATHS - 1)
         workers, looked = self._workers(), time.monotonic()
+        if self.gpu and not workers:
+            raise UserError(
+                f"No worker of {self.cluster} offers a GPU; start those that have one with --resources GPU=1."
+            )
         try:
             while True:
                 while len(self.running) < workers and (task := self.claims.take()) is not None:
-                    self.gpus |= not task.device.startswith("cpu")
                     self._submit(task)
                     self.listener.started(task)
                 if not self.running and not len(self.claims):
@@ -107,7 +122,6 @@ class _Dispatcher:
             self.client.cancel(list(self.running))
 
     def _submit(self, task: Task) -> None:
-        gpu = not task.device.startswith("cpu")
         future = self.client.submit(
             _run,
             task,
@@ -115,7 +129,7 @@ class _Dispatcher:
             identity(),
             self.timeout,
             key=f"{task.spec.run_id}-{uuid4().hex}",
-            resources={"GPU": 1} if gpu else None,
+            resources={"GPU": 1} if self.gpu else None,
             pure=False,
         )
         self.running[future] = task
@@ -173,7 +187,7 @@ class _Dispatcher:
                 raise UserError(f"Worker {address} cannot run contrarec: {_said(found[address])}; {SAME}.")
             _refuse_mismatch(address, found[address])
             self.checked.add(address)
-        return sum(1 for worker in known.values() if not self.gpus or worker["resources"].get("GPU"))
+        return sum(1 for worker in known.values() if not self.gpu or worker["resources"].get("GPU"))
 
 
 SAME = "install the same commit and the same requirements.lock there"
@@ -241,7 +255,7 @@ def _connected(cluster: str) -> Iterator[Client]:
     started = _start(Path(cluster)) if cluster.endswith(".toml") else None
     try:
         try:
-            client = Client(started if started is not None else cluster, timeout=30, set_as_default=False)
+            client = Client(started if started is not None else cluster, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
             raise UserError(
                 f"No Dask scheduler answers at {cluster}; give tcp://HOST:PORT of one, as `make cluster` prints it."

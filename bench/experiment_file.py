@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from datasets.errors import UserError, unknown
 
@@ -110,9 +110,11 @@ def _settings(path: Path, value: Any) -> list[str]:
 
 
 def _typed(path: Path, key: str, value: Any, annotation: Any) -> Any:
-    choices = [kind for kind in get_args(annotation) if kind is not type(None)] or [annotation]
-    kind = choices[0]
-    if kind == list[str]:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if type(None) in get_args(annotation):
+        annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
+    if annotation == list[str]:
         if _are(value, (str,)):
             return value if isinstance(value, list) else [value]
         raise UserError(f"{path}: {key} must be a text or a list of texts, not {_shown(value)}.")
@@ -120,10 +122,10 @@ def _typed(path: Path, key: str, value: Any, annotation: Any) -> Any:
         bool: ((bool,), "true or false"),
         int: ((int,), "a whole number"),
         float: ((int, float), "a number"),
-    }.get(kind, ((str,), "a text"))
+    }.get(annotation, ((str,), "a text"))
     if isinstance(value, list) or not _are(value, allowed):
         raise UserError(f"{path}: {key} must be {name}, not {_shown(value)}.")
-    return Path(value) if kind is Path else value
+    return Path(value) if annotation is Path else value
 
 
 def _are(value: Any, kinds: tuple[type, ...]) -> bool:
