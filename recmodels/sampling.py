@@ -60,6 +60,8 @@ class Training:
 class Scorer:
     """The model as it stands, for samplers that choose by score; nothing here carries a gradient.
 
+    Ids may be on any device; scores are where the tables are.
+
     Args:
         encode: the tables, or what computes them when they are first asked for.
         space: the score space of the loss.
@@ -82,16 +84,20 @@ class Scorer:
 
     def scores(self, users: Tensor, items: Tensor) -> Tensor:
         """(B, N) scores of `items`, shared (N,) or per row (B, N), for `users` (B,), in the space of the loss."""
+        items = items.to(self.device)
         if items.dim() == 2 and items.shape[1] * DENSE_RATIO > len(self.tables.items):
             return self.all(users).gather(1, items)
-        u, v = self.tables.users.index_select(0, users), rows_of(self.tables.items, items)
+        u, v = self._users(users), rows_of(self.tables.items, items)
         scores = in_space(u, v, self.space)
         return scores if self.tables.bias is None else scores + self.tables.bias[items]
 
     def all(self, users: Tensor) -> Tensor:
         """(B, I) scores of the whole catalogue for `users` (B,), a new tensor."""
-        scores = in_space(self.tables.users.index_select(0, users), self.tables.items, self.space)
+        scores = in_space(self._users(users), self.tables.items, self.space)
         return scores if self.tables.bias is None else scores + self.tables.bias
+
+    def _users(self, users: Tensor) -> Tensor:
+        return self.tables.users.index_select(0, users.to(self.device))
 
     def positives(self, batch: Batch) -> Tensor:
         """(B,) scores of the positives."""

@@ -63,7 +63,7 @@ def dns_mn(
     return Sampler(Uniform(training, reject=True), select=top, pool=lambda n: pool)
 
 
-@SAMPLERS.register("curriculum", paper="Lai, Chen, Zhao et al., AAAI 2024 (its curriculum ablation)")
+@SAMPLERS.register("curriculum", paper="Lai et al., AAAI 2024 (its curriculum ablation)")
 def curriculum(
     training: Training, *, pool: Annotated[int, ">= 1"] = 16, epochs: Annotated[int, ">= 1"] = 20
 ) -> Sampler:
@@ -95,7 +95,7 @@ def curriculum(
     )
 
 
-@SAMPLERS.register("ahns", paper="Lai, Chen, Zhao et al., AAAI 2024")
+@SAMPLERS.register("ahns", paper="Lai et al., AAAI 2024")
 def ahns(
     training: Training,
     *,

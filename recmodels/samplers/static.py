@@ -109,7 +109,7 @@ def by_popularity(training: Training, alpha: float, reject: bool) -> Proposal:
 
 
 class Weighted:
-    """Items in proportion to fixed weights, drawn by the alias method (Walker, 1977)."""
+    """Items in proportion to fixed weights (I,), drawn by the alias method (Walker, 1977)."""
 
     static = True
 
@@ -133,6 +133,7 @@ class Weighted:
         return items
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        """(B, n) items."""
         users, n = batch.users.numpy(), n or self.training.n_items
         if not self.reject:
             return Candidates(torch.from_numpy(self._draw(len(users) * n, rng).reshape(len(users), n)), ordered=True)
@@ -159,6 +160,7 @@ class Weighted:
         return items
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
+        """(B, N), or (1, N) without rejection."""
         log_q = self.log_weights[items.numpy()]
         if self.reject:
             log_q = log_q - self.log_left[users.numpy()][:, None]
