@@ -89,4 +89,6 @@ def _matrix(columns: Any, weights: Any, per_row: Any, n_columns: int) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         parts = [torch.from_numpy(part) for part in (starts, columns, weights)]
-        return torch.sparse_csr_tensor(parts[0], parts[1], parts[2], size=(len(per_row), n_columns), check_invariants=False)
+        return torch.sparse_csr_tensor(
+            parts[0], parts[1], parts[2], size=(len(per_row), n_columns), check_invariants=False
+        )
