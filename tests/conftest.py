@@ -32,16 +32,20 @@ def make_interactions(n_users: int = 40, n_items: int = 60, per_user: int = 12, 
     return Interactions(np.array(users, np.int32)[order], np.array(items, np.int32)[order], n_users, n_items)
 
 
-@pytest.fixture
-def ratings_csv(tmp_path: Path) -> Path:
+def write_ratings(folder: Path) -> Path:
     """A CSV file with header, ratings and times: 40 users, 60 items, 12 interactions each."""
     data = make_interactions()
     lines = ["user,item,rating,timestamp"]
-    lines += [
-        f"{u + 100},{i + 7},{1 + i % 5},{1_000_000 + k}"
-        for k, (u, i) in enumerate(zip(data.users, data.items, strict=True))
-    ]
-    path = tmp_path / "data" / "ratings.csv"
-    path.parent.mkdir()
+    for k, (u, i) in enumerate(zip(data.users, data.items, strict=True)):
+        lines.append(f"{u + 100},{i + 7},{1 + i % 5},{1_000_000 + k}")
+    path = folder / "ratings.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def ratings_csv(tmp_path: Path) -> Path:
+    """The file of `write_ratings`, in a folder of its own."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return write_ratings(folder)
