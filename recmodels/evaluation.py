@@ -13,6 +13,7 @@ from torch import Tensor
 from datasets import Interactions
 from datasets.split import CandidateLists
 from recmodels.metrics import Int, Ranks
+from recmodels.scoring import ascending
 from recmodels.types import Tables
 
 CHUNK = (
@@ -90,13 +91,13 @@ class FullRanking:
             better = (scores > own[:, None]).sum(dim=1)
             level = (scores == own[:, None]).sum(dim=1)
         else:
-            ascending = scores.sort(dim=1).values
+            sorted_scores = ascending(scores)
             column = torch.from_numpy(np.arange(len(row)) - np.searchsorted(row, row)).to(device)
             wanted = scores.new_zeros(len(users), int(column.max()) + 1)  # (C, most relevant items of a user)
             wanted[rows, column] = own
-            above = torch.searchsorted(ascending, wanted, right=True)[rows, column]
+            above = torch.searchsorted(sorted_scores, wanted, right=True)[rows, column]
             better = self._n_items - above
-            level = above - torch.searchsorted(ascending, wanted)[rows, column]
+            level = above - torch.searchsorted(sorted_scores, wanted)[rows, column]
         owner = users[row]
         return Ranks(owner, item, better.cpu().numpy(), level.cpu().numpy() - 1, self._candidates[owner])
 
