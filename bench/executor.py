@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
@@ -136,18 +137,16 @@ def _work(pipe: Connection) -> None:
     """The life of a worker: tasks in, epochs and results out, until the pipe closes."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # the parent is done, or dead
+        while True:
             task: Task = pipe.recv()
-        except EOFError:
-            return
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # and what a SIGTERM to the whole group does to a running run
-        try:
-            result = execute(task, lambda *content: pipe.send(("epoch", content)))
-        except Exception as error:  # the data could not be opened: still this run's failure
-            result = failed(f"{type(error).__name__}: {error}", traceback.format_exc())
-        pipe.send(("result", result))
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to a whole group, it must not end a running run
+            try:
+                result = execute(task, lambda *content: pipe.send(("epoch", content)))
+            except Exception as error:  # the data could not be opened: still this run's failure
+                result = failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+            pipe.send(("result", result))
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _die_with_parent() -> None:

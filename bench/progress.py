@@ -87,7 +87,8 @@ class RunProgress:
 
     def stopping(self) -> None:
         """Say what Ctrl-C does."""
-        self.say(f"Finishing {len(self.rows)} running runs; press Ctrl-C again to stop now.")
+        count = len(self.rows)
+        self.say(f"Finishing {count} running {'run' if count == 1 else 'runs'}; press Ctrl-C again to stop now.")
 
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
