@@ -8,7 +8,7 @@ SEEDS   ?= 5
 JOBS    ?=
 ARGS    ?=
 
-.PHONY: help install bench test check format benchmarks results cluster lock clean
+.PHONY: help install bench test check format golden benchmarks results cluster lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this help
@@ -39,6 +39,17 @@ check: install  ## Lint, formatting and types, as CI runs them
 format: install  ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+REFERENCE := $(BIN)/bench table $(foreach s,uniform popularity inbatch,$(foreach l,bpr bce softmax,$(s)+$(l)))
+
+results: install  ## Make the committed reference tables again
+	@$(MAKE) --no-print-directory bench DATASET=ml-100k SEEDS=5 > /dev/null
+	$(REFERENCE) --out results/ml-100k.txt
+	$(REFERENCE) --format markdown --out results/ml-100k.md
+	$(REFERENCE) --format json --out results/ml-100k.json
+
+golden: install  ## Freeze the results of every method again; say under Results what moved
+	PYTHONPATH=. $(BIN)/python tests/test_golden.py
 
 benchmarks: install  ## Time the hot paths with pytest-benchmark
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only

@@ -65,22 +65,22 @@ def dns_mn(
 
 @SAMPLERS.register("curriculum", paper="Lai et al., AAAI 2024 (its curriculum ablation)")
 def curriculum(
-    training: Training, *, pool: Annotated[int, ">= 1"] = 16, epochs: Annotated[int, ">= 1"] = 20
+    training: Training, *, pool: Annotated[int, ">= 1"] = 16, uniform_from: Annotated[int, ">= 1"] = 20
 ) -> Sampler:
     """DNS whose pool shrinks from M to 1, from hard negatives to uniform ones.
 
-    In epoch t the pool is M - (M - 1)(t - 1) / (epochs - 1), rounded, and 1 from then on. The law is unknown. Cost:
+    In epoch t the pool is M - (M - 1)(t - 1) / (uniform_from - 1), rounded, and 1 from then on. The law is unknown. Cost:
     that of `dns` with the pool of the epoch.
 
     Args:
         training: the training interactions.
         pool: M of the first epoch.
-        epochs: the epoch from which negatives are uniform.
+        uniform_from: the epoch from which negatives are uniform.
     """
     state: dict[str, np.ndarray | Tensor] = {"pool": np.array(pool)}
 
     def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
-        done = min(1.0, (epoch - 1) / (epochs - 1)) if epochs > 1 else 1.0
+        done = min(1.0, (epoch - 1) / (uniform_from - 1)) if uniform_from > 1 else 1.0
         state["pool"] = np.array(round(pool - (pool - 1) * done))
 
     def hardest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:

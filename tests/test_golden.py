@@ -1,0 +1,81 @@
+"""Frozen results of every registered method: a change of numbers must be meant, and named under Results.
+
+`make golden` rewrites tests/golden/runs.json. The tolerance allows for processors that round differently; on one
+processor the numbers are equal to the bit, which test_cli checks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.runner import DataOptions, Task, execute
+from bench.spec import Data, RunSpec, incompatibility, parse_cell
+from datasets.load import resolve
+from datasets.protocol import Protocol
+from recmodels.losses import LOSSES
+from recmodels.metrics import user_metrics
+from recmodels.models import BASELINES, MODELS
+from recmodels.samplers import SAMPLERS
+
+GOLDEN = Path(__file__).parent / "golden" / "runs.json"
+SETTINGS = {"epochs": "3", "embedding_size": "8", "negatives": "4", "batch_size": "64", "learning_rate": "0.02"}
+
+
+def cells() -> list[str]:
+    """Every sampler, loss, model and baseline once, each with the first partner that it can be trained with."""
+    found = [*BASELINES, *(f"uniform+bpr+{model}" for model in MODELS)]
+    for sampler in SAMPLERS:
+        found.append(next(f"{sampler}+{loss}" for loss in ("bpr", *LOSSES) if _trainable(f"{sampler}+{loss}")))
+    for loss in LOSSES:
+        found.append(next(f"{s}+{loss}" for s in ("uniform", *SAMPLERS) if _trainable(f"{s}+{loss}")))
+    return sorted(set(found))
+
+
+def _trainable(text: str) -> bool:
+    return incompatibility(parse_cell(text, SETTINGS)) is None
+
+
+def outcome(text: str, path: Path) -> dict[str, float]:
+    """Test NDCG@10 and the last training loss of one small run."""
+    protocol = Protocol()
+    data = Data(str(path), resolve(str(path)).sha256, protocol.as_dict())
+    task = Task(RunSpec(data, parse_cell(text, SETTINGS), 0), protocol, DataOptions())
+    result = execute(task)
+    assert result.failure is None, result.failure
+    assert result.ranks is not None
+    _, values = user_metrics(result.ranks, [10])
+    numbers = {"ndcg@10": float(values["ndcg@10"].mean())}
+    if result.history:
+        numbers["loss"] = result.history[-1][1]
+    return numbers
+
+
+@pytest.mark.parametrize("text", cells())
+def test_results_are_as_frozen(text: str, ratings_csv: Path) -> None:
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert text in golden, f"{text} has no golden run yet: make golden, and look at what it wrote"
+    found = outcome(text, ratings_csv)
+    assert set(found) == set(golden[text])
+    if "loss" in found:
+        assert found["loss"] == pytest.approx(golden[text]["loss"], rel=1e-3)
+    assert found["ndcg@10"] == pytest.approx(golden[text]["ndcg@10"], abs=0.01)  # two users may swap two items
+
+
+def test_nothing_is_frozen_that_no_longer_exists() -> None:
+    assert set(json.loads(GOLDEN.read_text(encoding="utf-8"))) == set(cells())
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    from tests.conftest import write_ratings
+
+    with tempfile.TemporaryDirectory() as folder:
+        ratings = write_ratings(Path(folder))
+        runs = {text: outcome(text, ratings) for text in cells()}
+    GOLDEN.write_text(json.dumps(runs, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    sys.stdout.write(f"Wrote {len(runs)} runs to {GOLDEN}.\n")
