@@ -241,9 +241,9 @@ def test_identity_lattice(rows: int, n: int, scale: float, seed: int) -> None:
     if pairs is not None:  # MixGCF's K pairs
         close(value("softmax", x, logq="none"), pairs)
     close(value("softmax", x, logq="none", include_positive=False, temperature=0.2), value("sl", x))
-    close(value("gbce", x, calibration=0.0), value("bce", x, reduction="sum"))
+    close(value("gbce", x, calibration=0.0), value("bce", x, counting="sum"))
     rate = changed(x, n_items=n + 1)
-    close(value("gbce", rate, calibration=1.0), value("bce", x, reduction="sum"))
+    close(value("gbce", rate, calibration=1.0), value("bce", x, counting="sum"))
     for tau, own in ((0.2, 0.2), (0.3, 0.7)):
         paper = value("bsl", x, form="paper", temperature=tau, positive_temperature=own)
         close(paper, tau / own * value("sl", x, temperature=tau))

@@ -13,17 +13,17 @@ from recmodels.types import LOWEST, LossInput
 
 
 @LOSSES.register("bce", paper="He, Liao, Zhang, Nie, Hu, Chua, WWW 2017", space="dot")
-def bce(x: LossInput, *, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
+def bce(x: LossInput, *, counting: Literal["mean", "sum"] = "mean") -> Tensor:
     """Binary cross-entropy: softplus(-s⁺) + c · Σ_j softplus(s_j).
 
     Args:
         x: scores.
-        reduction: `mean` weighs all negatives together like the one positive (c = 1/N); `sum` counts every negative
+        counting: `mean` weighs all negatives together like the one positive (c = 1/N); `sum` counts every negative
             by itself (c = 1), as the paper does with its 4 negatives.
     """
     negative = x.mean(softplus(x.negative))
     count = x.negative.shape[1] if x.valid is None else x.valid.sum(dim=1)
-    return softplus(-x.positive) + (negative * count if reduction == "sum" else negative)
+    return softplus(-x.positive) + (negative * count if counting == "sum" else negative)
 
 
 @LOSSES.register("gbce", paper="Petrov, Macdonald, RecSys 2023", space="dot", needs=["uniform_q"])
