@@ -245,8 +245,9 @@ def test_in_batch_takes_each_other_row_once():
         assert torch.equal(drawn.items[row].sort().values, others.sort().values)
 
 
-def test_hard_in_batch_takes_the_top_of_the_batch():
-    batch, drawn = draw("hard-inbatch", n=3)
+@pytest.mark.parametrize("pool", ["all", 63, 200])
+def test_hard_in_batch_takes_the_top_of_the_batch(pool):
+    batch, drawn = draw("hard-inbatch", n=3, pool=pool)
     scores = scorer().all(batch.users)
     for row in np.flatnonzero(batch.users > 1):
         allowed = {i for i in batch.positives.tolist() if not DATA.seen.contains(batch.users.numpy()[row], np.array(i))}

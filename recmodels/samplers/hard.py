@@ -34,7 +34,11 @@ def dns(training: Training, *, pool: Annotated[int, ">= 1"] = 8) -> Sampler:
     return Sampler(Uniform(training, reject=True), select=hardest, pool=lambda n: n * pool)
 
 
-@SAMPLERS.register("dns-mn", paper="Shi, Chen, Feng, Zhang, Wu, Gao, He, WWW 2023")
+@SAMPLERS.register(
+    "dns-mn",
+    paper="Shi, Chen, Feng, Zhang, Wu, Gao, He, WWW 2023",
+    limits=["negatives <= pool", "negatives <= keep", "keep <= pool"],
+)
 def dns_mn(
     training: Training, *, pool: Annotated[int, ">= 1"] = 200, keep: Annotated[int, ">= 1"] | None = None
 ) -> Sampler:
@@ -69,8 +73,8 @@ def curriculum(
 ) -> Sampler:
     """DNS whose pool shrinks from M to 1, from hard negatives to uniform ones.
 
-    In epoch t the pool is M - (M - 1)(t - 1) / (uniform_from - 1), rounded, and 1 from then on. The law is unknown. Cost:
-    that of `dns` with the pool of the epoch.
+    In epoch t the pool is M - (M - 1)(t - 1) / (uniform_from - 1), rounded, and 1 from then on. The law is unknown.
+    Cost: that of `dns` with the pool of the epoch.
 
     Args:
         training: the training interactions.

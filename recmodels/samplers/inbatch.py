@@ -86,25 +86,35 @@ def memory(
     return Sampler(proposal, after_step=remember, state=state)
 
 
-@SAMPLERS.register("hard-inbatch", paper="TensorFlow Recommenders, HardNegativeMining (2020)")
-def hard_inbatch(training: Training, *, mask: Literal["none", "same-item", "seen"] = "seen") -> Sampler:
+@SAMPLERS.register(
+    "hard-inbatch", paper="TensorFlow Recommenders, HardNegativeMining (2020)", limits=["negatives < batch_size"]
+)
+def hard_inbatch(
+    training: Training,
+    *,
+    pool: Annotated[int, ">= 1"] | Literal["all"] = 64,
+    mask: Literal["none", "same-item", "seen"] = "seen",
+) -> Sampler:
     """The highest-scoring of the other rows' positives, each item once.
 
-    Takes the N largest logits of a row after masking. The law is unknown. Cost: the scores of the whole batch, one
-    matrix product, and a partial sort of B per row.
+    Takes the N largest logits of a row after masking. The law is unknown. Cost: the scores of the pool, and a partial
+    sort of it per row.
 
     Args:
         training: the training interactions.
+        pool: other rows that are looked at; `all` is the library's choice, which with a batch of a thousand rows
+            finds little but the very top of the catalogue.
         mask: as for `inbatch`.
     """
 
-    def hardest(batch: Batch, pool: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        assert pool.valid is not None
-        scores = scorer.scores(batch.users, pool.items).masked_fill(~pool.valid, -torch.inf)
-        top, columns = scores.topk(min(n, len(pool.items)), dim=1)
-        return Candidates(pool.items[columns], valid=top > -torch.inf)
+    def hardest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        assert drawn.valid is not None
+        scores = scorer.scores(batch.users, drawn.items).masked_fill(~drawn.valid, -torch.inf)
+        top, columns = scores.topk(min(n, scores.shape[1]), dim=1)
+        return Candidates(drawn.items.expand(len(scores), -1).gather(1, columns), valid=top > -torch.inf)
 
-    return Sampler(InBatch(training, mask, dedup=True), select=hardest, pool=lambda n: None)
+    size = None if isinstance(pool, str) else pool
+    return Sampler(InBatch(training, mask, dedup=True), select=hardest, pool=lambda n: size and max(n, size))
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,7 @@ class InBatch:
     mask: str
     dedup: bool
     static: bool = False
+    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         """(B, n) items of other rows, or the whole batch (B,)."""
@@ -153,6 +164,7 @@ class _Mixed:
     batch: InBatch
     share: float  # of uniform draws
     static: bool = False
+    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         size = len(batch.positives)
@@ -179,6 +191,7 @@ class _Memory:
     state: dict[str, NDArray[np.int64] | Tensor]
     frozen: bool
     static: bool = False
+    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         known, size = torch.as_tensor(self.state["items"]), len(batch.positives)

@@ -60,8 +60,8 @@ def ance(
 def adasir(
     training: Training,
     *,
-    pool: Annotated[int, ">= 2"] = 50,
-    draws: Annotated[int, ">= 1"] = 200,
+    pool: Annotated[int, ">= 2"] = 200,
+    draws: Annotated[int, ">= 1"] = 400,
     proposal: Literal["uniform", "popularity"] = "uniform",
 ) -> Sampler:
     """Adaptive sampling importance resampling: a pool per user, half of it renewed before every epoch.
@@ -72,7 +72,7 @@ def adasir(
 
     Args:
         training: the training interactions.
-        pool: items kept per user; 50 in the paper.
+        pool: items kept per user; 50 in the paper, with 5 negatives, which for 16 come back too often.
         draws: proposed per user and epoch; 200 in the paper.
         proposal: q, among unseen items; `popularity` is q ∝ n_j.
     """
@@ -101,7 +101,7 @@ def adasir(
     return Sampler(_FromLists(training, state), before_epoch=before_epoch, state=state)
 
 
-@SAMPLERS.register("srns", paper="Ding, Quan, Yao, Li, Jin, NeurIPS 2020")
+@SAMPLERS.register("srns", paper="Ding, Quan, Yao, Li, Jin, NeurIPS 2020", limits=["negatives <= memory"])
 def srns(
     training: Training,
     *,
@@ -161,6 +161,7 @@ class _FromLists:
     state: State
     whole: bool = False
     static: bool = False
+    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         users, lists = batch.users.numpy(), np.asarray(self.state["lists"])
@@ -180,6 +181,7 @@ class _TopAndUniform:
     state: State
     share: float
     static: bool = False
+    reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         users, lists = batch.users.numpy(), np.asarray(self.state["lists"])
