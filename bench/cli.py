@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data", help="Data sets: list, info, fetch, add, export, verify.")
 app.add_typer(runs_app, name="runs", help="The store of finished runs: list, show, rm, gc, merge.")
 
+MAX_CUTOFF = 10_000
 FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
 
 Names = Annotated[
@@ -226,6 +227,7 @@ def _compare(
     figures: Figures = None,
 ) -> None:
     experiment, options, cutoffs = _design(words)
+    _check_view(view, margin)
     _run_missing(experiment, options, cutoffs, words)
     _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin, figures)
 
@@ -288,7 +290,7 @@ def list_(
 
 def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
     """The experiment that the words mean, how its data are opened, and the cut-offs."""
-    from bench.experiment import design, store_at
+    from bench.experiment import design, short_names, store_at
     from datasets.protocol import Protocol
 
     if words["format"] not in FORMATS:
@@ -317,7 +319,21 @@ def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
         device=words["device"],
         expect_sampled=words["expect_sampled"],
     )
+    from bench.guards import check_options
+
+    cells = short_names(experiment).cells
+    check_options(cells, words["test"], words["correction"], words["alpha"], "two-sided", words["baseline"], None)
     return experiment, options, cutoffs
+
+
+def _check_view(view: str, margin: float | None) -> None:
+    """Refuse before anything is trained what could not be printed after."""
+    from bench.tables import VIEWS
+
+    if view not in VIEWS:
+        raise unknown("view", view, VIEWS)
+    if view == "equivalence" and margin is None:
+        raise UserError("--view equivalence needs --margin, the largest difference that does not matter.")
 
 
 def _print_table(
@@ -429,8 +445,10 @@ def _cutoffs(text: str, metric: str) -> list[int]:
         cutoffs = sorted({int(part) for part in text.split(",")})
     except ValueError:
         cutoffs = [0]
-    if min(cutoffs) < 1:
-        raise UserError(f"--cutoffs {text} is not a list of positive whole numbers; write it as in 5,10,20.")
+    if min(cutoffs) < 1 or max(cutoffs) > MAX_CUTOFF:
+        raise UserError(
+            f"--cutoffs {text} is not a list of whole numbers from 1 to {MAX_CUTOFF}; write it as in 5,10,20."
+        )
     name, _, k = metric.partition("@")
     if name not in METRICS or not k.isdecimal() or int(k) < 1:
         raise unknown("metric", metric, [f"{name}@{k}" for name in METRICS for k in cutoffs])

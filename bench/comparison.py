@@ -284,7 +284,7 @@ def compare(
         notes |= dict.fromkeys(said)
     return Comparison(
         rows=rows,
-        values=tuple(_values(row, metrics, alpha) for row in rows),
+        values=tuple(_values(row, tuple(dict.fromkeys((*metrics, *row.metrics))), alpha) for row in rows),
         pairs=tuple(pairs),
         metric=metric,
         metrics=metrics,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.comparison import Context, Row
-from bench.spec import Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
-from bench.store import Store, StoredRun
+from bench.spec import REGISTRIES, Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
+from bench.store import LAST_EPOCH, Store, StoredRun
 from datasets.errors import UserError
 from datasets.load import in_force, resolve
 from datasets.protocol import Protocol
@@ -35,7 +36,6 @@ class Experiment:
     seeds: tuple[int, ...]
     store: Store
     skipped: tuple[dict[str, str], ...] = ()
-    cutoffs: list[int] = field(default_factory=lambda: CUTOFFS)
     device: str = "cpu"
     expect_sampled: int | None = None  # report metrics as expected over so many sampled candidates
 
@@ -77,6 +77,10 @@ def design(
     """
     if not names and not (samplers or losses or models):
         raise UserError("Nothing to run: name cells, as in `bench compare uniform popularity`, or give --sampler.")
+    _check_device(device)
+    for kind, given in (("sampler", samplers), ("loss", losses), ("model", models)):
+        for text in given:
+            REGISTRIES[kind].entry(text.partition(":")[0].strip())
     texts = expand(names or list(samplers or losses or models), list(samplers), list(losses), list(models))
     common, varied = _settings(settings)
     cells = [parse_cell(text, common) for text in vary(texts, varied)]
@@ -115,6 +119,11 @@ def design(
         device=device,
         expect_sampled=expect_sampled,
     )
+
+
+def _check_device(device: str) -> None:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise UserError(f"--device {device} is not a device; give cpu, cuda, or cuda:1 for the second GPU.")
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -220,7 +229,7 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
         warnings[SAMPLED] = None
     provenance = first.record["provenance"] if first else {}
     context = Context(
-        dataset=experiment.data.dataset,
+        dataset=experiment.data.name,
         protocol=_protocol(experiment, provenance.get("facts", {})),
         data=provenance.get("data", {"sha256": experiment.data.sha256, "verified": None, "source": None}),
         facts=_common_settings(experiment.cells),
@@ -232,7 +241,6 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
 
 
 SAMPLED = "metrics over sampled candidates do not order models as full ranking does (Krichene and Rendle, KDD 2020)"
-LAST_EPOCH = "the best epoch was the last allowed; more epochs may help"
 
 
 def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, cutoffs: list[int]) -> Row:

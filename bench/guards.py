@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Protocol, get_args
 
 import numpy as np
 
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from bench.comparison import Context, Row
 
 
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
 def check_options(
-    rows: Sequence[Row],
+    rows: Sequence[_Named],
     test: str,
     correction: str,
     alpha: float,
@@ -109,7 +114,7 @@ def check_together(rows: Sequence[Row]) -> None:
 def warnings(rows: Sequence[Row], context: Context, baseline: str | None) -> Iterable[str]:
     """Sentences the reader must see beside the table."""
     if context.data.get("verified") is False:
-        yield "Unverified data: its checksum is not the published one."
+        yield "Unverified data: no published checksum says that they are the official ones."
     if any(len(row.seeds) == 1 and not row.failed for row in rows):
         yield "One seed: training noise is not covered."
     for row in rows:

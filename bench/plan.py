@@ -35,7 +35,7 @@ def plan(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> str:
         )
     total = len(experiment.specs())
     text = [
-        f"{len(experiment.cells)} cells × {len(experiment.seeds)} seeds = {total} runs on {experiment.data.dataset}: "
+        f"{len(experiment.cells)} cells × {len(experiment.seeds)} seeds = {total} runs on {experiment.data.name}: "
         f"{done} done, {failures} failed, {len(missing)} to do.",
         tabulate(lines, ["cell", "done", "failed", "to do", "time per run", "memory"], disable_numparse=True),
         *(

@@ -30,7 +30,7 @@ def calibration(experiment: Experiment, metric: str, side: int, splits: int) -> 
     text = tabulate(table, headers=["test", "α", "rejected", "95% interval", "without p"])
     n_seeds, n_users = found[0].metrics[metric].shape
     return (
-        f"{text}\n\n{experiment.data.dataset}, {found[0].name}, {metric}: {splits} comparisons of {side} with {side} "
+        f"{text}\n\n{experiment.data.name}, {found[0].name}, {metric}: {splits} comparisons of {side} with {side} "
         f"seeds out of {n_seeds}, {n_users} users.\nThere is nothing to find, so a test at level α should reject at "
         "most a share α. Comparisons share runs; the interval\nallows for that."
     )

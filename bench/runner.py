@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.provenance import provenance
 from bench.spec import RunSpec
-from bench.store import Result
+from bench.store import LAST_EPOCH, Result
 from datasets import synthetic
 from datasets.load import load
 from datasets.protocol import Protocol
@@ -107,7 +107,7 @@ def execute(
         best_epoch,
         seconds,
         record,
-        diagnostics=_ranking_facts(ranks) | _sampling_facts(observer, split, task),
+        diagnostics=_ranking_facts(ranks) | _sampling_facts(observer, split),
         warnings=_warnings(task, split, history, best_epoch),
         embeddings=_embeddings(tables, split) if task.keep_embeddings else None,
         peak_bytes=_peak(),
@@ -200,13 +200,13 @@ def _test_ranks(tables: Any, split: Split) -> Ranks:
     return FullRanking(split.test, [split.train, split.valid], split.candidates).ranks(tables)
 
 
-def _sampling_facts(observer: Any, split: Split, task: Task) -> dict[str, float]:
+def _sampling_facts(observer: Any, split: Split) -> dict[str, float]:
     """What the sampler did, now that training is over and what was held out may be looked at."""
     if observer is None:
         return {}
     truth = None
-    if task.spec.data.dataset.startswith("synthetic"):
-        law, users, items = synthetic.parse(task.spec.data.dataset), split.user_ids, split.item_ids
+    if split.source.source == "generated":
+        law, users, items = synthetic.parse(split.source.name), split.user_ids, split.item_ids
         truth = lambda u, i: law.relevant(users[u].astype(np.int64), items[i].astype(np.int64))  # noqa: E731
     found: dict[str, float] = observer.summary([split.valid, split.test], truth)
     return found
@@ -218,8 +218,8 @@ def _ranking_facts(ranks: Ranks) -> dict[str, float]:
 
 def _warnings(task: Task, split: Split, history: list[Any], best_epoch: int) -> tuple[str, ...]:
     found = list(split.warnings)
-    if history and best_epoch == task.spec.cell.settings["epochs"]:
-        found.append("the best epoch was the last allowed; more epochs may help")
+    if history and best_epoch == task.spec.cell.settings["epochs"] and len(split.valid):
+        found.append(LAST_EPOCH)
     return tuple(found)
 
 

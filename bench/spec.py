@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from datasets.errors import UserError, unknown
+from datasets.load import VERSION as LOAD_VERSION
+from datasets.readers import VERSION as READERS_VERSION
 from recmodels.compatibility import reason, text_of
 from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
@@ -72,9 +74,14 @@ class Data:
     columns: str | None = None
 
     @property
+    def name(self) -> str:
+        """The data set's name, or a path without the folders that lead to it, which are nobody's business."""
+        return self.dataset.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
     def folder(self) -> str:
         """The name under which the store keeps runs on this data."""
-        stem = self.dataset.rstrip("/").rsplit("/", 1)[-1]
+        stem = self.name
         return "".join(c if c.isalnum() or c in "-_." else "-" for c in stem).strip(".") or "data"
 
 
@@ -90,7 +97,7 @@ class RunSpec:
         """The full spec, as `run.json` stores it."""
         cell = self.cell
         return {
-            "dataset": self.data.dataset,
+            "dataset": self.data.name,
             "data_sha256": self.data.sha256,
             "columns": self.data.columns,
             "protocol": dict(self.data.protocol),
@@ -100,6 +107,7 @@ class RunSpec:
             "settings": dict(cell.settings),
             "seed": self.seed,
             "code_protocol": CODE_PROTOCOL,
+            "data_protocol": [LOAD_VERSION, READERS_VERSION],
         }
 
     @property

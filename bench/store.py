@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bench.spec import RunSpec
 
 SCHEMA = 1
+LAST_EPOCH = "the best epoch was the last allowed; more epochs may help"
 HISTORY = ("epoch", "loss", "valid", "seconds")
 
 

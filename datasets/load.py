@@ -42,7 +42,7 @@ def resolve(
     Raises:
         UserError: an unknown name, a missing file, or data that cannot be had.
     """
-    if dataset.startswith("synthetic"):
+    if _is_synthetic(dataset):
         from datasets import synthetic
 
         return synthetic.resolve(dataset)
@@ -57,9 +57,9 @@ def resolve(
 
         lines = [f"sha256:{sha256_of(file)}  {name}\n" for name, file in sorted(split_files(path).items())]
         digest = hashlib.sha256("".join(lines).encode()).hexdigest()
-        return DataSource(path.resolve().name, digest, False, f"folder {path.resolve().name}", spelled)
+        return DataSource(path.resolve().name, digest, None, f"folder {path.resolve().name}", spelled)
     if path.is_file():
-        return DataSource(path.name, sha256_of(path), False, f"file {path.name}", spelled)
+        return DataSource(path.name, sha256_of(path), None, f"file {path.name}", spelled)
     if path.suffix or len(path.parts) > 1:
         raise UserError(
             f"There is no file or folder {dataset}; give a path that exists, or a name of `bench data list`."
@@ -86,7 +86,7 @@ def load(
     source = resolve(dataset, columns=columns, unverified=unverified, accept_unpinned=accept_unpinned, offline=offline)
     consent = Consent(unverified, accept_unpinned, offline)
     protocol = in_force(dataset, protocol)
-    key = _key(VERSION, *_reading(dataset, source), protocol.as_dict())
+    key = _key(VERSION, source.name, _order(dataset), *_reading(dataset, source), protocol.as_dict())
 
     def build() -> tuple[dict[str, Any], Meta]:
         table = _table(dataset, source, columns, consent, report)
@@ -96,6 +96,10 @@ def load(
     if catalog.known(dataset):
         source = _resolve_entry(catalog.entry(dataset), consent)
     return _unpack(arrays, meta, source, protocol)
+
+
+def _is_synthetic(dataset: str) -> bool:
+    return dataset == "synthetic" or dataset.startswith("synthetic:")
 
 
 def in_force(dataset: str, protocol: Protocol) -> Protocol:
@@ -177,7 +181,7 @@ def _table(dataset: str, source: DataSource, columns: Columns, consent: Consent,
         fields = {name: value for name, value in vars(table).items() if name not in ("ticks", "facts")}
         return fields, {"ticks": table.ticks, "facts": dict(table.facts or {})}
 
-    if dataset.startswith("synthetic"):
+    if _is_synthetic(dataset):
         return _read(dataset, columns, consent, progress)
     arrays, meta = kept("tables", _key(*_reading(dataset, source)), build)
     return Table(**arrays, **meta)  # type: ignore[arg-type]
@@ -186,7 +190,7 @@ def _table(dataset: str, source: DataSource, columns: Columns, consent: Consent,
 def _read(dataset: str, columns: Columns, consent: Consent, progress: Progress) -> Table:
     from datasets import readers
 
-    if dataset.startswith("synthetic"):
+    if _is_synthetic(dataset):
         from datasets import synthetic
 
         return synthetic.generate(dataset)

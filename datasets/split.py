@@ -23,14 +23,14 @@ class DataSource:
     Attributes:
         name: the data set's name, or the file's name without its folder.
         sha256: of the content; see `datasets.catalog.Entry.identity` for data sets of several files.
-        verified: whether the content is the official one.
+        verified: whether the content is the official one; None for a file of the user's own.
         source: what served it: an address, `mirror`, a wheel, `file NAME`, `generated`, `cache`.
         columns: how the columns were named by hand, a part of the data's identity; usually empty.
     """
 
     name: str
     sha256: str
-    verified: bool
+    verified: bool | None
     source: str
     columns: str = ""
 

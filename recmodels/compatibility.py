@@ -62,8 +62,20 @@ def reason(
     for word in [own, *sorted(needs)]:
         if word in FROM_MODEL and word not in from_model:
             return f"{trained.name} needs {FROM_MODEL[word]}, which {_called(model, encoder)} does not give"
-    if settings["optimizer"] == "lazy_adam" and "free_vectors" not in from_model:
-        return f"lazy_adam updates rows alone, and the vectors of {encoder.name} depend on all rows; use adam"
+    if settings["optimizer"] == "lazy_adam":
+        if "free_vectors" not in from_model:
+            return f"lazy_adam updates rows alone, and the vectors of {encoder.name} depend on all rows; use adam"
+        if needs & {"vectors", "tables"} or "vectors" in gives:
+            return f"lazy_adam updates rows alone, and {trained.name} with {drawn.name} moves whole tables; use adam"
+    if needs & {"vectors", "no_negatives"} and settings["space"] not in ("loss", trained.facts["space"]):
+        return f"{trained.name} is defined in the space {trained.facts['space']} alone; leave space out"
+    if "no_negatives" in needs and "tables" in needs and settings["dropout"]:
+        return f"{trained.name} sums over whole tables, which dropout does not reach; use dropout=0"
+    for limit in drawn.facts.get("limits", []):
+        left, symbol, right = limit.split()
+        low, high = (settings.get(side, sampler[1].get(side)) for side in (left, right))
+        if isinstance(low, int) and isinstance(high, int) and low > high - (symbol == "<"):
+            return f"{drawn.name} needs {limit}, not {low} and {high}"
     return None
 
 

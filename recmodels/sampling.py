@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from datasets import Interactions
 from recmodels.scoring import in_space, rows_of
@@ -108,10 +109,14 @@ class Proposal(Protocol):
     """A source of candidate items.
 
     `static` proposals look at neither the other rows of the batch nor the model, so draws may be made far ahead.
+    Those that `reject` never draw what the user has seen, and their law is over the unseen.
     """
 
     @property
     def static(self) -> bool: ...  # noqa: D102
+
+    @property
+    def reject(self) -> bool: ...  # noqa: D102
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         """`n` candidates for each row, or all it has where `n` is None; a static proposal ignores the `scorer`."""
@@ -119,8 +124,8 @@ class Proposal(Protocol):
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         """Log probability, broadcastable to (B, N), that one draw for `users` (B,) gives `items` (N,) or (B, N).
 
-        It is the law after rejection and mixing, and before candidates are masked as not `valid`. At an item that the
-        law excludes as seen, it is what the law would say were that one item not excluded.
+        It is the law after rejection and mixing, and before candidates are masked as not `valid`. At an item that is
+        rejected as seen, it is the log of its weight relative to the whole weight of the unseen.
         """
 
 
@@ -173,7 +178,7 @@ class Sampler:
         return self.select(batch, pool.to(scorer.device), n or pool.items.shape[-1], rng, scorer)
 
     def with_law(self, batch: Batch, candidates: Candidates, scorer: Scorer) -> Candidates:
-        """The same candidates with `log_q` filled in."""
+        """The same candidates with `log_q` filled in; at a positive, what the law would say were it not rejected."""
         users, positives = batch.users.cpu(), batch.positives.cpu().unsqueeze(1)  # (B,), (B, 1)
         items, device = candidates.items.cpu(), candidates.items.device
         if candidates.shared:
@@ -183,6 +188,8 @@ class Sampler:
             both = self.proposal.log_prob(users, torch.cat([positives, items], dim=1), scorer)
             at_positive, log_q = both[:, :1], both if both.shape[1] == 1 else both[:, 1:]
         at_positive = at_positive.expand(len(users), 1).squeeze(1)
+        if self.proposal.reject:
+            at_positive = logsigmoid(at_positive)  # log w / (Z + w) from log w / Z
         return replace(candidates, log_q=log_q.to(device), log_q_positive=at_positive.to(device))
 
 

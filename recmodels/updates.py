@@ -64,8 +64,13 @@ def _item_share(batch: Batch, candidates: Candidates, positive: float, negative:
     share = torch.bincount(batch.positives, minlength=n_items) * positive
     if not ids.numel():
         return share
-    per_negative = rows / len(ids) if candidates.shared else 1.0 / ids.shape[-1]
-    return share + negative * per_negative * torch.bincount(ids.reshape(-1), minlength=n_items)
+    if candidates.valid is None:
+        per_negative = rows / len(ids) if candidates.shared else 1.0 / ids.shape[-1]
+        return share + negative * per_negative * torch.bincount(ids.reshape(-1), minlength=n_items)
+    valid = candidates.valid.expand(rows, ids.shape[-1]).to(share.dtype if share.is_floating_point() else torch.float32)
+    weights = valid / valid.sum(dim=1, keepdim=True).clamp(min=1)  # (B, N): the mean over a row's valid negatives
+    counted = weights.sum(dim=0) if candidates.shared else weights.reshape(-1)
+    return share + negative * torch.bincount(ids.reshape(-1), weights=counted, minlength=n_items)
 
 
 def _add(parameter: Tensor, share: Tensor, weight: float) -> None:

@@ -141,7 +141,7 @@ def debiased(
     prior: Annotated[float, ">= 0, < 1"] = 0.05,
     hardness: Annotated[float, ">= 0"] = 0.0,
 ) -> Tensor:
-    """InfoNCE less what false negatives add to it: log(1 + N g), g = max(m - τ⁺, e^((-1 - c⁺)/τ)) / (1 - τ⁺).
+    """InfoNCE less what false negatives add to it: log(1 + N g), g = max((m - τ⁺) / (1 - τ⁺), e^((-1 - c⁺)/τ)).
 
     m is the mean over negatives of exp((c_j - c⁺) / τ), and the maximum keeps g above what a cosine of -1 gives.
 
@@ -157,5 +157,5 @@ def debiased(
     if prior > 0:
         above = (mean - math.log(prior)).clamp(min=1e-6)  # log(e^mean - τ⁺) = mean + log(1 - τ⁺ e^-mean)
         mean = mean + torch.log(-torch.expm1(-above))
-    loss = softplus(torch.maximum(mean, floor) - math.log1p(-prior) + math.log(x.negative.shape[1]))
+    loss = softplus(torch.maximum(mean - math.log1p(-prior), floor) + math.log(x.negative.shape[1]))
     return loss if x.valid is None else loss.masked_fill(x.counted.squeeze(1) == 0, 0.0)

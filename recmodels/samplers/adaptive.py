@@ -75,6 +75,7 @@ class _Factors:
     rank: float
     state: State
     static: bool = False
+    reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         n, size, counter = n or self.training.n_items, self.training.n_items, np.asarray(self.state["positives"])
@@ -129,6 +130,7 @@ class _MultiIndex:
     training: Training
     state: State
     static: bool = False
+    reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         n, starts = n or self.training.n_items, torch.as_tensor(self.state["starts"])

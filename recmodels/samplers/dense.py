@@ -72,6 +72,7 @@ class _Full:
     training: Training
     mask: str
     static: bool = False
+    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         valid = torch.ones(len(batch.users), self.training.n_items, dtype=torch.bool)
@@ -90,6 +91,7 @@ class _ByScore:
     training: Training
     log_weight: Callable[[Tensor], Tensor]
     static: bool = False
+    reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         n, step = n or self.training.n_items, max(1, CELLS // self.training.n_items)
