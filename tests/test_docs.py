@@ -86,3 +86,8 @@ def test_documents_speak_of_the_project_alone() -> None:
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_the_readme_shows_the_reference_table() -> None:
+    table = (ROOT / "results" / "ml-100k.txt").read_text(encoding="utf-8").strip()
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
