@@ -123,7 +123,7 @@ def test_bare_bench_prints_help() -> None:
         (("compare", "uniform", "--dataset", "no/such.csv"), "There is no file or folder no/such.csv"),
         (("compare", "uniform", "--seeds", "x"), "--seeds x names no seeds"),
         (("compare", "uniform", "--metric", "ndgc@10"), "Did you mean 'ndcg@10'?"),
-        (("compare", "uniform", "--cutoffs", "0"), "--cutoffs 0 is not a list of positive whole numbers"),
+        (("compare", "uniform", "--cutoffs", "0"), "--cutoffs 0 is not a list of whole numbers from 1 to 10000"),
         (("compare", "uniform", "--set", "epochs"), "--set epochs is not a setting"),
         (("compare", "uniform", "--set", "epoch=3"), "Did you mean 'epochs'?"),
         (("compare", "uniform", "--set", "epochs=0"), "epochs must be a whole number >= 1, not '0'"),

@@ -29,9 +29,9 @@ def commands() -> list[tuple[str, list[str]]]:
             r"^```(?:bash|sh|console|text)?\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S
         ):
             for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line.strip().removeprefix("$ "), comments=True)
-                if words and words[0].endswith("bench") and words[0] in ("bench", ".venv/bin/bench"):
-                    found.append((f"{path.name}: {line.strip()}", words[1:]))
+                text = line.strip().removeprefix("$ ").removeprefix(".venv/bin/")
+                if text.startswith("bench "):
+                    found.append((f"{path.name}: {text}", shlex.split(text, comments=True)[1:]))
     return found
 
 
