@@ -53,6 +53,7 @@ def test_json_is_the_contract(ratings_csv: Path, tmp_path: Path) -> None:
         "name", "sampler", "loss", "model", "metrics", "diagnostics", "train_seconds", "epochs", "runs",
     ]  # fmt: skip
     assert set(row["metrics"]["ndcg@10"]) == {"mean", "ci", "std_seeds"}
+    assert set(row["metrics"]) == {f"{name}@{k}" for name in ("hr", "ndcg", "mrr", "recall") for k in (5, 10, 20)}
     assert (baseline["sampler"], baseline["model"]) == (None, "toppop")
     assert set(table["pairs"][0]) == {
         "a", "b", "metric", "difference", "ci", "p", "p_adjusted", "effect_size",

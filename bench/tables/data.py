@@ -29,7 +29,9 @@ def _rows(c: Comparison) -> list[dict[str, Any]]:
         for metric, value in row["metrics"].items():
             lo, hi = value["ci"]
             line |= {metric: value["mean"], f"{metric}_lo": lo, f"{metric}_hi": hi}
-            line |= {f"{metric}_std_seeds": value["std_seeds"], f"{metric}_group": groups[metric][i]}
+            line[f"{metric}_std_seeds"] = value["std_seeds"]
+            if metric in groups:  # the others were not tested
+                line[f"{metric}_group"] = groups[metric][i]
         line |= {
             "epochs": row["epochs"],
             "train_seconds": row["train_seconds"],
