@@ -67,20 +67,14 @@ def per_second(benchmark, function, draws):
     seconds = benchmark.stats.stats.min if benchmark.stats else fastest(function, rounds=1)
     benchmark.extra_info["million_per_second"] = round(draws / seconds / 1e6, 1)
     benchmark.extra_info["ratio"] = round(seconds / fastest(lambda: torch.randint(N_ITEMS, (draws,))), 1)
-    return draws / seconds
 
 
 @pytest.mark.parametrize("n", [1, 16])
-@pytest.mark.parametrize(
-    ("name", "floor"),
-    [("uniform", 30e6), ("popularity", 20e6), ("log-uniform", 20e6), ("inbatch", 0), ("mixed", 0)],
-)
-def test_drawing(benchmark, name, floor, n):
+@pytest.mark.parametrize("name", ["uniform", "popularity", "log-uniform", "inbatch", "mixed"])
+def test_drawing(benchmark, name, n):
     sampler, rows = SAMPLERS[name](training(), **SAMPLERS.parameters(name, {})), batch()
     rng = np.random.Generator(np.random.SFC64(0))
-    found = per_second(benchmark, lambda: sampler.propose(rows, n, rng, None), BATCH * n)
-    if benchmark.stats:  # a plain test run takes no times
-        assert found >= floor
+    per_second(benchmark, lambda: sampler.propose(rows, n, rng, None), BATCH * n)
 
 
 @pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"uniform", "popularity", "log-uniform", "inbatch", "mixed"}))
