@@ -12,6 +12,7 @@ import typer
 
 from bench import __version__
 from bench.data_commands import app as data_app
+from bench.options import FORMATS, Diagnostics, Figures, Margin, View, experiment_options
 from bench.runs_commands import app as runs_app
 from datasets.errors import UserError, unknown
 
@@ -26,75 +27,6 @@ app.add_typer(data_app, name="data", help="Data sets: list, info, fetch, add, ex
 app.add_typer(runs_app, name="runs", help="The store of finished runs: list, show, rm, gc, merge.")
 
 MAX_CUTOFF = 10_000
-FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
-
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(help="samplers, losses, baselines, or cells as in uniform+softmax:temperature=0.5; or FILE.toml"),
-]
-Dataset = Annotated[str, typer.Option("--dataset", help="name of a data set, or path of a file or of a ready split")]
-Sampler = Annotated[list[str] | None, typer.Option("--sampler", help="repeatable; the lists multiply")]
-Loss = Annotated[list[str] | None, typer.Option("--loss", help="repeatable; the lists multiply")]
-Model = Annotated[list[str] | None, typer.Option("--model", help="repeatable; the lists multiply")]
-Seeds = Annotated[str, typer.Option("--seeds", help="a count (5 means 0 to 4), a range 10-14 or a list 3,7")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="trainer setting name=value, repeatable; several values of one multiply"),
-]
-Metric = Annotated[str, typer.Option("--metric", help="metric the table is about")]
-Cutoffs = Annotated[str, typer.Option("--cutoffs", help="K of the metrics, separated by commas")]
-Test = Annotated[str, typer.Option("--test", help="significance test; crossed treats users and seeds as random")]
-Correction = Annotated[
-    str, typer.Option("--correction", help="for several comparisons: holm, bonferroni, bh, by, none")
-]
-Alpha = Annotated[float, typer.Option("--alpha", help="significance level")]
-Baseline = Annotated[
-    str | None, typer.Option("--baseline", help="compare every row with this one instead of all pairs")
-]
-Split = Annotated[str, typer.Option("--split", help="how interactions are held out, e.g. ratio:test=0.2,order=time")]
-SplitSeed = Annotated[int, typer.Option("--split-seed", help="seed of random splits; never the run's seed")]
-MinRating = Annotated[float | None, typer.Option("--min-rating", help="leave out interactions rated lower")]
-KCore = Annotated[
-    str, typer.Option("--k-core", help="keep users and items with at least K interactions; K or users,items")
-]
-MinUserCount = Annotated[
-    int, typer.Option("--min-user-count", min=0, help="leave out users with fewer interactions, once")
-]
-MinItemCount = Annotated[
-    int, typer.Option("--min-item-count", min=0, help="leave out items with fewer interactions, once")
-]
-SampleUsers = Annotated[
-    int, typer.Option("--sample-users", min=0, help="keep so many users, drawn at random; 0 keeps all")
-]
-Duplicates = Annotated[str, typer.Option("--duplicates", help="of a repeated pair keep the last, the first or the sum")]
-Expected = Annotated[
-    int | None,
-    typer.Option(
-        "--expect-sampled", min=1, help="metrics as expected over N sampled candidates, exactly, from full ranks"
-    ),
-]
-Columns = Annotated[
-    str | None, typer.Option("--columns", help="column names of a file, e.g. user,item,rating,timestamp")
-]
-Candidates = Annotated[str, typer.Option("--candidates", help="what is ranked: full, sampled:N, or given lists")]
-Unverified = Annotated[bool, typer.Option("--unverified", help="accept data whose checksum is not the official one")]
-AcceptUnpinned = Annotated[bool, typer.Option("--accept-unpinned", help="accept data for which no checksum is known")]
-Offline = Annotated[bool, typer.Option("--offline", help="never open a connection (also BENCH_OFFLINE=1)")]
-Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="runs at the same time; one per core unless given")]
-Cluster = Annotated[
-    str | None, typer.Option("--cluster", help="Dask scheduler tcp://HOST:PORT, or a TOML file that starts one")
-]
-CellTimeout = Annotated[float | None, typer.Option("--cell-timeout", min=0, help="seconds after which a run is failed")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="print what would run, what is done, time and memory; run nothing")
-]
-Device = Annotated[str, typer.Option("--device", help="cpu or cuda")]
-Results = Annotated[str | None, typer.Option("--results", help="folder of finished runs (also BENCH_RESULTS)")]
-Format = Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))]
-Out = Annotated[Path | None, typer.Option("--out", help="write the table to this file")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="run failed runs again")]
-KeepEmbeddings = Annotated[bool, typer.Option("--keep-embeddings", help="keep the trained vectors beside each run")]
 
 
 @app.callback(invoke_without_command=True)
@@ -108,51 +40,8 @@ def _root(
         typer.echo(context.get_help())
 
 
-def _options(
-    names: Names = None,
-    dataset: Dataset = "ml-100k",
-    sampler: Sampler = None,
-    loss: Loss = None,
-    model: Model = None,
-    seeds: Seeds = "5",
-    settings: Set = None,
-    metric: Metric = "ndcg@10",
-    cutoffs: Cutoffs = "5,10,20",
-    test: Test = "crossed",
-    correction: Correction = "holm",
-    alpha: Alpha = 0.05,
-    baseline: Baseline = None,
-    split: Split = "leave-last-one-out",
-    split_seed: SplitSeed = 0,
-    min_rating: MinRating = None,
-    k_core: KCore = "0",
-    min_user_count: MinUserCount = 0,
-    min_item_count: MinItemCount = 0,
-    sample_users: SampleUsers = 0,
-    duplicates: Duplicates = "last",
-    candidates: Candidates = "full",
-    expect_sampled: Expected = None,
-    columns: Columns = None,
-    unverified: Unverified = False,
-    accept_unpinned: AcceptUnpinned = False,
-    offline: Offline = False,
-    jobs: Jobs = None,
-    cluster: Cluster = None,
-    cell_timeout: CellTimeout = None,
-    dry_run: DryRun = False,
-    device: Device = "cpu",
-    results: Results = None,
-    format: Format = "table",
-    out: Out = None,
-    quiet: Quiet = False,
-    retry_failed: RetryFailed = False,
-    keep_embeddings: KeepEmbeddings = False,
-) -> None:
-    """The options that every command over an experiment has; only its signature is used."""
-
-
-def _command(name: str, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function of the words of `_options`, which may add keyword-only options of its own."""
+def _command(name: str, help: str, train: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function of the words of `experiment_options`, which may add keyword-only options of its own."""
 
     def add(body: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(body, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY]
@@ -160,10 +49,10 @@ def _command(name: str, help: str) -> Callable[[Callable[..., None]], Callable[.
         def command(context: typer.Context, **given: Any) -> None:
             for words in _each_dataset(context, given, command.__annotations__):
                 body_words = {p.name: words.pop(p.name) for p in own}
-                _dry_run(words) if words["dry_run"] else body(words, **body_words)
+                _dry_run(words) if words["dry_run"] else body({**words, "train": train}, **body_words)
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
-        parameters += inspect.signature(_options, eval_str=True).parameters.values()
+        parameters += inspect.signature(experiment_options, eval_str=True).parameters.values()
         parameters += [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in own]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -205,19 +94,9 @@ def _dry_run(words: dict[str, Any]) -> None:
     _emit(plan(experiment, missing, min(words["jobs"] or default_jobs(), max(1, len(missing)))), words["out"])
 
 
-View = Annotated[
-    str,
-    typer.Option("--view", help="rows | pairs | matrix | effects | equivalence | diagnostics: what the table shows"),
-]
-Margin = Annotated[float | None, typer.Option("--margin", help="largest difference that does not matter (equivalence)")]
-Diagnostics = Annotated[
-    bool, typer.Option("--diagnostics", help="show what the samplers drew; same as --view diagnostics")
-]
-Figures = Annotated[Path | None, typer.Option("--figures", help="folder to draw the comparison's figures into")]
-
-
 @_command("compare", "Run what the store lacks of these cells and print the table with significance.")
 @_command("run", "Run a cell or a grid: the lists of --sampler, --loss and --model multiply.")
+@_command("table", "Print the same comparison from the store alone; trains nothing.", train=False)
 def _compare(
     words: dict[str, Any],
     *,
@@ -229,19 +108,6 @@ def _compare(
     experiment, options, cutoffs = _design(words)
     _check_view(view, margin)
     _run_missing(experiment, options, cutoffs, words)
-    _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin, figures)
-
-
-@_command("table", "Print the same comparison from the store alone; trains nothing.")
-def _table(
-    words: dict[str, Any],
-    *,
-    view: View = "rows",
-    margin: Margin = None,
-    diagnostics: Diagnostics = False,
-    figures: Figures = None,
-) -> None:
-    experiment, _, cutoffs = _design(words)
     _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin, figures)
 
 
@@ -377,9 +243,11 @@ def _emit(text: str, out: Path | None) -> None:
 
 def _run_missing(experiment: Any, options: Any, cutoffs: list[int], words: dict[str, Any]) -> None:
     """Train what the store lacks; what is there costs nothing and imports nothing."""
-    missing = experiment.missing(words["retry_failed"])
+    missing = experiment.missing(words["retry_failed"]) if words["train"] else []
     if not missing:
         return
+    if words["cluster"] is None:
+        _check_device(words["device"])
     from contextlib import closing
 
     from bench.claims import Claims, Stopped, interruptible
@@ -408,6 +276,15 @@ def _run_missing(experiment: Any, options: Any, cutoffs: list[int], words: dict[
         except Stopped:
             progress.say("Stopped; finished runs are kept, and the same command goes on from there.")
             raise
+
+
+def _check_device(device: str) -> None:
+    """Refuse a GPU that is not there, before every run fails for it."""
+    if device != "cpu":
+        import torch
+
+        if not torch.cuda.is_available() or (torch.device(device).index or 0) >= torch.cuda.device_count():
+            raise UserError(f"--device {device}: torch sees {torch.cuda.device_count()} GPUs; use --device cpu.")
 
 
 def _executor(words: dict[str, Any], jobs: int, split: Any) -> Any:
@@ -450,7 +327,7 @@ def _cutoffs(text: str, metric: str) -> list[int]:
             f"--cutoffs {text} is not a list of whole numbers from 1 to {MAX_CUTOFF}; write it as in 5,10,20."
         )
     name, _, k = metric.partition("@")
-    if name not in METRICS or not k.isdecimal() or int(k) < 1:
+    if name not in METRICS or not k.isdecimal() or not 1 <= int(k) <= MAX_CUTOFF:
         raise unknown("metric", metric, [f"{name}@{k}" for name in METRICS for k in cutoffs])
     return sorted({*cutoffs, int(k)})
 

@@ -128,7 +128,7 @@ def parse_cell(text: str, settings: Mapping[str, str]) -> Cell:
         UserError: a name or option nobody knows, or two names of one kind.
     """
     parts: dict[str, Part] = {}
-    chosen = dict(settings)
+    chosen, own_settings = dict(settings), set[str]()
     for piece in text.split("+"):
         name, _, rest = piece.partition(":")
         kind = _kind(name.strip())
@@ -136,6 +136,9 @@ def parse_cell(text: str, settings: Mapping[str, str]) -> Cell:
             raise UserError(f"'{text}' names two {kind}s; give one of each kind, as in uniform+softmax.")
         own, trainer = _options(piece, rest, REGISTRIES[kind].entry(name.strip()))
         parts[kind] = Part(name.strip(), REGISTRIES[kind].parameters(name.strip(), own))
+        if twice := own_settings & trainer.keys():
+            raise UserError(f"'{text}' gives {', '.join(sorted(twice))} twice; give it once.")
+        own_settings |= trainer.keys()
         chosen |= trainer
     if "baseline" in parts:
         if len(parts) > 1:
@@ -204,6 +207,8 @@ def _options(piece: str, rest: str, entry: Entry) -> tuple[dict[str, str], dict[
         key, equals, value = option.partition("=")
         if not equals:
             raise UserError(f"'{option}' in '{piece}' is not an option; write name=value, as in popularity:alpha=0.5.")
+        if key in own or key in trainer:
+            raise UserError(f"'{piece}' gives {key} twice; give it once.")
         if key in entry.parameters:
             own[key] = value
         elif key in settings:

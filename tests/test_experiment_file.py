@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import _options
 from bench.experiment import design, store_at
 from bench.experiment_file import read, resolved
+from bench.options import experiment_options
 from bench.runner import DataOptions
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted((ROOT / "experiments").glob("*.toml"))
-DEFAULTS = {name: p.default for name, p in inspect.signature(_options).parameters.items()}
+DEFAULTS = {name: p.default for name, p in inspect.signature(experiment_options).parameters.items()}
 
 
 def types() -> dict[str, object]:
-    return {name: p.annotation for name, p in inspect.signature(_options, eval_str=True).parameters.items()}
+    return {name: p.annotation for name, p in inspect.signature(experiment_options, eval_str=True).parameters.items()}
 
 
 def run(*words: str | Path, results: Path) -> subprocess.CompletedProcess[str]:

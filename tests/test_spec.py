@@ -72,6 +72,8 @@ def test_run_id_is_frozen() -> None:
         ("popularity:alpha", r"'alpha' in 'popularity:alpha' is not an option"),
         ("popularity:alpha=abc", r"alpha must be a number >= -4, <= 4, not 'abc' \(default 0.75\)"),
         ("uniform:negatives=0", r"trainer: negatives must be a whole number >= 1 or all, not '0'"),
+        ("uniform:negatives=4,negatives=5", "gives negatives twice"),
+        ("uniform:negatives=4+softmax:negatives=8", "gives negatives twice"),
         ("toppop+bpr", "a baseline needs no sampler"),
     ],
 )
