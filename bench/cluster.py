@@ -81,12 +81,12 @@ class _Dispatcher:
         self.data: Future[Any] | None = None
         self.running: dict[Future[Any], Task] = {}
         self.deaths: Counter[str] = Counter()
+        self.counted: set[str] = set()  # keys of runs whose death the scheduler told of
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.checked: set[str] = set()
 
     def results(self) -> Iterator[tuple[Task, Result]]:
         self.client.subscribe_topic(TOPIC, lambda event: self.events.put(event[1]))
-        self.client.run_on_scheduler(_allow_deaths, DEATHS - 1)
         workers, looked = self._workers(), time.monotonic()
         if self.gpu and not workers:
             raise UserError(
@@ -110,7 +110,9 @@ class _Dispatcher:
                     for task in self.running.values():
                         if task.spec.run_id == run_id:
                             self.listener.epoch(task, *epoch)
-                elif event is not None:
+                elif isinstance(event, dict):
+                    self._count_deaths(event)
+                elif event in self.running:
                     task = self.running.pop(event)
                     result = self._result(event, task)
                     if result is None:
@@ -145,6 +147,17 @@ class _Dispatcher:
                 self._workers()
         return self.data
 
+    def _count_deaths(self, event: dict[str, Any]) -> None:
+        """One more death for the runs of a worker that the scheduler lost; a run at which too many died is ended."""
+        if event.get("action") != "remove-worker" or event.get("expected"):
+            return
+        for future, task in self.running.items():
+            if future.key in event["processing-tasks"]:
+                self.counted.add(future.key)
+                self.deaths[task.spec.run_id] += 1
+                if self.deaths[task.spec.run_id] == DEATHS:
+                    self.client.cancel([future], force=True)
+
     def _result(self, future: Future[Any], task: Task) -> Result | None:
         """What the run came to; None where it must run again, because its worker or its data are gone."""
         from distributed import KilledWorker
@@ -153,12 +166,12 @@ class _Dispatcher:
             result: Result = future.result()
             return result
         error = future.exception() if future.status == "error" else None
-        if future.status in ("cancelled", "lost"):
-            self.deaths[task.spec.run_id] += 1
+        if error is not None and not isinstance(error, KilledWorker):
+            raise UserError(f"A worker of {self.cluster} could not take a run: {_said(error)}; {SAME}.") from error
+        if error is None:
+            self.deaths[task.spec.run_id] += future.key not in self.counted
             if self.deaths[task.spec.run_id] < DEATHS:
                 return None
-        elif not isinstance(error, KilledWorker):
-            raise UserError(f"A worker of {self.cluster} could not take a run: {_said(error)}; {SAME}.") from error
         return failed(f"{DEATHS} worker processes died at this run; out of memory is the usual cause")
 
     def _workers(self) -> int:
@@ -187,6 +200,7 @@ class _Dispatcher:
                 raise UserError(f"Worker {address} cannot run contrarec: {_said(found[address])}; {SAME}.")
             _refuse_mismatch(address, found[address])
             self.checked.add(address)
+            self.client.subscribe_topic(address, lambda event: self.events.put(event[1]))
         return sum(1 for worker in known.values() if not self.gpu or worker["resources"].get("GPU"))
 
 
