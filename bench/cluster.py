@@ -81,7 +81,7 @@ class _Dispatcher:
         self.data: Future[Any] | None = None
         self.running: dict[Future[Any], Task] = {}
         self.deaths: Counter[str] = Counter()
-        self.counted: set[str] = set()  # keys of runs whose death the scheduler told of
+        self.counted: set[object] = set()  # keys of runs whose death the scheduler told of
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.checked: set[str] = set()
 
