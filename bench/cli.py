@@ -188,7 +188,8 @@ def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
     from bench.guards import check_options
 
     cells = short_names(experiment).cells
-    check_options(cells, words["test"], words["correction"], words["alpha"], "two-sided", words["baseline"], None)
+    asked = {name: words[name] for name in ("test", "correction", "alpha", "alternative", "baseline")}
+    check_options(cells, **asked, margin=None)
     return experiment, options, cutoffs
 
 
@@ -219,6 +220,7 @@ def _print_table(
         test=words["test"],
         correction=words["correction"],
         alpha=words["alpha"],
+        alternative=words["alternative"],
         baseline=words["baseline"],
         margin=margin,
         context=context,

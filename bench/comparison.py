@@ -138,7 +138,7 @@ class Comparison:
         test: name of the test.
         correction: name of the correction, applied within the pairs of one metric.
         alpha: level.
-        alternative: "two-sided", or the side of a that is asked for.
+        alternative: "two-sided", or the side asked for: "greater" is a > b, "less" a < b. Intervals stay two-sided.
         baseline: name of the row all others are compared with, or None for all pairs.
         context: what the table says beside its rows.
         warnings: of the context and of the comparison.
@@ -170,16 +170,18 @@ class Comparison:
         return max(len(row.users) for row in self.rows)
 
     def differ(self, a: str, b: str, metric: str) -> bool | None:
-        """Whether rows a and b were found to differ; None where no test compared them."""
+        """Whether rows a and b were found to differ; None where no test looked at both sides of a − b."""
+        if self.alternative != "two-sided":
+            return None
         for pair in self.pairs:
             if pair.metric == metric and {pair.a, pair.b} == {a, b}:
                 return pair.p_adjusted is not None and pair.p_adjusted < self.alpha
         return None
 
     def groups(self, metric: str) -> list[str]:
-        """Letters per row, empty for failed rows and where a baseline replaces all pairs."""
+        """Letters per row, empty for failed rows, one-sided tests and where a baseline replaces all pairs."""
         shown = ["" for _ in self.rows]
-        if self.baseline is not None:
+        if self.baseline is not None or self.alternative != "two-sided":
             return shown
         tested = [i for i, row in enumerate(self.rows) if not row.failed]
         index = {self.rows[i].name: k for k, i in enumerate(tested)}
@@ -211,6 +213,7 @@ class Comparison:
             "test": self.test,
             "correction": self.correction,
             "alpha": self.alpha,
+            "alternative": self.alternative,
             "data": {key: context.data.get(key) for key in ("sha256", "verified", "source")},
             "rows": [_row_dict(row, v) for row, v in zip(self.rows, self.values, strict=True)],
             "pairs": [pair.as_dict() for pair in self.pairs],

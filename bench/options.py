@@ -25,6 +25,12 @@ Set = Annotated[
 Metric = Annotated[str, typer.Option("--metric", help="metric the table is about")]
 Cutoffs = Annotated[str, typer.Option("--cutoffs", help="K of the metrics, separated by commas")]
 Test = Annotated[str, typer.Option("--test", help="significance test; crossed treats users and seeds as random")]
+Alternative = Annotated[
+    str,
+    typer.Option(
+        "--alternative", help="two-sided, greater (a > b) or less (a < b); with --baseline a is the row, b the baseline"
+    ),
+]
 Correction = Annotated[
     str, typer.Option("--correction", help="for several comparisons: holm, bonferroni, bh, by, none")
 ]
@@ -98,6 +104,7 @@ def experiment_options(
     metric: Metric = "ndcg@10",
     cutoffs: Cutoffs = "5,10,20",
     test: Test = "crossed",
+    alternative: Alternative = "two-sided",
     correction: Correction = "holm",
     alpha: Alpha = 0.05,
     baseline: Baseline = None,

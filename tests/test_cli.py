@@ -44,8 +44,8 @@ def test_json_is_the_contract(ratings_csv: Path, tmp_path: Path) -> None:
     done = compare(ratings_csv, "uniform", "toppop", "--results", tmp_path, "--format", "json")
     table = json.loads(done.stdout)
     assert list(table) == [
-        "dataset", "protocol", "metric", "seeds", "users", "test", "correction", "alpha", "data",
-        "rows", "pairs", "skipped", "failed", "warnings",
+        "dataset", "protocol", "metric", "seeds", "users", "test", "correction", "alpha", "alternative",
+        "data", "rows", "pairs", "skipped", "failed", "warnings",
     ]  # fmt: skip
     assert set(table["data"]) == {"sha256", "verified", "source"}
     row, baseline = table["rows"]
@@ -128,6 +128,7 @@ def test_bare_bench_prints_help() -> None:
         (("compare", "uniform", "--metric", "ndcg@99999999"), "Did you mean"),
         (("compare", "uniform", "--device", "gpu"), "--device gpu is not a device"),
         (("compare", "uniform", "--test", "anova"), "No test is called 'anova'"),
+        (("compare", "uniform", "--alternative", "grater"), "Did you mean 'greater'?"),
         (("compare", "uniform", "--view", "rose"), "No view is called 'rose'"),
         (("compare", "uniform", "--baseline", "bce"), "No row is called 'bce'"),
         (("compare", "uniform", "--set", "epochs"), "--set epochs is not a setting"),

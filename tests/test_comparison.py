@@ -43,8 +43,8 @@ def rows():
 
 def test_json_is_the_contract():
     d = compare(rows(), context=CONTEXT).as_dict()
-    top = "dataset protocol metric seeds users test correction alpha data rows pairs skipped failed warnings"
-    assert list(d) == top.split()
+    top = "dataset protocol metric seeds users test correction alpha alternative data rows pairs"
+    assert list(d) == [*top.split(), "skipped", "failed", "warnings"]
     assert list(d["data"]) == ["sha256", "verified", "source"]
     keys = "name sampler loss model metrics diagnostics train_seconds epochs runs"
     assert all(list(r) == keys.split() for r in d["rows"])
@@ -219,6 +219,43 @@ def test_every_test_makes_a_table(test):
     json.dumps(c.as_dict(), allow_nan=False)
 
 
+SCIPY_ONE_SIDED = {
+    "t": lambda d, side: stats.ttest_1samp(d.mean(0), 0, alternative=side),
+    "seeds-t": lambda d, side: stats.ttest_1samp(d.mean(1), 0, alternative=side),
+    "wilcoxon": lambda d, side: stats.wilcoxon(d.mean(0), alternative=side),
+}
+
+
+@pytest.mark.parametrize("side", ["greater", "less"])
+@pytest.mark.parametrize("test", SCIPY_ONE_SIDED)
+def test_one_sided_pairs_equal_scipy_in_the_direction_stated(test, side):
+    """`greater` asks whether a > b: the first named row of all pairs, the row beside its baseline."""
+    given = {r.name: r for r in rows()}
+    for baseline, names in ((None, ("a", "b")), ("a", ("b", "a"))):
+        c = compare(rows(), context=CONTEXT, test=test, alternative=side, baseline=baseline, correction="none")
+        pair = next(p for p in c.pairs if p.metric == "ndcg@10" and {p.a, p.b} == {"a", "b"})
+        assert (pair.a, pair.b) == names
+        d = given[pair.a].metrics["ndcg@10"] - given[pair.b].metrics["ndcg@10"]
+        np.testing.assert_allclose(pair.p, SCIPY_ONE_SIDED[test](d, side).pvalue, rtol=1e-10)
+        assert c.as_dict()["alternative"] == side
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_every_test_has_sides_and_a_two_sided_interval(test):
+    sides = ("two-sided", "greater", "less")
+    both, greater, less = (compare(rows(), context=CONTEXT, test=test, alternative=side).pairs[3] for side in sides)
+    assert (both.lo, both.hi) == (greater.lo, greater.hi) == (less.lo, less.hi)
+    assert less.p < 0.05 < 0.95 < greater.p  # a is 0.2 below b
+    if "bootstrap" not in test and test != "permutation":
+        np.testing.assert_allclose(both.p, 2 * less.p, rtol=1e-10)
+
+
+def test_a_one_sided_table_has_no_letters_and_does_not_say_what_it_did_not_test():
+    c = compare(rows(), context=CONTEXT, alternative="greater")
+    assert c.groups("ndcg@10") == ["", "", ""]
+    assert c.differ("a", "b", "ndcg@10") is None
+
+
 def nan_row():
     bad = row("b")
     bad.metrics["ndcg@10"][2, 7] = np.nan
@@ -251,7 +288,6 @@ def nan_row():
         ([], {"alpha": 5}, "between 0 and 1"),
         ([], {"margin": 0.0}, "must be above 0"),
         ([], {"alternative": "more"}, "No alternative is called 'more'"),
-        ([], {"alternative": "less"}, "name a --baseline"),
     ],
 )
 def test_refusals_are_one_sentence(others, options, sentence):

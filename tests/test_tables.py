@@ -147,6 +147,7 @@ def test_more_rows_than_letters_and_than_columns():
     assert any("aa" in g for g in groups)
     triangle = render(many(6), "table")
     assert "p (holm) of the paired differences in NDCG@10" in triangle
+    assert "p (holm), column > row, of the paired" in render(many(6, alternative="greater"), "table")
 
 
 def test_json_and_csv_hold_the_same_numbers():

@@ -49,7 +49,8 @@ def _pairs(c: Comparison) -> list[dict[str, Any]]:
     lines = []
     for pair in c.as_dict()["pairs"]:
         lo, hi = pair.pop("ci")
-        lines.append({**pair, "lo": lo, "hi": hi, "test": c.test, "correction": c.correction})
+        asked = {"test": c.test, "alternative": c.alternative, "correction": c.correction}
+        lines.append({**pair, "lo": lo, "hi": hi, **asked})
     return lines
 
 

@@ -11,10 +11,12 @@ from bench.comparison import Comparison, Pair, Value
 from datasets.protocol import Protocol
 
 DIGITS = 4
+SIGNS = {"greater": ">", "less": "<"}
 _MANY_PAIRS = 10  # more than this and the adjusted p are shown as a triangle instead of a list
 _MOST_COLUMNS = 20  # a wider triangle cannot be read
 _PAIRED = "rows are compared on paired users, so that overlapping intervals can differ."
 _BOLD = "bold: best, underlined: not found to differ from it."
+_BOLD_ONLY = "bold: best."
 _BOLD_MATRIX = "bold: best of its column, *: best of all."
 _EFFECT = "effect: mean over standard deviation of the users' differences."
 _EFFECTS = "a beats b: on the same user and seed, ties counting one half."
@@ -118,7 +120,7 @@ def _pair_grids(c: Comparison) -> tuple[Grid, ...]:
 
 def pairs_grid(c: Comparison, metric: str) -> Grid:
     """One line per pair of one metric: difference with interval, p, adjusted p, effect size and users."""
-    sides = {"two-sided": "", "greater": ", a > b", "less": ", a < b"}[c.alternative]
+    sides = f", a {SIGNS[c.alternative]} b" if c.alternative in SIGNS else ""
     adjusted = () if c.correction == "none" else (f"p ({c.correction})",)
     header = ("a", "b", "a − b", "interval", f"p{sides}", *adjusted, "effect", "users a/b/tied")
     rows = tuple(_pair_row(c, pair) for pair in c.pairs if pair.metric == metric)
@@ -146,7 +148,8 @@ def _triangle(c: Comparison, names: Sequence[str]) -> Grid:
             found = pair is not None and pair.p_adjusted is not None and pair.p_adjusted < c.alpha
             cells.append(Cell(p_value(pair.p_adjusted) if pair else "", bold=found))
         rows.append(tuple(cells))
-    title = f"p ({c.correction}) of the paired differences in {metric_name(c.metric)}"
+    side = f", column {SIGNS[c.alternative]} row," if c.alternative in SIGNS else ""
+    title = f"p ({c.correction}){side} of the paired differences in {metric_name(c.metric)}"
     return Grid(("", *(str(j + 1) for j in range(len(names) - 1))), tuple(rows), title=title)
 
 
@@ -161,11 +164,17 @@ def caption(c: Comparison) -> str:
         ": ".join(filter(None, (context.dataset, _words(_told(context.protocol))))),
         f"{c.users} test users, {_seeds(c.seeds)}",
         _words(context.facts),
-        f"{c.test} test{'' if c.alternative == 'two-sided' else ' (' + c.alternative + ')'}, {family}, "
-        f"α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
+        f"{c.test} test{_side(c)}, {family}, α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
         _data(c),
     ]
     return ". ".join(part[0].upper() + part[1:] for part in parts[1:] if part).join((f"{parts[0]}. ", "."))
+
+
+def _side(c: Comparison) -> str:
+    if c.alternative not in SIGNS:
+        return ""
+    a, b = ("a", "b of every pair") if c.baseline is None else ("row", c.baseline)
+    return f" (one-sided, {c.alternative}: {a} {SIGNS[c.alternative]} {b})"
 
 
 def _told(protocol: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,12 +213,17 @@ def notes(c: Comparison, view: str) -> tuple[str, ...]:
     if view in ("rows", "matrix", "groups"):
         lines.append(f"± half the {level} interval over users and seeds of one row; {_PAIRED}")
         bold = _BOLD_MATRIX if view == "matrix" else _BOLD
-        if c.pairs and c.baseline is None:
+        if c.pairs and c.alternative in SIGNS:
+            bold = _BOLD_MATRIX if view == "matrix" else _BOLD_ONLY
+            side = {"greater": "+ better", "less": "− worse"}[c.alternative]
+            lines.append(bold.capitalize() if c.baseline is None else f"{side} than {c.baseline}; {bold}")
+        elif c.pairs and c.baseline is None:
             lines.append(f"Rows that share a letter were not found to differ; {bold}")
         elif c.pairs:
             lines.append(f"+ better, − worse than {c.baseline}; {bold}")
     if c.pairs and view in ("rows", "pairs"):
-        lines.append(f"Pairs: a − b with its unadjusted {level} interval; {_EFFECT}")
+        both = "two-sided " if c.alternative in SIGNS else ""
+        lines.append(f"Pairs: a − b with its unadjusted {both}{level} interval; {_EFFECT}")
     if view == "effects":
         lines.append(f"{level} intervals over users and seeds, unadjusted; {_EFFECTS}")
     if view == "equivalence":
