@@ -12,7 +12,7 @@ import typer
 
 from bench import __version__
 from bench.data_commands import app as data_app
-from bench.options import FORMATS, Diagnostics, Figures, Margin, View, experiment_options
+from bench.options import FORMATS, Diagnostics, Figures, Groups, Margin, View, experiment_options
 from bench.runs_commands import app as runs_app
 from datasets.errors import UserError, unknown
 
@@ -101,14 +101,17 @@ def _compare(
     words: dict[str, Any],
     *,
     view: View = "rows",
+    groups: Groups = None,
     margin: Margin = None,
     diagnostics: Diagnostics = False,
     figures: Figures = None,
 ) -> None:
     experiment, options, cutoffs = _design(words)
-    _check_view(view, margin)
+    view = "diagnostics" if diagnostics else view
+    _check_view(view, groups, margin)
     _run_missing(experiment, options, cutoffs, words)
-    _print_table(experiment, cutoffs, words, "diagnostics" if diagnostics else view, margin, figures)
+    by_users = _user_groups(experiment, options, groups or "activity") if view == "groups" else None
+    _print_table(experiment, cutoffs, words, view, by_users, margin, figures)
 
 
 @_command("calibrate", "How often each test calls a cell different from itself, over disjoint sets of its own seeds.")
@@ -193,40 +196,58 @@ def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
     return experiment, options, cutoffs
 
 
-def _check_view(view: str, margin: float | None) -> None:
+def _check_view(view: str, groups: str | None, margin: float | None) -> None:
     """Refuse before anything is trained what could not be printed after."""
     from bench.tables import VIEWS
+    from bench.user_groups import GROUPS
 
-    if view not in VIEWS:
-        raise unknown("view", view, VIEWS)
+    if view not in (*VIEWS, "groups"):
+        raise unknown("view", view, (*VIEWS, "groups"))
+    if groups is not None and groups not in GROUPS:
+        raise unknown("grouping", groups, GROUPS)
+    if groups is not None and view != "groups":
+        raise UserError(f"--groups {groups} is for --view groups; add it, or leave --groups out.")
     if view == "equivalence" and margin is None:
         raise UserError("--view equivalence needs --margin, the largest difference that does not matter.")
 
 
+def _user_groups(experiment: Any, options: Any, by: str) -> Any:
+    """The test users in thirds; the split is opened for nothing else once all runs are stored."""
+    from bench.runner import load_split
+    from bench.user_groups import user_groups
+
+    return user_groups(load_split(experiment.data.dataset, experiment.protocol, options), by)
+
+
 def _print_table(
-    experiment: Any, cutoffs: list[int], words: dict[str, Any], view: str, margin: float | None, figures: Path | None
+    experiment: Any,
+    cutoffs: list[int],
+    words: dict[str, Any],
+    view: str,
+    groups: Any,
+    margin: float | None,
+    figures: Path | None,
 ) -> None:
-    from bench.comparison import compare
+    from bench.comparison import by_group, compare
     from bench.experiment import rows, short_names
-    from bench.tables import render
+    from bench.tables import render, render_groups
 
     experiment = short_names(experiment)
     found, context = rows(experiment, cutoffs)
     metric = words["metric"]
-    comparison = compare(
-        found,
-        metric=metric,
-        metrics=("hr@10", metric) if 10 in cutoffs and metric != "hr@10" else (metric,),
-        test=words["test"],
-        correction=words["correction"],
-        alpha=words["alpha"],
-        alternative=words["alternative"],
-        baseline=words["baseline"],
-        margin=margin,
-        context=context,
-    )
+    asked = {
+        **{name: words[name] for name in ("metric", "test", "correction", "alpha", "alternative", "baseline")},
+        "metrics": ("hr@10", metric) if 10 in cutoffs and metric != "hr@10" else (metric,),
+        "margin": margin,
+        "context": context,
+    }
+    comparison = compare(found, **asked)
     color = words["out"] is None and sys.stdout.isatty()
-    _emit(render(comparison, words["format"], view=view, color=color), words["out"])
+    if groups is None:
+        text = render(comparison, words["format"], view=view, color=color)
+    else:
+        text = render_groups(by_group(found, groups, **asked), words["format"], color=color)
+    _emit(text, words["out"])
     if figures is not None:
         from bench.gallery import draw
 

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bench.guards import check_options, check_together, checked, warnings
 from bench.statistics.corrections import adjust
@@ -375,7 +375,7 @@ def standardised(m: Moments) -> float | None:
     return m.mean / m.sd_users if m.sd_users > 0 else None
 
 
-def by_group(rows: Sequence[Row], groups: Mapping[str, Sequence[int]], **options: Any) -> dict[str, Comparison]:
+def by_group(rows: Sequence[Row], groups: Mapping[str, ArrayLike], **options: Any) -> dict[str, Comparison]:
     """One comparison per group of users: name of the group → the same rows on those user ids only.
 
     Raises:
@@ -385,7 +385,7 @@ def by_group(rows: Sequence[Row], groups: Mapping[str, Sequence[int]], **options
     for name, members in groups.items():
         part = []
         for row in rows:
-            chosen = np.isin(row.users, np.asarray(members, dtype=np.int64))
+            chosen = np.isin(row.users, np.asarray(members))
             if row.seeds and not chosen.any():
                 raise UserError(f"Group '{name}' has no test user; leave it out or widen it.")
             values = {metric: v[:, chosen] for metric, v in row.metrics.items()}

@@ -84,7 +84,13 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="run failed ru
 KeepEmbeddings = Annotated[bool, typer.Option("--keep-embeddings", help="keep the trained vectors beside each run")]
 View = Annotated[
     str,
-    typer.Option("--view", help="rows | pairs | matrix | effects | equivalence | diagnostics: what the table shows"),
+    typer.Option(
+        "--view", help="rows | pairs | matrix | effects | equivalence | diagnostics | groups: what the table shows"
+    ),
+]
+Groups = Annotated[
+    str | None,
+    typer.Option("--groups", help="thirds of users for --view groups: by activity (default) or popularity of targets"),
 ]
 Margin = Annotated[float | None, typer.Option("--margin", help="largest difference that does not matter (equivalence)")]
 Diagnostics = Annotated[

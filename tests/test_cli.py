@@ -129,6 +129,8 @@ def test_bare_bench_prints_help() -> None:
         (("compare", "uniform", "--device", "gpu"), "--device gpu is not a device"),
         (("compare", "uniform", "--test", "anova"), "No test is called 'anova'"),
         (("compare", "uniform", "--alternative", "grater"), "Did you mean 'greater'?"),
+        (("compare", "uniform", "--groups", "activity"), "is for --view groups"),
+        (("compare", "uniform", "--view", "groups", "--groups", "popularty"), "Did you mean 'popularity'?"),
         (("compare", "uniform", "--view", "rose"), "No view is called 'rose'"),
         (("compare", "uniform", "--baseline", "bce"), "No row is called 'bce'"),
         (("compare", "uniform", "--set", "epochs"), "--set epochs is not a setting"),
@@ -270,6 +272,21 @@ def test_figures_are_drawn_from_the_store(ratings_csv: Path, tmp_path: Path) -> 
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{name}{suffix}" for name in ("pairs", "matrix", "cost", "curves") for suffix in (".svg", ".png")
     }
+
+
+def test_groups_of_users_side_by_side(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("uniform", "popularity", "--results", tmp_path, "--quiet", "--view", "groups")
+    done = compare(ratings_csv, *words, "--groups", "popularity")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[0] == "NDCG@10 by group of users (number of users)"
+    assert "40 test users" in done.stdout
+    found = json.loads(compare(ratings_csv, *words, "--groups", "popularity", "--format", "json").stdout)["groups"]
+    assert len(found) == 3
+    assert sum(table["users"] for table in found.values()) == 40
+    whole = json.loads(compare(ratings_csv, *words[:-2], "--format", "json").stdout)
+    means = [[t["users"] / 40 * t["rows"][0]["metrics"]["ndcg@10"]["mean"] for t in found.values()], whole["rows"]]
+    assert abs(sum(means[0]) - means[1][0]["metrics"]["ndcg@10"]["mean"]) < 1e-12
+    assert "activity 10 (40)" in compare(ratings_csv, *words).stdout, "all users of this file are equally active"
 
 
 def test_expected_sampled_metrics_come_from_full_ranks(ratings_csv: Path, tmp_path: Path) -> None:

@@ -245,9 +245,16 @@ def test_groups_side_by_side():
     assert "many (60)" in text
     assert "Each group is a family of its own, 2 in all." in " ".join(text.split())
     assert render_groups(groups, "latex").count("{tabular}") == 2
-    for format, sentence in (("csv", "for readers"), ("htm", "Did you mean 'html'")):
-        with pytest.raises(UserError, match=sentence):
-            render_groups(groups, format)
+    assert "80 test users" in text
+    assert json.loads(render_groups(groups, "json"))["groups"]["few"] == groups["few"].as_dict()
+    lines = list(csv.DictReader(io.StringIO(render_groups(groups, "csv"))))
+    assert [(x["group"], x["users"], x["name"]) for x in lines[4:6]] == [
+        ("few", "20", "full+bpr"),
+        ("many", "60", "uniform+bpr"),
+    ]
+    assert float(lines[5]["ndcg@10"]) == groups["many"].values[0]["ndcg@10"].mean
+    with pytest.raises(UserError, match="Did you mean 'html'"):
+        render_groups(groups, "htm")
 
 
 def test_every_view_in_every_format_for_readers():

@@ -56,13 +56,17 @@ def render(comparison: Comparison, format: str = "table", *, view: str = "rows",
 def render_groups(groups: Mapping[str, Comparison], format: str = "table", *, color: bool = False) -> str:
     """What `by_group` returned, rows down and groups across, as text.
 
+    JSON is {"groups": {name: the object of one comparison}}, CSV the rows of each with the group in front.
+
     Raises:
-        UserError: an unknown format, or one for programs: each group has its own JSON and CSV.
+        UserError: an unknown format.
     """
-    if format in ("json", "csv"):
-        raise UserError(f"Groups side by side are for readers; render each group by itself as {format}.")
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
+    if format in ("json", "csv"):
+        from bench.tables import data
+
+        return data.groups_as_json(groups) if format == "json" else data.groups_as_csv(groups)
     return _text(group_sheet(groups), format, color=color)
 
 

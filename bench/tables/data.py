@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from bench.comparison import Comparison
@@ -18,6 +19,17 @@ def as_json(c: Comparison) -> str:
 def as_csv(c: Comparison, view: str = "rows") -> str:
     """One line per row with every metric, then the cells that were skipped; or one line per pair."""
     return _write(_pairs(c) if view == "pairs" else _rows(c))
+
+
+def groups_as_json(groups: Mapping[str, Comparison]) -> str:
+    """The comparison of each group by its name."""
+    each = {name: c.as_dict() for name, c in groups.items()}
+    return json.dumps({"groups": each}, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def groups_as_csv(groups: Mapping[str, Comparison]) -> str:
+    """The lines of each group's rows, with the name of the group and its number of users in front."""
+    return _write([{"group": name, "users": c.users, **line} for name, c in groups.items() for line in _rows(c)])
 
 
 def _rows(c: Comparison) -> list[dict[str, Any]]:

@@ -153,8 +153,11 @@ def _triangle(c: Comparison, names: Sequence[str]) -> Grid:
     return Grid(("", *(str(j + 1) for j in range(len(names) - 1))), tuple(rows), title=title)
 
 
-def caption(c: Comparison) -> str:
-    """Data set, protocol, users, seeds, test, correction with its family, level, facts and data hash."""
+def caption(c: Comparison, users: int | None = None) -> str:
+    """Data set, protocol, users, seeds, test, correction with its family, level, facts and data hash.
+
+    `users` is their number where the table holds more than this comparison.
+    """
     family = {
         "none": "no correction",
         **{k: f"{k} over the {_family(c)} pairs of each metric" for k in ("holm", "bonferroni", "bh", "by")},
@@ -162,7 +165,7 @@ def caption(c: Comparison) -> str:
     context = c.context
     parts = [
         ": ".join(filter(None, (context.dataset, _words(_told(context.protocol))))),
-        f"{c.users} test users, {_seeds(c.seeds)}",
+        f"{users or c.users} test users, {_seeds(c.seeds)}",
         _words(context.facts),
         f"{c.test} test{_side(c)}, {family}, α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
         _data(c),

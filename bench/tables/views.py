@@ -128,4 +128,5 @@ def group_sheet(groups: Mapping[str, Comparison]) -> Sheet:
     title = f"{metric_name(first.metric)} by group of users (number of users)"
     tests = f" Each group is a family of its own, {len(groups)} in all."
     warned = tuple(dict.fromkeys(note for c in groups.values() for note in notes(c, "groups")))
-    return Sheet((Grid(header, body, title=title),), caption(first) + tests, warned)
+    users = sum(c.users for c in groups.values())
+    return Sheet((Grid(header, body, title=title),), caption(first, users) + tests, warned)
