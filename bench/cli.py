@@ -12,7 +12,7 @@ import typer
 
 from bench import __version__
 from bench.data_commands import app as data_app
-from bench.options import FORMATS, Diagnostics, Figures, Groups, Margin, View, experiment_options
+from bench.options import FORMATS, Datasets, Diagnostics, Figures, Groups, Margin, View, experiment_options
 from bench.runs_commands import app as runs_app
 from datasets.errors import UserError, unknown
 
@@ -40,19 +40,34 @@ def _root(
         typer.echo(context.get_help())
 
 
-def _command(name: str, help: str, train: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function of the words of `experiment_options`, which may add keyword-only options of its own."""
+def _command(
+    name: str, help: str, train: bool = True, together: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function of the words of `experiment_options`, which may add keyword-only options of its own.
+
+    It is called once per data set with its words, or, with `together`, once with the list of them.
+    """
 
     def add(body: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(body, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
         def command(context: typer.Context, **given: Any) -> None:
-            for words in _each_dataset(context, given, command.__annotations__):
-                body_words = {p.name: words.pop(p.name) for p in own}
-                _dry_run(words) if words["dry_run"] else body({**words, "train": train}, **body_words)
+            each = _each_dataset(context, given, command.__annotations__, together)
+            body_words = {p.name: each[0][p.name] for p in own}
+            each = [{k: v for k, v in words.items() if k not in body_words} | {"train": train} for words in each]
+            if together and not each[0]["dry_run"]:
+                body(each, **body_words)
+                return
+            for words in each:
+                _dry_run(words) if words["dry_run"] else body(words, **body_words)
 
         parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
         parameters += inspect.signature(experiment_options, eval_str=True).parameters.values()
+        if together:
+            several = inspect.Parameter(
+                "dataset", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Datasets, default=()
+            )
+            parameters = [several if p.name == "dataset" else p for p in parameters]
         parameters += [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in own]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -62,11 +77,13 @@ def _command(name: str, help: str, train: bool = True) -> Callable[[Callable[...
     return add
 
 
-def _each_dataset(context: typer.Context, words: dict[str, Any], types: dict[str, Any]) -> list[dict[str, Any]]:
+def _each_dataset(
+    context: typer.Context, words: dict[str, Any], types: dict[str, Any], together: bool
+) -> list[dict[str, Any]]:
     """The words for each data set; those of an experiment file, but for the flags that were given beside it."""
     names = words["names"] or []
     if not (names and names[0].endswith(".toml")):
-        return [words]
+        return [{**words, "dataset": name} for name in words["dataset"]] if together else [words]
     from bench.experiment_file import keep, read, resolved
 
     if len(names) > 1:
@@ -76,7 +93,7 @@ def _each_dataset(context: typer.Context, words: dict[str, Any], types: dict[str
     in_file = {name: value for name, value in read(path, types).items() if name == "names" or name not in flags}
     words = {**words, "names": None, **in_file}
     datasets = words["dataset"] if isinstance(words["dataset"], list) else [words["dataset"]]
-    if words["out"] is not None and len(datasets) > 1:
+    if words["out"] is not None and len(datasets) > 1 and not together:
         raise UserError(f"--out holds one table and {path} has {len(datasets)} data sets; choose one with --dataset.")
     each = [{**words, "dataset": dataset} for dataset in datasets]
     designed = [_design(one)[0] for one in each]  # every mistake is found before anything starts
@@ -112,6 +129,30 @@ def _compare(
     _run_missing(experiment, options, cutoffs, words)
     by_users = _user_groups(experiment, options, groups or "activity") if view == "groups" else None
     _print_table(experiment, cutoffs, words, view, by_users, margin, figures)
+
+
+@_command("across", "The same cells on several data sets: ranks, tests over data sets, an aggregate.", together=True)
+def _across(each: list[dict[str, Any]], *, margin: Margin = None, figures: Figures = None) -> None:
+    if len(each) < 2:
+        raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
+    designed = [_design(words) for words in each]  # every mistake is found before anything starts
+    for words, (found, options, cutoffs) in zip(each, designed, strict=True):
+        _run_missing(found, options, cutoffs, words)
+    from bench.across import across
+    from bench.tables import render_across
+
+    words = each[0]
+    comparisons = [_compared(found, cutoffs, words, None)[0] for found, _, cutoffs in designed]
+    together = across(comparisons, margin or 0.0)
+    color = words["out"] is None and sys.stdout.isatty()
+    _emit(render_across(together, words["format"], color=color), words["out"])
+    if figures is not None:
+        from bench.gallery import draw_across
+
+        if together.ranks is None:
+            typer.echo("Not drawn: critical-difference: ranks need three methods.", err=True)
+        else:
+            typer.echo(f"Wrote {', '.join(map(str, draw_across(together.ranks, figures)))}.", err=True)
 
 
 @_command("calibrate", "How often each test calls a cell different from itself, over disjoint sets of its own seeds.")
@@ -219,6 +260,22 @@ def _user_groups(experiment: Any, options: Any, by: str) -> Any:
     return user_groups(load_split(experiment.data.dataset, experiment.protocol, options), by)
 
 
+def _compared(experiment: Any, cutoffs: list[int], words: dict[str, Any], margin: float | None) -> tuple[Any, Any]:
+    """The comparison of the stored runs, and the options it was made with."""
+    from bench.comparison import compare
+    from bench.experiment import rows, short_names
+
+    found, context = rows(short_names(experiment), cutoffs)
+    metric = words["metric"]
+    asked = {
+        **{name: words[name] for name in ("metric", "test", "correction", "alpha", "alternative", "baseline")},
+        "metrics": ("hr@10", metric) if 10 in cutoffs and metric != "hr@10" else (metric,),
+        "margin": margin,
+        "context": context,
+    }
+    return compare(found, **asked), asked
+
+
 def _print_table(
     experiment: Any,
     cutoffs: list[int],
@@ -228,25 +285,17 @@ def _print_table(
     margin: float | None,
     figures: Path | None,
 ) -> None:
-    from bench.comparison import by_group, compare
-    from bench.experiment import rows, short_names
+    from bench.comparison import by_group
+    from bench.experiment import short_names
     from bench.tables import render, render_groups
 
     experiment = short_names(experiment)
-    found, context = rows(experiment, cutoffs)
-    metric = words["metric"]
-    asked = {
-        **{name: words[name] for name in ("metric", "test", "correction", "alpha", "alternative", "baseline")},
-        "metrics": ("hr@10", metric) if 10 in cutoffs and metric != "hr@10" else (metric,),
-        "margin": margin,
-        "context": context,
-    }
-    comparison = compare(found, **asked)
+    comparison, asked = _compared(experiment, cutoffs, words, margin)
     color = words["out"] is None and sys.stdout.isatty()
     if groups is None:
         text = render(comparison, words["format"], view=view, color=color)
     else:
-        text = render_groups(by_group(found, groups, **asked), words["format"], color=color)
+        text = render_groups(by_group(comparison.rows, groups, **asked), words["format"], color=color)
     _emit(text, words["out"])
     if figures is not None:
         from bench.gallery import draw

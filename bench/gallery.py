@@ -10,8 +10,9 @@ import numpy as np
 
 from bench.comparison import Comparison
 from bench.experiment import Experiment
-from bench.figures import accuracy_against_seconds, curves, forest, heat_map, save
+from bench.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, save
 from bench.spec import RunSpec
+from bench.statistics.across import Ranks
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +45,20 @@ def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); give another --figures.") from error
     return written, left_out
+
+
+def draw_across(ranks: Ranks, folder: Path) -> list[Path]:
+    """Write the critical-difference diagram.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    drawn = critical_difference(ranks)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [save(drawn, folder / f"critical-difference{suffix}") for suffix in (".svg", ".png")]
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); give another --figures.") from error
 
 
 def _histories(experiment: Experiment) -> dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]]:

@@ -14,6 +14,7 @@ Names = Annotated[
     typer.Argument(help="samplers, losses, baselines, or cells as in uniform+softmax:temperature=0.5; or FILE.toml"),
 ]
 Dataset = Annotated[str, typer.Option("--dataset", help="name of a data set, or path of a file or of a ready split")]
+Datasets = Annotated[list[str], typer.Option("--dataset", help="name or path of a data set, repeatable; two at least")]
 Sampler = Annotated[list[str] | None, typer.Option("--sampler", help="repeatable; the lists multiply")]
 Loss = Annotated[list[str] | None, typer.Option("--loss", help="repeatable; the lists multiply")]
 Model = Annotated[list[str] | None, typer.Option("--model", help="repeatable; the lists multiply")]

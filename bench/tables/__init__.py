@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bench.comparison import Comparison
 from bench.tables.layout import Sheet, caption, notes, pairs_view, rows_view
 from bench.tables.views import diagnostics_view, effects_view, equivalence_view, group_sheet, matrix_view
 from datasets.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from bench.across import Across
 
 FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
 VIEWS = {
@@ -68,6 +72,21 @@ def render_groups(groups: Mapping[str, Comparison], format: str = "table", *, co
 
         return data.groups_as_json(groups) if format == "json" else data.groups_as_csv(groups)
     return _text(group_sheet(groups), format, color=color)
+
+
+def render_across(across: Across, format: str = "table", *, color: bool = False) -> str:
+    """What `bench across` found, as text; JSON holds everything, CSV a line per method.
+
+    Raises:
+        UserError: an unknown format.
+    """
+    from bench.tables import across as shown
+
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    if format in ("json", "csv"):
+        return shown.across_as_json(across) if format == "json" else shown.across_as_csv(across)
+    return _text(shown.across_sheet(across), format, color=color)
 
 
 def _text(sheet: Sheet, format: str, *, color: bool) -> str:

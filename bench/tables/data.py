@@ -18,7 +18,7 @@ def as_json(c: Comparison) -> str:
 
 def as_csv(c: Comparison, view: str = "rows") -> str:
     """One line per row with every metric, then the cells that were skipped; or one line per pair."""
-    return _write(_pairs(c) if view == "pairs" else _rows(c))
+    return write_csv(_pairs(c) if view == "pairs" else _rows(c))
 
 
 def groups_as_json(groups: Mapping[str, Comparison]) -> str:
@@ -29,7 +29,7 @@ def groups_as_json(groups: Mapping[str, Comparison]) -> str:
 
 def groups_as_csv(groups: Mapping[str, Comparison]) -> str:
     """The lines of each group's rows, with the name of the group and its number of users in front."""
-    return _write([{"group": name, "users": c.users, **line} for name, c in groups.items() for line in _rows(c)])
+    return write_csv([{"group": name, "users": c.users, **line} for name, c in groups.items() for line in _rows(c)])
 
 
 def _rows(c: Comparison) -> list[dict[str, Any]]:
@@ -66,7 +66,8 @@ def _pairs(c: Comparison) -> list[dict[str, Any]]:
     return lines
 
 
-def _write(lines: list[dict[str, Any]]) -> str:
+def write_csv(lines: list[dict[str, Any]]) -> str:
+    """Lines with the columns of the first, a header above; what is missing is empty."""
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=list(lines[0]) if lines else [], lineterminator="\n", restval="")
     writer.writeheader()
