@@ -86,9 +86,31 @@ def test_bayesian_signed_rank():
     back = bayesian_signed_rank(-d, 0.01)
     np.testing.assert_allclose(back, (better, same, worse), atol=0.01)
     assert bayesian_signed_rank(d, 1.0) == (0.0, 1.0, 0.0)
-    # One data set, no region: w ~ Beta(1, 1/2), and the mean of (z, 0) counts as better, too: 1 − (1 − w)² > 1/2.
+    # One data set with weight w ~ Beta(1, 1/2): without a region, 1 − (1 − w)²/2 > 1/2 is better whatever w is; with
+    # one, the mean of (z, 0) counts as better too, and better wins where 1 − (1 − w)² > 1/2.
+    assert bayesian_signed_rank(np.array([1.0]), 0.0) == (0.0, 0.0, 1.0)
     w = 1 - np.sqrt(0.5)
-    np.testing.assert_allclose(bayesian_signed_rank(np.array([1.0]), 0.0)[2], stats.beta.sf(w, 1, 0.5), atol=0.006)
+    np.testing.assert_allclose(bayesian_signed_rank(np.array([1.0]), 0.1)[2], stats.beta.sf(w, 1, 0.5), atol=0.006)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "rope", "first", "equivalent", "second"),
+    [
+        (3, 0, 0.0, 0.99722, 0.0, 0.00278),
+        (3, 0, 0.0051, 0.99799, 0.00068, 0.00133),
+        (3, 0, 0.0101, 0.96064, 0.039075, 0.000285),
+        (1, 0, 0.0, 0.999065, 0.0, 0.000935),
+        (1, 0, 0.0051, 0.949265, 0.05071, 0.000025),
+        (1, 0, 0.0101, 0.67135, 0.32865, 0.0),
+        (3, 1, 0.0, 0.785505, 0.0, 0.214495),
+        (3, 1, 0.0051, 0.55587, 0.419415, 0.024715),
+        (3, 1, 0.0101, 0.21067, 0.787695, 0.001635),
+    ],
+)
+def test_bayesian_signed_rank_equals_baycomp(a, b, rope, first, equivalent, second):
+    """Numbers of baycomp 1.0.3: np.argmax of SignedRankTest.sample(x, y, rope, nsamples=200000, random_state=1)."""
+    found = bayesian_signed_rank(DEMSAR[:, a] - DEMSAR[:, b], rope)
+    np.testing.assert_allclose(found, (second, equivalent, first), atol=0.008)
 
 
 def test_interquartile_mean_and_profile():

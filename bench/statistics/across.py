@@ -100,17 +100,19 @@ def bayesian_signed_rank(
 
     With z_0 = 0 of prior weight `prior` beside the data sets' differences, first − second, and Dirichlet weights w,
     a draw gives each of the three the weight Σ_ij w_i w_j over the pairs whose mean (z_i + z_j)/2 lies below
-    −rope, within, or above it; a probability is the share of draws in which that weight is the largest.
+    −rope, within, or above it; a probability is the share of draws in which that weight is the largest. A mean on
+    the very edge counts half on either side, so that without a rope nothing is equivalent, as in baycomp.
 
     Paper: A. Benavoli et al., ICML, 2014, and JMLR, 2017.
     """
     z = np.append(0.0, differences)
     sums = z[:, None] + z[None, :]
-    above, below = (sums > 2 * rope).astype(float), (sums < -2 * rope).astype(float)
+    above, below = np.heaviside(sums - 2 * rope, 0.5), np.heaviside(-sums - 2 * rope, 0.5)
     weights = np.random.default_rng(seed).dirichlet([prior, *np.ones(len(differences))], draws)
     right = ((weights @ above) * weights).sum(axis=1)
     left = ((weights @ below) * weights).sum(axis=1)
-    winner = np.argmax([left, 1 - left - right, right], axis=0)
+    within = 1 - left - right if rope > 0 else np.zeros(draws)
+    winner = np.argmax([left, within, right], axis=0)
     return tuple(float((winner == i).mean()) for i in range(3))  # type: ignore[return-value]
 
 
