@@ -289,6 +289,14 @@ def test_bootstrap_outcomes():
     np.testing.assert_allclose(bootstrap(d, "users").p, users_t(moments(d)).p, atol=0.01)
 
 
+def test_sign_flips_of_many_users_have_the_law_of_random_signs():
+    """More users than a float has exponents; the sum of random signs is normal with variance Σ x²."""
+    x = np.random.default_rng(0).normal(0.02, 1, 5003)
+    expected = stats.norm.sf(x.sum() / np.sqrt(np.square(x).sum()))
+    np.testing.assert_allclose(sign_flip(x, alternative="greater").p, expected, atol=0.015)
+    assert sign_flip(x, alternative="less").p > 0.5 > expected > 0.02
+
+
 def test_tests_by_name():
     a, b = table(shift=0.6, seed=1), table(shift=0.0, seed=2)
     p = {name: run_test(name, a, b, moments(a, b)).p for name in TESTS}
