@@ -44,6 +44,7 @@ class Row:
         failed: e.g. "2 of 5 failed"; such a row is shown and enters no pair.
         identity: what must agree between rows of one table, e.g. {"data": sha256, "split": hash}.
         budget: what should agree, or the table warns, e.g. {"tuning trials": "30"}.
+        peak_bytes: most memory that any of the runs held; None where no run says.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Row:
     failed: tuple[str, ...] = ()
     identity: Mapping[str, str] = field(default_factory=dict)
     budget: Mapping[str, str] = field(default_factory=dict)
+    peak_bytes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,7 @@ def _row_dict(row: Row, values: Mapping[str, Value]) -> dict[str, Any]:
         "diagnostics": dict(row.diagnostics),
         "train_seconds": row.train_seconds,
         "epochs": row.epochs,
+        "peak_bytes": row.peak_bytes,
         "runs": list(row.runs),
     }
 

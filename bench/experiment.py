@@ -262,6 +262,7 @@ def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, 
         marks=(f"best epoch was the last allowed in {last} of {len(runs)} runs",) if last else (),
         failed=(f"{total - len(runs)} of {total} failed",) if len(runs) < total else (),
         identity={"data": experiment.data.sha256},
+        peak_bytes=max((p for run in runs if (p := run.record.get("peak_bytes")) is not None), default=None),
     )
 
 

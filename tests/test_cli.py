@@ -50,11 +50,13 @@ def test_json_is_the_contract(ratings_csv: Path, tmp_path: Path) -> None:
     assert set(table["data"]) == {"sha256", "verified", "source"}
     row, baseline = table["rows"]
     assert list(row) == [
-        "name", "sampler", "loss", "model", "metrics", "diagnostics", "train_seconds", "epochs", "runs",
+        "name", "sampler", "loss", "model", "metrics", "diagnostics", "train_seconds", "epochs",
+        "peak_bytes", "runs",
     ]  # fmt: skip
     assert set(row["metrics"]["ndcg@10"]) == {"mean", "ci", "std_seeds"}
     assert set(row["metrics"]) == {f"{name}@{k}" for name in ("hr", "ndcg", "mrr", "recall") for k in (5, 10, 20)}
     assert (baseline["sampler"], baseline["model"]) == (None, "toppop")
+    assert row["peak_bytes"] > 10_000_000 if Path("/proc/self/status").exists() else row["peak_bytes"] is None
     assert set(table["pairs"][0]) == {
         "a", "b", "metric", "difference", "ci", "p", "p_adjusted", "effect_size",
         "users_a_better", "users_b_better", "users_tied",

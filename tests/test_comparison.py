@@ -46,7 +46,7 @@ def test_json_is_the_contract():
     top = "dataset protocol metric seeds users test correction alpha alternative data rows pairs"
     assert list(d) == [*top.split(), "skipped", "failed", "warnings"]
     assert list(d["data"]) == ["sha256", "verified", "source"]
-    keys = "name sampler loss model metrics diagnostics train_seconds epochs runs"
+    keys = "name sampler loss model metrics diagnostics train_seconds epochs peak_bytes runs"
     assert all(list(r) == keys.split() for r in d["rows"])
     assert list(d["rows"][0]["metrics"]) == ["hr@10", "ndcg@10"]
     assert list(d["rows"][0]["metrics"]["hr@10"]) == ["mean", "ci", "std_seeds"]

@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import io
 import json
 import os
@@ -130,6 +131,16 @@ def test_all_tied_winners_are_bold_and_what_does_not_differ_is_underlined():
     assert "<ins>0.0" in lines["near+bpr"]
     assert "**" not in lines["far+bpr"]
     assert "<ins>" not in lines["far+bpr"]
+
+
+def test_documents_say_which_runs_they_rest_on_and_the_terminal_stays_short():
+    runs = [run for r in toy().rows for run in r.runs]
+    digest = hashlib.sha256("\n".join(runs).encode()).hexdigest()[:12]
+    for format in ("markdown", "latex", "html"):
+        text = render(toy(), format)
+        assert f"Runs: {len(runs)}, uniform+bpr-0 " in text
+        assert f"list sha256 {digest}" in text
+    assert "Runs:" not in render(toy(), "table")
 
 
 def test_color_only_when_asked():

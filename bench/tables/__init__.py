@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.comparison import Comparison
-from bench.tables.layout import Sheet, caption, notes, pairs_view, rows_view
+from bench.tables.layout import Sheet, caption, notes, pairs_view, rows_view, runs_line
 from bench.tables.views import diagnostics_view, effects_view, equivalence_view, group_sheet, matrix_view
 from datasets.errors import UserError, unknown
 
@@ -54,7 +55,7 @@ def render(comparison: Comparison, format: str = "table", *, view: str = "rows",
             raise UserError(f"CSV has the views rows and pairs, not '{view}'; ask for another format.")
         return as_csv(comparison, view)
     sheet = Sheet(VIEWS[view](comparison), caption(comparison), notes(comparison, view))
-    return _text(sheet, format, color=color)
+    return _text(sheet, format, [comparison], color=color)
 
 
 def render_groups(groups: Mapping[str, Comparison], format: str = "table", *, color: bool = False) -> str:
@@ -71,7 +72,8 @@ def render_groups(groups: Mapping[str, Comparison], format: str = "table", *, co
         from bench.tables import data
 
         return data.groups_as_json(groups) if format == "json" else data.groups_as_csv(groups)
-    return _text(group_sheet(groups), format, color=color)
+    first = next(iter(groups.values()))  # every group has the same runs
+    return _text(group_sheet(groups), format, [first], color=color)
 
 
 def render_across(across: Across, format: str = "table", *, color: bool = False) -> str:
@@ -86,10 +88,13 @@ def render_across(across: Across, format: str = "table", *, color: bool = False)
         raise unknown("format", format, FORMATS)
     if format in ("json", "csv"):
         return shown.across_as_json(across) if format == "json" else shown.across_as_csv(across)
-    return _text(shown.across_sheet(across), format, color=color)
+    return _text(shown.across_sheet(across), format, across.comparisons, color=color)
 
 
-def _text(sheet: Sheet, format: str, *, color: bool) -> str:
+def _text(sheet: Sheet, format: str, comparisons: Sequence[Comparison], *, color: bool) -> str:
+    """The sheet as text; what goes into a document also says which runs it rests on, the terminal stays short."""
+    if format != "table":
+        sheet = replace(sheet, caption=f"{sheet.caption} {runs_line(comparisons)}".rstrip())
     if format == "latex":
         from bench.tables.latex import as_latex
 

@@ -34,6 +34,7 @@ _SPECIAL = {
     "×": r"$\times$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
+    "…": r"\ldots{}",
     "→": r"$\rightarrow$",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -178,6 +179,15 @@ def _side(c: Comparison) -> str:
         return ""
     a, b = ("a", "b of every pair") if c.baseline is None else ("row", c.baseline)
     return f" (one-sided, {c.alternative}: {a} {SIGNS[c.alternative]} {b})"
+
+
+def runs_line(comparisons: Sequence[Comparison]) -> str:
+    """How many runs stand behind a table, the first and last id, and the sha256 of all ids in order, one a line."""
+    runs = [run for c in comparisons for row in c.rows for run in row.runs]
+    if not runs:
+        return ""
+    digest = hashlib.sha256("\n".join(runs).encode()).hexdigest()[:12]
+    return f"Runs: {len(runs)}, {runs[0]} … {runs[-1]}, list sha256 {digest}."
 
 
 def _told(protocol: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,9 +114,10 @@ def diagnostics_view(c: Comparison) -> tuple[Grid, ...]:
     keys = list(dict.fromkeys(key for row in c.rows for key in row.diagnostics))
     body = []
     for row in c.rows:
-        cost = (Cell(number(row.epochs, 0)), Cell(number(row.train_seconds, 1)))
+        memory = None if row.peak_bytes is None else row.peak_bytes / 1e6
+        cost = (Cell(number(row.epochs, 0)), Cell(number(row.train_seconds, 1)), Cell(number(memory, 0)))
         body.append((Cell(row.name), *(Cell(number(row.diagnostics.get(k))) for k in keys), *cost))
-    return (Grid(("", *keys, "epochs", "seconds"), tuple(body), title="Diagnostics and cost"),)
+    return (Grid(("", *keys, "epochs", "seconds", "peak MB"), tuple(body), title="Diagnostics and cost"),)
 
 
 def group_sheet(groups: Mapping[str, Comparison]) -> Sheet:
