@@ -277,10 +277,28 @@ def test_every_view_in_every_format_for_readers():
             assert "2 of 5 failed" in text
             if format == "latex":
                 assert text.isascii()
-    with pytest.raises(UserError, match="views rows and pairs"):
-        render(c, "csv", view="matrix")
     with pytest.raises(UserError, match="needs a margin"):
         render(toy(), view="equivalence")
+
+
+def test_every_view_in_csv_holds_the_numbers():
+    c = toy(margin=0.01)
+    found = {view: list(csv.DictReader(io.StringIO(render(c, "csv", view=view)))) for view in VIEWS}
+    for view in ("pairs", "effects", "equivalence"):
+        assert [(x["a"], x["b"], x["metric"]) for x in found[view]] == [(p.a, p.b, p.metric) for p in c.pairs]
+        assert [float(x["difference"]) for x in found[view]] == [p.difference for p in c.pairs]
+    e = c.effects(c.pairs[3])
+    assert (float(found["effects"][3]["relative_lo"]), int(found["effects"][3]["users_tied"])) == (
+        e.relative.lo,
+        e.users_tied,
+    )
+    assert float(found["equivalence"][3]["inside"]) == c.pairs[3].equivalence.inside
+    assert float(found["equivalence"][3]["p_adjusted"]) == c.pairs[3].p_equivalent
+    assert [x["coverage"] for x in found["diagnostics"]] == ["0.5"] * 4
+    assert [(x["train_seconds"], x["peak_bytes"]) for x in found["diagnostics"]] == [("3.25", "")] * 4
+    matrix = {x["sampler"]: x for x in found["matrix"]}
+    assert float(matrix["inbatch"]["softmax"]) == c.values[2]["ndcg@10"].mean
+    assert (matrix["inbatch"]["bpr"], matrix["popularity"]["bce"]) == ("", "")
 
 
 def test_unknown_format_and_view():

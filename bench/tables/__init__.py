@@ -30,12 +30,12 @@ def render(comparison: Comparison, format: str = "table", *, view: str = "rows",
 
     Args:
         comparison: what `compare` returned.
-        format: one of `FORMATS`; JSON holds everything whatever the view, CSV has the views rows and pairs.
+        format: one of `FORMATS`; JSON holds everything whatever the view.
         view: one of `VIEWS`.
         color: bold and underline on a terminal, by ANSI codes.
 
     Raises:
-        UserError: an unknown format or view, a view that CSV does not have, or equivalence without a margin.
+        UserError: an unknown format or view, or equivalence without a margin.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
@@ -51,8 +51,6 @@ def render(comparison: Comparison, format: str = "table", *, view: str = "rows",
     if format == "csv":
         from bench.tables.data import as_csv
 
-        if view not in ("rows", "pairs"):
-            raise UserError(f"CSV has the views rows and pairs, not '{view}'; ask for another format.")
         return as_csv(comparison, view)
     sheet = Sheet(VIEWS[view](comparison), caption(comparison), notes(comparison, view))
     return _text(sheet, format, [comparison], color=color)

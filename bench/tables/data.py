@@ -17,8 +17,9 @@ def as_json(c: Comparison) -> str:
 
 
 def as_csv(c: Comparison, view: str = "rows") -> str:
-    """One line per row with every metric, then the cells that were skipped; or one line per pair."""
-    return write_csv(_pairs(c) if view == "pairs" else _rows(c))
+    """The numbers of a view, one line per row, pair or sampler; `rows` ends with the cells that were skipped."""
+    lines = {"pairs": _pairs, "effects": _effects, "equivalence": _equivalence, "matrix": _matrix}
+    return write_csv({**lines, "diagnostics": _diagnostics}.get(view, _rows)(c))
 
 
 def groups_as_json(groups: Mapping[str, Comparison]) -> str:
@@ -64,6 +65,43 @@ def _pairs(c: Comparison) -> list[dict[str, Any]]:
         asked = {"test": c.test, "alternative": c.alternative, "correction": c.correction}
         lines.append({**pair, "lo": lo, "hi": hi, **asked})
     return lines
+
+
+def _effects(c: Comparison) -> list[dict[str, Any]]:
+    lines = []
+    for pair in c.pairs:
+        e = c.effects(pair)
+        line: dict[str, Any] = {"a": pair.a, "b": pair.b, "metric": pair.metric}
+        for name in ("difference", "relative", "standardised", "superiority"):
+            estimate = getattr(e, name)
+            line |= {name: estimate.value, f"{name}_lo": estimate.lo, f"{name}_hi": estimate.hi}
+        lines.append({**line, **{f"users_{w}": getattr(e, f"users_{w}") for w in ("a_better", "b_better", "tied")}})
+    return lines
+
+
+def _equivalence(c: Comparison) -> list[dict[str, Any]]:
+    pairs = (pair for pair in c.as_dict()["pairs"] if "equivalence" in pair)
+    return [{**{k: p[k] for k in ("a", "b", "metric", "difference")}, **p["equivalence"]} for p in pairs]
+
+
+def _diagnostics(c: Comparison) -> list[dict[str, Any]]:
+    names = dict.fromkeys(name for row in c.rows for name in row.diagnostics)
+    lines = []
+    for row in c.as_dict()["rows"]:
+        cost = {name: row[name] for name in ("epochs", "train_seconds", "peak_bytes")}
+        lines.append({"name": row["name"], **{name: row["diagnostics"].get(name) for name in names}, **cost})
+    return lines
+
+
+def _matrix(c: Comparison) -> list[dict[str, Any]]:
+    """One line per model and sampler, one column per loss; empty where there is no cell or it failed."""
+    losses = dict.fromkeys(row.loss or "none" for row in c.rows)
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for row, values in zip(c.rows, c.values, strict=True):
+        key = (row.model, row.sampler or row.name)
+        line = lines.setdefault(key, {"model": key[0], "sampler": key[1], "metric": c.metric, **dict.fromkeys(losses)})
+        line[row.loss or "none"] = None if row.failed else values[c.metric].mean
+    return list(lines.values())
 
 
 def write_csv(lines: list[dict[str, Any]]) -> str:
