@@ -53,6 +53,7 @@ class Across:
         ranks: Friedman and Nemenyi; None with two methods.
         pairs: every two methods.
         aggregate: (k,) interquartile mean of runs × data sets with its interval, scores over `unit` of the data set.
+        runs: k arrays (seeds, N), the scores of the runs over `unit` of the data set.
         unit: what scores are divided by for the aggregate, in words.
         rope: half width of the region of practical equivalence.
         warnings: sentences for the reader.
@@ -65,6 +66,7 @@ class Across:
     ranks: Ranks | None
     pairs: tuple[AcrossPair, ...]
     aggregate: tuple[tuple[float, float, float], ...]
+    runs: tuple[FloatArray, ...]
     unit: str
     rope: float
     warnings: tuple[str, ...]
@@ -138,15 +140,11 @@ def across(comparisons: Sequence[Comparison], rope: float = 0.0) -> Across:
     units = scores[:, names.index(against)] if against else scores.mean(axis=1)
     if not (units > 0).all():
         raise UserError(f"A score of 0 cannot be the unit of the aggregate ({metric}); choose another --baseline.")
-    aggregate = tuple(
-        interquartile_mean(
-            np.stack(
-                [c.rows[i].metrics[metric].mean(axis=1) / unit for c, unit in zip(comparisons, units, strict=True)]
-            ).T,
-            alpha=first.alpha,
-        )
+    runs = tuple(
+        np.stack([c.rows[i].metrics[metric].mean(axis=1) / unit for c, unit in zip(comparisons, units, strict=True)]).T
         for i in chosen
     )
+    aggregate = tuple(interquartile_mean(scores_of_runs, alpha=first.alpha) for scores_of_runs in runs)
     return Across(
         comparisons=tuple(comparisons),
         names=names,
@@ -155,6 +153,7 @@ def across(comparisons: Sequence[Comparison], rope: float = 0.0) -> Across:
         ranks=ranks,
         pairs=tuple(pairs),
         aggregate=aggregate,
+        runs=runs,
         unit=f"the mean of {against}" if against else "the mean of all methods",
         rope=rope,
         warnings=tuple(_warnings(comparisons, names, sorted(lost))),

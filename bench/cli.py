@@ -151,8 +151,7 @@ def _across(each: list[dict[str, Any]], *, margin: Margin = None, figures: Figur
 
         if together.ranks is None:
             typer.echo("Not drawn: critical-difference: ranks need three methods.", err=True)
-        else:
-            typer.echo(f"Wrote {', '.join(map(str, draw_across(together.ranks, figures)))}.", err=True)
+        typer.echo(f"Wrote {', '.join(map(str, draw_across(together, figures)))}.", err=True)
 
 
 @_command("calibrate", "How often each test calls a cell different from itself, over disjoint sets of its own seeds.")

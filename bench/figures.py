@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.comparison import Comparison
-from bench.statistics.across import Ranks, cliques
+from bench.statistics.across import Ranks, cliques, performance_profile
 from bench.tables.layout import metric_name
 from datasets.errors import UserError
 
@@ -171,6 +171,23 @@ def critical_difference(ranks: Ranks) -> Figure:
     words = f"critical difference {ranks.critical:.2f} (α = {ranks.alpha:g}, {ranks.datasets} data sets)"
     axes.text(1, 0.95, f"{words}{'; too few' if ranks.warning else ''}", fontsize=8, va="bottom")
     axes.set_axis_off()
+    return figure
+
+
+def profile(names: Sequence[str], runs: Sequence[FloatArray], unit: str) -> Figure:
+    """One curve per method: the share of its runs, (seeds, data sets), whose score is above each threshold.
+
+    Paper: R. Agarwal, M. Schwarzer, P. S. Castro, A. Courville, M. G. Bellemare, NeurIPS, 2021.
+    """
+    figure, axes = _figure(6.5, 3.8)
+    thresholds = np.unique(np.concatenate([[0.0], *(scores.ravel() for scores in runs)]))
+    for i, (name, scores) in enumerate(zip(names, runs, strict=True)):
+        color, line = COLORS[i % len(COLORS)], LINES[i % len(LINES)]
+        share = performance_profile(scores, thresholds)
+        axes.step(thresholds, share, where="post", label=name, color=color, linestyle=line)
+    axes.set_xlabel(f"score, in units of {unit}")
+    axes.set_ylabel("share of runs above it")
+    axes.legend(fontsize=7, frameon=False)
     return figure
 
 

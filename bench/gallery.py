@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.across import Across
 from bench.comparison import Comparison
 from bench.experiment import Experiment
-from bench.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, save
+from bench.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, profile, save
 from bench.spec import RunSpec
-from bench.statistics.across import Ranks
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,16 +47,18 @@ def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[
     return written, left_out
 
 
-def draw_across(ranks: Ranks, folder: Path) -> list[Path]:
-    """Write the critical-difference diagram.
+def draw_across(together: Across, folder: Path) -> list[Path]:
+    """Write the performance profile and, of three methods or more, the critical-difference diagram.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    drawn = critical_difference(ranks)
+    drawn = {"performance-profile": profile(together.names, together.runs, together.unit)}
+    if together.ranks is not None:
+        drawn["critical-difference"] = critical_difference(together.ranks)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [save(drawn, folder / f"critical-difference{suffix}") for suffix in (".svg", ".png")]
+        return [save(figure, folder / f"{name}{end}") for name, figure in drawn.items() for end in (".svg", ".png")]
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); give another --figures.") from error
 

@@ -123,6 +123,8 @@ def test_the_command_runs_every_data_set_and_draws_the_diagram(tmp_path: Path) -
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         "critical-difference.svg",
         "critical-difference.png",
+        "performance-profile.svg",
+        "performance-profile.png",
     }
     file = tmp_path / "three.toml"
     file.write_text(

@@ -102,6 +102,16 @@ def test_critical_difference_joins_what_does_not_differ():
     assert all(any(name in t.get_text() for t in axes.texts) for name in r.names)
 
 
+def test_profile_falls_from_all_runs_to_none_through_the_share_above_each_score():
+    runs = [np.random.default_rng(seed).random((5, 4)) for seed in (0, 1)]
+    axes = figures.profile(("a", "b"), runs, "the mean of a").axes[0]
+    assert [line.get_label() for line in axes.lines] == ["a", "b"]
+    for line, scores in zip(axes.lines, runs, strict=True):
+        x, y = line.get_data()
+        assert (y[0], y[-1]) == (1, 0)
+        np.testing.assert_allclose(y, [(scores > threshold).mean() for threshold in x])
+
+
 def test_colors_differ_in_grey_between_neighbours():
     grey = [np.dot([int(c[i : i + 2], 16) for i in (1, 3, 5)], (0.299, 0.587, 0.114)) for c in figures.COLORS]
     assert min(abs(a - b) for a, b in pairwise(grey)) > 15
