@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from recmodels.models import MODELS
 from recmodels.models.mf import vectors
@@ -39,56 +39,46 @@ def lightgcn(
 
 
 class _LightGCN(nn.Module):
-    graph: Tensor
-    transposed: Tensor
-
     def __init__(self, training: Training, settings: Settings, rng: np.random.Generator, layers: int) -> None:
         super().__init__()
         self.users = vectors(training.n_users, settings, rng)  # (U, D)
         self.items = vectors(training.n_items, settings, rng)  # (I, D)
         self.layers = layers
+        size = training.n_users + training.n_items  # users and items are the nodes of one graph
         keys = np.unique(training.interactions.users.astype(np.int64) * training.n_items + training.interactions.items)
-        users, items = keys // training.n_items, keys % training.n_items
-        degrees = [np.bincount(users, minlength=training.n_users), np.bincount(items, minlength=training.n_items)]
-        weights = (1 / np.sqrt(degrees[0][users] * degrees[1][items])).astype(np.float32)
-        back = np.argsort(items, kind="stable")
-        self.register_buffer("graph", _matrix(items, weights, degrees[0], training.n_items), persistent=False)
-        self.register_buffer(
-            "transposed",
-            _matrix(users[back], weights[back], degrees[1], training.n_users),
-            persistent=False,
-        )
+        users, items = keys // training.n_items, keys % training.n_items + training.n_users
+        ends = np.concatenate([users, items])
+        order, degrees = np.argsort(ends, kind="stable"), np.bincount(ends, minlength=size)
+        weights = np.tile(1 / np.sqrt(degrees[users] * degrees[items]), 2)[order].astype(np.float32)
+        starts = np.cumsum(degrees) - degrees
+        for name, part in (
+            ("neighbours", np.concatenate([items, users])[order]),
+            ("starts", starts),
+            ("weights", weights),
+        ):
+            self.register_buffer(name, torch.from_numpy(part), persistent=False)
 
     def forward(self) -> Tables:
-        users, items = self.users, self.items
-        user_sum, item_sum = users, items
-        for _ in range(self.layers):
-            users, items = (
-                _Propagate.apply(self.graph, self.transposed, items),  # type: ignore[no-untyped-call]
-                _Propagate.apply(self.transposed, self.graph, users),  # type: ignore[no-untyped-call]
-            )
-            user_sum, item_sum = user_sum + users, item_sum + items
-        return Tables(user_sum / (self.layers + 1), item_sum / (self.layers + 1))
+        start = torch.cat([self.users, self.items])
+        mean: Tensor = _Mean.apply(start, self.neighbours, self.starts, self.weights, self.layers)  # type: ignore[no-untyped-call]
+        return Tables(mean[: len(self.users)], mean[len(self.users) :])
 
 
-class _Propagate(torch.autograd.Function):
-    """matrix @ vectors, whose gradient is a product with the transposed matrix, kept ready."""
+class _Mean(torch.autograd.Function):
+    """(e + A e + … + Aᴸ e) / (L + 1); as A is symmetric, its gradient is the same mean of what comes back."""
 
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, given: Tensor) -> Tensor:
-        ctx.transposed = transposed
-        return torch.mm(matrix, given)
+    def forward(ctx: Any, start: Tensor, neighbours: Tensor, starts: Tensor, weights: Tensor, layers: int) -> Tensor:
+        ctx.graph = (neighbours, starts, weights, layers)
+        return _mean(start, *ctx.graph)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, torch.mm(ctx.transposed, grads[0].contiguous())
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _mean(grads[0].contiguous(), *ctx.graph), None, None, None, None
 
 
-def _matrix(columns: Any, weights: Any, per_row: Any, n_columns: int) -> Tensor:
-    starts = np.concatenate([[0], np.cumsum(per_row)])
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        parts = [torch.from_numpy(part) for part in (starts, columns, weights)]
-        return torch.sparse_csr_tensor(
-            parts[0], parts[1], parts[2], size=(len(per_row), n_columns), check_invariants=False
-        )
+def _mean(start: Tensor, neighbours: Tensor, starts: Tensor, weights: Tensor, layers: int) -> Tensor:
+    total = start
+    for _ in range(layers):  # e + A (e + A (e + …)), each product a weighted sum over the neighbours of every node
+        total = start + embedding_bag(neighbours, total, starts, mode="sum", per_sample_weights=weights)
+    return total / (layers + 1)
