@@ -25,7 +25,7 @@ FROM_MODEL = {
 }
 # what a sampler may give that a loss must be able to use
 TO_LOSS = {"weight": "weights of the negatives"}
-NO_NEGATIVES = "uniform"  # the sampler beside which losses without negatives are listed, so that they are listed once
+NO_NEGATIVES = "uniform"  # the sampler, without options, beside which losses without negatives are listed: once
 
 Parameters = Mapping[str, Value]
 
@@ -48,8 +48,8 @@ def reason(
     gives, needs = held("gives", drawn, sampler[1]), held("needs", trained, loss[1])
     from_model = held("gives", encoder, model[1])
     if "no_negatives" in needs:
-        if drawn.name != NO_NEGATIVES:
-            return f"{trained.name} uses no negatives, so that no sampler changes it; it is listed with {NO_NEGATIVES}"
+        if _called(sampler, drawn) != NO_NEGATIVES:
+            return f"{trained.name} uses no negatives, so that no sampler changes it; pair it with plain {NO_NEGATIVES}"
     else:
         for word, meaning in FROM_SAMPLER.items():
             if word in needs and word not in gives:

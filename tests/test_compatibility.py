@@ -24,6 +24,7 @@ TRAINER = {"vectors", "tables", "no_negatives"}
         ("dns+warp", "in order"),
         ("popularity+gbce", "uniformly"),
         ("popularity+directau", "uses no negatives"),
+        ("uniform:reject=false+directau", "uses no negatives"),
         ("self-adversarial+bpr-max", "weights"),
         ("uniform+sl+mf:bias=true", "cosines, which mf:bias=true"),
         ("uniform+cml+lightgcn", "parameters themselves"),
@@ -45,6 +46,21 @@ def test_what_cannot_work_is_refused_with_its_reason(cell: str, word: str) -> No
 )  # fmt: skip
 def test_what_works_is_not_refused(cell: str) -> None:
     assert incompatibility(parse_cell(cell, {})) is None
+
+
+def test_a_loss_without_negatives_has_one_name_for_one_training() -> None:
+    """Whatever the sampler and its options, what is trained is the same; two rows of it would look like two results."""
+    without = [
+        name for name in LOSSES if "no_negatives" in held("needs", LOSSES.entry(name), LOSSES.parameters(name, {}))
+    ]
+    assert without == ["directau", "mawu", "wrmf"]
+    for loss in without:
+        for sampler in (*SAMPLERS, "uniform:reject=false", "uniform:reject=true"):
+            found = incompatibility(parse_cell(f"{sampler}+{loss}", {}))
+            if sampler in ("uniform", "uniform:reject=true"):  # the default, written out
+                assert found is None
+            else:
+                assert found == f"{loss} uses no negatives, so that no sampler changes it; pair it with plain uniform"
 
 
 def test_every_word_that_is_declared_is_known_and_given_by_somebody() -> None:
