@@ -12,7 +12,7 @@ import typer
 
 from bench import __version__
 from bench.data_commands import app as data_app
-from bench.options import FORMATS, Datasets, Diagnostics, Figures, Groups, Margin, View, experiment_options
+from bench.options import FORMATS, Datasets, Diagnostics, Figures, Groups, Margin, Profile, View, experiment_options
 from bench.runs_commands import app as runs_app
 from datasets.errors import UserError, unknown
 
@@ -122,13 +122,37 @@ def _compare(
     margin: Margin = None,
     diagnostics: Diagnostics = False,
     figures: Figures = None,
+    profile: Profile = False,
 ) -> None:
     experiment, options, cutoffs = _design(words)
+    if profile:
+        _profile(experiment, options, words)
+        return
     view = "diagnostics" if diagnostics else view
     _check_view(view, groups, margin)
     _run_missing(experiment, options, cutoffs, words)
     by_users = _user_groups(experiment, options, groups or "activity") if view == "groups" else None
     _print_table(experiment, cutoffs, words, view, by_users, margin, figures)
+
+
+def _profile(experiment: Any, options: Any, words: dict[str, Any]) -> None:
+    """Train the first seed of every cell in this process; the store is neither read nor written."""
+    if not words["train"]:
+        raise UserError("bench table trains nothing, so there is nothing to profile; use bench run --profile.")
+    if words["cluster"] is not None or words["device"] != "cpu":
+        raise UserError("--profile measures a processor of this machine; leave --cluster and --device out.")
+    if words["format"] not in ("table", "json"):
+        raise UserError(f"--profile prints a table or json, not {words['format']}.")
+    from bench.data_commands import printing
+    from bench.experiment import short_names, tasks
+    from bench.profile import profile_runs, render
+    from bench.runner import load_split
+    from bench.spec import RunSpec
+
+    with printing() as fetching:
+        split = load_split(experiment.data.dataset, experiment.protocol, options, None if words["quiet"] else fetching)
+    specs = [RunSpec(experiment.data, cell, experiment.seeds[0]) for cell in short_names(experiment).cells]
+    _emit(render(profile_runs(tasks(experiment, specs, options, False), split), words["format"]), words["out"])
 
 
 @_command("across", "The same cells on several data sets: ranks, tests over data sets, an aggregate.", together=True)

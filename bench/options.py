@@ -97,6 +97,9 @@ Margin = Annotated[float | None, typer.Option("--margin", help="largest differen
 Diagnostics = Annotated[
     bool, typer.Option("--diagnostics", help="show what the samplers drew; same as --view diagnostics")
 ]
+Profile = Annotated[
+    bool, typer.Option("--profile", help="train one seed of each cell here, print where its time goes, store nothing")
+]
 Figures = Annotated[Path | None, typer.Option("--figures", help="folder to draw the comparison's figures into")]
 
 
