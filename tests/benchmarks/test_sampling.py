@@ -1,7 +1,6 @@
 """Negatives per second on one thread, on data of the shape of ml-1m; `ratio` is to `torch.randint` of as many ids."""
 
-import time
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,49 +15,15 @@ from recmodels.sampling import Scorer, Training
 from recmodels.settings import Settings
 from recmodels.trainer import train
 from recmodels.types import Batch, Tables
+from tests.benchmarks.reference import N_INTERACTIONS, N_ITEMS, N_USERS, fastest, training
 
-N_USERS, N_ITEMS, N_INTERACTIONS = 6040, 3706, 1_000_000
 BATCH = 8192
-
-
-@lru_cache(maxsize=1)
-def training():
-    """As many pairs, and about as uneven users and items, as in ml-1m."""
-    rng = np.random.default_rng(0)
-    users = rng.lognormal(0, 1.0, N_USERS)
-    items = np.arange(1, N_ITEMS + 1) ** -0.6
-    keys = np.empty(0, np.int64)
-    while len(keys) < N_INTERACTIONS:
-        more = [rng.choice(len(w), size=N_INTERACTIONS, p=w / w.sum()) for w in (users, items)]
-        keys = np.unique(np.concatenate([keys, more[0] * N_ITEMS + more[1]]))
-    keys = np.sort(rng.permutation(keys)[:N_INTERACTIONS])
-    pairs = Interactions((keys // N_ITEMS).astype(np.int32), (keys % N_ITEMS).astype(np.int32), N_USERS, N_ITEMS)
-    found = Training(pairs)
-    assert found.seen.exact
-    return found
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def batch(size=BATCH):
     rows = np.random.default_rng(1).integers(N_INTERACTIONS, size=size)
     pairs = training().interactions
     return Batch(*(torch.from_numpy(ids[rows].astype(np.int64)) for ids in (pairs.users, pairs.items)))
-
-
-def fastest(function, rounds=20):
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return min(times)
 
 
 def per_second(benchmark, function, draws):
