@@ -159,7 +159,7 @@ def draw(rows, out):
         if field == "ranking_cpu_seconds":
             axes.set_yscale("log")
         else:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * max(float(row[field]) for row in rows))
         axes.set_xlabel("training interactions")
         axes.set_title(label, fontsize=9)
     axes.legend()
