@@ -11,9 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from bench import __version__
+from bench.across_command import across
 from bench.data_commands import app as data_app
-from bench.options import FORMATS, Datasets, Diagnostics, Figures, Groups, Margin, Profile, View, experiment_options
+from bench.options import Datasets, Diagnostics, Figures, Groups, Margin, Profile, View, experiment_options
 from bench.runs_commands import app as runs_app
+from bench.words import compared, design_of, emit, run_missing
 from datasets.errors import UserError, unknown
 
 app = typer.Typer(
@@ -25,8 +27,6 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data", help="Data sets: list, info, fetch, add, export, verify.")
 app.add_typer(runs_app, name="runs", help="The store of finished runs: list, show, rm, gc, merge.")
-
-MAX_CUTOFF = 10_000
 
 
 @app.callback(invoke_without_command=True)
@@ -96,8 +96,8 @@ def _each_dataset(
     if words["out"] is not None and len(datasets) > 1 and not together:
         raise UserError(f"--out holds one table and {path} has {len(datasets)} data sets; choose one with --dataset.")
     each = [{**words, "dataset": dataset} for dataset in datasets]
-    designed = [_design(one)[0] for one in each]  # every mistake is found before anything starts
-    if context.info_name != "table" and not words["dry_run"]:
+    designed = [design_of(one)[0] for one in each]  # every mistake is found before anything starts
+    if context.info_name != "table" and not words["dry_run"] and not words.get("profile"):
         keep(designed[0].store.root, path.stem, resolved(words))
     return each
 
@@ -106,9 +106,9 @@ def _dry_run(words: dict[str, Any]) -> None:
     from bench.experiment import default_jobs
     from bench.plan import plan
 
-    experiment, _, _ = _design(words)
+    experiment, _, _ = design_of(words)
     missing = experiment.missing(words["retry_failed"])
-    _emit(plan(experiment, missing, min(words["jobs"] or default_jobs(), max(1, len(missing)))), words["out"])
+    emit(plan(experiment, missing, min(words["jobs"] or default_jobs(), max(1, len(missing)))), words["out"])
 
 
 @_command("compare", "Run what the store lacks of these cells and print the table with significance.")
@@ -124,13 +124,13 @@ def _compare(
     figures: Figures = None,
     profile: Profile = False,
 ) -> None:
-    experiment, options, cutoffs = _design(words)
+    experiment, options, cutoffs = design_of(words)
     if profile:
         _profile(experiment, options, words)
         return
     view = "diagnostics" if diagnostics else view
     _check_view(view, groups, margin)
-    _run_missing(experiment, options, cutoffs, words)
+    run_missing(experiment, options, cutoffs, words)
     by_users = _user_groups(experiment, options, groups or "activity") if view == "groups" else None
     _print_table(experiment, cutoffs, words, view, by_users, margin, figures)
 
@@ -152,30 +152,12 @@ def _profile(experiment: Any, options: Any, words: dict[str, Any]) -> None:
     with printing() as fetching:
         split = load_split(experiment.data.dataset, experiment.protocol, options, None if words["quiet"] else fetching)
     specs = [RunSpec(experiment.data, cell, experiment.seeds[0]) for cell in short_names(experiment).cells]
-    _emit(render(profile_runs(tasks(experiment, specs, options, False), split), words["format"]), words["out"])
+    emit(render(profile_runs(tasks(experiment, specs, options, False), split), words["format"]), words["out"])
 
 
-@_command("across", "The same cells on several data sets: ranks, tests over data sets, an aggregate.", together=True)
-def _across(each: list[dict[str, Any]], *, margin: Margin = None, figures: Figures = None) -> None:
-    if len(each) < 2:
-        raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
-    designed = [_design(words) for words in each]  # every mistake is found before anything starts
-    for words, (found, options, cutoffs) in zip(each, designed, strict=True):
-        _run_missing(found, options, cutoffs, words)
-    from bench.across import across
-    from bench.tables import render_across
-
-    words = each[0]
-    comparisons = [_compared(found, cutoffs, words, None)[0] for found, _, cutoffs in designed]
-    together = across(comparisons, margin or 0.0)
-    color = words["out"] is None and sys.stdout.isatty()
-    _emit(render_across(together, words["format"], color=color), words["out"])
-    if figures is not None:
-        from bench.gallery import draw_across
-
-        if together.ranks is None:
-            typer.echo("Not drawn: critical-difference: ranks need three methods.", err=True)
-        typer.echo(f"Wrote {', '.join(map(str, draw_across(together, figures)))}.", err=True)
+_command("across", "The same cells on several data sets: ranks, tests over data sets, an aggregate.", together=True)(
+    across
+)
 
 
 @_command("calibrate", "How often each test calls a cell different from itself, over disjoint sets of its own seeds.")
@@ -187,9 +169,9 @@ def _calibrate(
 ) -> None:
     from bench.planning import calibration
 
-    found, options, cutoffs = _design(words)
-    _run_missing(found, options, cutoffs, words)
-    _emit(calibration(found, words["metric"], side, splits), words["out"])
+    found, options, cutoffs = design_of(words)
+    run_missing(found, options, cutoffs, words)
+    emit(calibration(found, words["metric"], side, splits), words["out"])
 
 
 @_command("power", "From the runs of two cells: the difference that seeds and users can find, and the seeds one needs.")
@@ -201,9 +183,9 @@ def _power(
 ) -> None:
     from bench.planning import plan
 
-    found, options, cutoffs = _design(words)
-    _run_missing(found, options, cutoffs, words)
-    _emit(plan(found, words["metric"], difference, words["alpha"], power), words["out"])
+    found, options, cutoffs = design_of(words)
+    run_missing(found, options, cutoffs, words)
+    emit(plan(found, words["metric"], difference, words["alpha"], power), words["out"])
 
 
 @app.command(name="list")
@@ -219,45 +201,6 @@ def list_(
     from bench.listing import listing
 
     typer.echo(cells(format) if compatibility else listing(kind, format))
-
-
-def _design(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
-    """The experiment that the words mean, how its data are opened, and the cut-offs."""
-    from bench.experiment import design, short_names, store_at
-    from datasets.protocol import Protocol
-
-    if words["format"] not in FORMATS:
-        raise unknown("format", words["format"], FORMATS)
-    cutoffs = _cutoffs(words["cutoffs"], words["metric"])
-    protocol = Protocol(
-        split=words["split"],
-        split_seed=words["split_seed"],
-        min_rating=words["min_rating"],
-        k_core=_k_core(words["k_core"]),
-        candidates=words["candidates"],
-        **{name: words[name] for name in ("min_user_count", "min_item_count", "sample_users", "duplicates")},
-    )
-    options = _data_options(words)
-    experiment = design(
-        words["names"] or (),
-        dataset=words["dataset"],
-        protocol=protocol,
-        options=options,
-        samplers=words["sampler"] or (),
-        losses=words["loss"] or (),
-        models=words["model"] or (),
-        settings=words["settings"] or (),
-        seeds=words["seeds"],
-        store=store_at(words["results"]),
-        device=words["device"],
-        expect_sampled=words["expect_sampled"],
-    )
-    from bench.guards import check_options
-
-    cells = short_names(experiment).cells
-    asked = {name: words[name] for name in ("test", "correction", "alpha", "alternative", "baseline")}
-    check_options(cells, **asked, margin=None)
-    return experiment, options, cutoffs
 
 
 def _check_view(view: str, groups: str | None, margin: float | None) -> None:
@@ -283,22 +226,6 @@ def _user_groups(experiment: Any, options: Any, by: str) -> Any:
     return user_groups(load_split(experiment.data.dataset, experiment.protocol, options), by)
 
 
-def _compared(experiment: Any, cutoffs: list[int], words: dict[str, Any], margin: float | None) -> tuple[Any, Any]:
-    """The comparison of the stored runs, and the options it was made with."""
-    from bench.comparison import compare
-    from bench.experiment import rows, short_names
-
-    found, context = rows(short_names(experiment), cutoffs)
-    metric = words["metric"]
-    asked = {
-        **{name: words[name] for name in ("metric", "test", "correction", "alpha", "alternative", "baseline")},
-        "metrics": ("hr@10", metric) if 10 in cutoffs and metric != "hr@10" else (metric,),
-        "margin": margin,
-        "context": context,
-    }
-    return compare(found, **asked), asked
-
-
 def _print_table(
     experiment: Any,
     cutoffs: list[int],
@@ -313,13 +240,13 @@ def _print_table(
     from bench.tables import render, render_groups
 
     experiment = short_names(experiment)
-    comparison, asked = _compared(experiment, cutoffs, words, margin)
+    comparison, asked = compared(experiment, cutoffs, words, margin)
     color = words["out"] is None and sys.stdout.isatty()
     if groups is None:
         text = render(comparison, words["format"], view=view, color=color)
     else:
         text = render_groups(by_group(comparison.rows, groups, **asked), words["format"], color=color)
-    _emit(text, words["out"])
+    emit(text, words["out"])
     if figures is not None:
         from bench.gallery import draw
 
@@ -327,113 +254,6 @@ def _print_table(
         typer.echo(f"Wrote {', '.join(map(str, written))}.", err=True)
         for reason in left_out:
             typer.echo(f"Not drawn: {reason}", err=True)
-
-
-def _emit(text: str, out: Path | None) -> None:
-    if out is None:
-        typer.echo(text)
-    else:
-        _write(out, text)
-
-
-def _run_missing(experiment: Any, options: Any, cutoffs: list[int], words: dict[str, Any]) -> None:
-    """Train what the store lacks; what is there costs nothing and imports nothing."""
-    missing = experiment.missing(words["retry_failed"]) if words["train"] else []
-    if not missing:
-        return
-    if words["cluster"] is None:
-        _check_device(words["device"])
-    from contextlib import closing
-
-    from bench.claims import Claims, Stopped, interruptible
-    from bench.data_commands import printing
-    from bench.experiment import CUTOFFS, default_jobs, estimate, tasks
-    from bench.progress import RunProgress
-    from bench.runner import load_split
-
-    with printing() as fetching:  # fetched and prepared once, before the workers open it
-        split = load_split(experiment.data.dataset, experiment.protocol, options, None if words["quiet"] else fetching)
-    jobs = min(words["jobs"] or default_jobs(), len(missing))
-    with RunProgress(len(missing), quiet=words["quiet"]) as progress:
-        if not words["quiet"]:
-            workers = f"{jobs} {'worker' if jobs == 1 else 'workers'}"
-            guess = estimate(experiment, missing, jobs, len(split.train))
-            where = words["cluster"] or f"{workers}: {guess}"
-            progress.say(f"{len(missing)} of {len(experiment.specs())} runs to do on {where}.")
-        work = tasks(experiment, missing, options, words["keep_embeddings"])
-        claims = Claims(experiment.store, work, progress.elsewhere)
-        run = _executor(words, jobs, split)
-        try:
-            with interruptible(claims, progress.stopping), closing(run(claims, progress)) as results:
-                for task, result in results:
-                    experiment.store.save(task.spec, result, sorted({*CUTOFFS, *cutoffs}), experiment.device)
-                    claims.release(task)
-        except Stopped:
-            progress.say("Stopped; finished runs are kept, and the same command goes on from there.")
-            raise
-
-
-def _check_device(device: str) -> None:
-    """Refuse a GPU that is not there, before every run fails for it."""
-    if device != "cpu":
-        import torch
-
-        if not torch.cuda.is_available() or (torch.device(device).index or 0) >= torch.cuda.device_count():
-            raise UserError(f"--device {device}: torch sees {torch.cuda.device_count()} GPUs; use --device cpu.")
-
-
-def _executor(words: dict[str, Any], jobs: int, split: Any) -> Any:
-    """What runs the tasks: processes of this machine, or a cluster; both take the same and give the same."""
-    from functools import partial
-
-    if words["cluster"] is None:
-        from bench.executor import run_local
-
-        return partial(run_local, jobs=jobs, timeout=words["cell_timeout"])
-    from bench.cluster import run_on_cluster
-
-    gpu = not words["device"].startswith("cpu")
-    return partial(run_on_cluster, cluster=words["cluster"], split=split, gpu=gpu, timeout=words["cell_timeout"])
-
-
-def _data_options(words: dict[str, Any]) -> Any:
-    from bench.runner import DataOptions
-
-    names = ("columns", "unverified", "accept_unpinned")
-    return DataOptions(**{name: words[name] for name in names}, offline=True if words["offline"] else None)
-
-
-def _k_core(text: str) -> int | tuple[int, int]:
-    parts = text.split(",")
-    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
-        raise UserError(f"--k-core {text} is not K or users,items; write it as in 5 or 10,5.")
-    return int(text) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
-
-
-def _cutoffs(text: str, metric: str) -> list[int]:
-    from recmodels.metrics import METRICS
-
-    try:
-        cutoffs = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        cutoffs = [0]
-    if min(cutoffs) < 1 or max(cutoffs) > MAX_CUTOFF:
-        raise UserError(
-            f"--cutoffs {text} is not a list of whole numbers from 1 to {MAX_CUTOFF}; write it as in 5,10,20."
-        )
-    name, _, k = metric.partition("@")
-    if name not in METRICS or not k.isdecimal() or not 1 <= int(k) <= MAX_CUTOFF:
-        raise unknown("metric", metric, [f"{name}@{k}" for name in METRICS for k in cutoffs])
-    return sorted({*cutoffs, int(k)})
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); give another --out.") from error
-    typer.echo(f"Wrote {path}.", err=True)
 
 
 def main() -> None:
