@@ -8,6 +8,7 @@ copies of (B, N, D) more.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from torch import Tensor
 from recmodels.types import Batch, Candidates, Tables, Vectors
 
 SPACES = ("dot", "cosine", "half-cosine", "distance")
-FEW = 5  # up to so many candidates a row, `einsum` beats a batched matrix product (N = 1: 3 and 8 times)
 SMALLEST = 1e-24  # squared norms are not taken for smaller: a vector of zeros has cosine 0 with everything
+
+with warnings.catch_warnings(action="ignore"):  # PyTorch warns once that compressed matrices are beta
+    torch.eye(1).to_sparse_csr()
 
 
 def batch_scores(
@@ -28,7 +31,7 @@ def batch_scores(
     candidates: Candidates,
     space: str = "dot",
     keep: Tensor | None = None,
-    by_row: bool = False,
+    by_row: tuple[bool, bool] = (False, False),
 ) -> tuple[Tensor, Tensor]:
     """Scores (B,) of the positives and (B, N) of the candidates.
 
@@ -39,7 +42,7 @@ def batch_scores(
             the gradient reaches the negatives and the positives they are mixed with.
         space: dot u·v, cosine, half-cosine (half of it), or distance: -‖u - v‖².
         keep: (B, D) factors of the users' vectors, for dropout.
-        by_row: whether the gradient of a table is a sparse tensor of the rows in the batch.
+        by_row: whether the gradient of the users, and of the items, is a sparse tensor of the rows in the batch.
     """
     if candidates.vectors is not None or (candidates.mix is not None and space != "dot"):
         positive, negative = vector_scores(batch_vectors(tables, batch, candidates, keep), space)
@@ -99,18 +102,37 @@ def row_dot(users: Tensor, items: Tensor) -> Tensor:
     return torch.bmm(users.unsqueeze(1), items.transpose(1, 2)).squeeze(1)
 
 
-def _dots(user: Tensor, item: Tensor) -> Tensor:
-    """`row_dot` without a gradient."""
-    if item.shape[1] <= FEW and item.device.type == "cpu":
-        return torch.from_numpy(np.einsum("bd,bnd->bn", user.detach().numpy(), item.detach().numpy()))
-    return row_dot(user, item)
+def _pick_dots(users: Tensor, table: Tensor, ids: Tensor) -> Tensor:
+    """(B, N) dot products of (B, D) with the rows `ids` (B, N) of a table; no gradient.
+
+    On the CPU as the wanted cells of a matrix product, so that the (B, N, D) rows are never copied.
+    """
+    if table.device.type != "cpu":
+        return row_dot(users, rows_of(table, ids))
+    cells = _cells(ids, table.new_zeros(ids.numel()), len(table))
+    return torch.sparse.sampled_addmm(cells, users, table.T, beta=0.0).values().view(ids.shape)
 
 
-def _weighted(grad: Tensor, item: Tensor) -> Tensor:
-    """(B, D) sums of the vectors (B, N, D) weighted by (B, N)."""
-    if item.shape[1] <= FEW and item.device.type == "cpu":
-        return torch.from_numpy(np.einsum("bn,bnd->bd", grad.numpy(), item.detach().numpy()))
-    return torch.bmm(grad.unsqueeze(1), item).squeeze(1)
+def _pick_sums(weights: Tensor, table: Tensor, ids: Tensor) -> Tensor:
+    """(B, D) sums of the rows `ids` (B, N) of a table by `weights` (B, N); no gradient."""
+    if table.device.type != "cpu":
+        return torch.bmm(weights.unsqueeze(1), rows_of(table, ids)).squeeze(1)
+    return torch.sparse.mm(_cells(ids, weights.reshape(-1), len(table)), table, "sum")
+
+
+def _cells(ids: Tensor, values: Tensor, columns: int) -> Tensor:
+    """(B, columns) sparse matrix with `values` (B·N) in the columns `ids` (B, N) of each row."""
+    rows, n = ids.shape
+    starts = torch.arange(0, rows * n + 1, n)
+    return torch.sparse_csr_tensor(starts, ids.reshape(-1), values, (rows, columns), check_invariants=False)
+
+
+def _squared_norms(table: Tensor, ids: Tensor) -> Tensor:
+    """‖row‖² of the rows `ids` of a table, whichever way reads less of it."""
+    if len(table) <= ids.numel():
+        return torch.linalg.vecdot(table, table)[ids]
+    rows = rows_of(table, ids)
+    return torch.linalg.vecdot(rows, rows)
 
 
 def from_dot(dot: Tensor, user: Tensor, item: Tensor, space: str) -> Tensor:
@@ -149,42 +171,35 @@ class _RowDot(torch.autograd.Function):
         n: Tensor,
         keep: Tensor | None,
         norms: bool,
-        by_row: bool,
+        by_row: tuple[bool, bool],
     ) -> tuple[Tensor, ...]:
         ctx.by_row = by_row
         ids = torch.cat([p.unsqueeze(1), n], dim=1)  # (B, 1 + N)
         user = users.index_select(0, u)  # (B, D)
         if keep is not None:
             user *= keep
-        item = rows_of(items, ids)  # (B, 1 + N, D)
-        scores = _dots(user, item)  # (B, 1 + N)
-        ctx.save_for_backward(users, items, u, ids, user, item, keep)
+        scores = _pick_dots(user, items, ids)  # (B, 1 + N)
+        ctx.save_for_backward(users, items, u, ids, user, keep)
         if not norms:
             return scores[:, 0], scores[:, 1:]
-        squared = torch.linalg.vecdot(item, item)
+        squared = _squared_norms(items, ids)
         return scores[:, 0], scores[:, 1:], user.square().sum(dim=1), squared[:, 0], squared[:, 1:]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        users, items, u, ids, user, item, keep = ctx.saved_tensors
+        users, items, u, ids, user, keep = ctx.saved_tensors
         grad = torch.cat([grads[0].unsqueeze(1), grads[1]], dim=1)  # (B, 1 + N)
-        grad_user = _weighted(grad, item)  # (B, D)
+        grad_user = _pick_sums(grad, items, ids)  # (B, D)
         squared = None
         if len(grads) > 2:
             grad_user += 2 * grads[2].unsqueeze(1) * user
             squared = 2 * torch.cat([grads[3].unsqueeze(1), grads[4]], dim=1)  # (B, 1 + N): d‖v‖² = 2v
         if keep is not None:
             grad_user *= keep
-        if ctx.by_row:
-            terms = grad.unsqueeze(2) * user.unsqueeze(1)  # (B, 1 + N, D)
-            if squared is not None:
-                terms += squared.unsqueeze(2) * item
-            return rows_gradient(users, u, grad_user), rows_gradient(items, ids, terms), *[None] * 6
-        grad_items = _scatter(items, ids, grad, user)
+        grad_items = _gradient(items, ctx.by_row[1], ids, grad, user)
         if squared is not None:
-            share = squared.new_zeros(len(items)).index_add_(0, ids.reshape(-1), squared.reshape(-1))
-            grad_items.addcmul_(items, share.unsqueeze(1))
-        return torch.zeros_like(users).index_add_(0, u, grad_user), grad_items, *[None] * 6
+            _add_own(grad_items, items, ids, squared)
+        return _gradient(users, ctx.by_row[0], u, None, grad_user), grad_items, *[None] * 6
 
 
 class _SharedDot(torch.autograd.Function):
@@ -200,7 +215,7 @@ class _SharedDot(torch.autograd.Function):
         n: Tensor,
         keep: Tensor | None,
         norms: bool,
-        by_row: bool,
+        by_row: tuple[bool, bool],
     ) -> tuple[Tensor, ...]:
         ctx.by_row = by_row
         user = users.index_select(0, u)  # (B, D)
@@ -223,30 +238,55 @@ class _SharedDot(torch.autograd.Function):
             other += 2 * grads[4].unsqueeze(1) * negative
         if keep is not None:
             grad_user *= keep
-        if ctx.by_row:
-            terms = rows_gradient(items, torch.cat([p, n]), torch.cat([own, other]))
-            return rows_gradient(users, u, grad_user), terms, *[None] * 6
-        grad_items = torch.zeros_like(items)
-        grad_items.index_add_(0, p, own)
-        grad_items.index_add_(0, n, other)
-        return torch.zeros_like(users).index_add_(0, u, grad_user), grad_items, *[None] * 6
+        grad_items = _gradient(items, ctx.by_row[1], torch.cat([p, n]), None, torch.cat([own, other]))
+        return _gradient(users, ctx.by_row[0], u, None, grad_user), grad_items, *[None] * 6
 
 
-def rows_gradient(table: Tensor, ids: Tensor, terms: Tensor) -> Tensor:
-    """A sparse tensor of the shape of `table`: `terms` (…, D) at the rows `ids` (…), not added up yet."""
-    terms = terms.reshape(-1, table.shape[1])
-    return torch.sparse_coo_tensor(ids.reshape(1, -1), terms, table.shape, check_invariants=False)
+def _add_own(gradient: Tensor, table: Tensor, ids: Tensor, weights: Tensor) -> None:
+    """Add weights[b, n] times row ids[b, n] of the table itself to the gradient of that row."""
+    if gradient.is_sparse:
+        rows, gradient = row_gradient(gradient)
+        table, ids = table[rows], torch.searchsorted(rows, ids)
+    share = weights.new_zeros(len(table)).index_add_(0, ids.reshape(-1), weights.reshape(-1))
+    gradient.addcmul_(table, share.unsqueeze(1))
 
 
-def _scatter(items: Tensor, ids: Tensor, grad: Tensor, user: Tensor) -> Tensor:
-    """(I, D) sum over rows b and columns n of grad[b, n] · user[b], at item ids[b, n].
+def _gradient(table: Tensor, by_row: bool, ids: Tensor, weights: Tensor | None, terms: Tensor) -> Tensor:
+    """The gradient of a table: the sum over b and n of weights[b, n] · terms[b], at row ids[b, n].
+
+    Args:
+        table: (R, D).
+        by_row: whether it is a sparse tensor of the rows in `ids`, in ascending order, each once.
+        ids: (B, N), or (B,) for N = 1 and weights of 1.
+        weights: (B, N), or none for weights of 1.
+        terms: (B, D).
+    """
+    if not by_row:
+        return _scatter(len(table), ids, weights, terms)
+    rows, places = torch.unique(ids, return_inverse=True)
+    values = _scatter(len(rows), places, weights, terms)
+    return torch.sparse_coo_tensor(rows.unsqueeze(0), values, table.shape, is_coalesced=True, check_invariants=False)
+
+
+def row_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows (R,), ascending, and their gradients (R, D), of a gradient made by row; not copies.
+
+    Autograd forgets that it is coalesced, so that `indices()` and `values()` would refuse.
+    """
+    return gradient._indices()[0], gradient._values()
+
+
+def _scatter(rows: int, ids: Tensor, weights: Tensor | None, terms: Tensor) -> Tensor:
+    """(rows, D) of the sum in `_gradient`.
 
     On the CPU a product of a sparse and a dense matrix: it adds in the order of `index_add_`, to the same bits, in
     half the time, because the (B, N, D) terms are never stored.
     """
-    if grad.device.type == "cpu":
+    if weights is None:
+        return terms.new_zeros(rows, terms.shape[1]).index_add_(0, ids, terms)
+    if terms.device.type == "cpu":
         starts = np.arange(0, ids.numel() + 1, ids.shape[1])
-        matrix = sparse.csc_array((grad.numpy().ravel(), ids.numpy().ravel(), starts), shape=(len(items), len(user)))
-        return torch.from_numpy(matrix @ user.numpy())
-    terms = (grad.unsqueeze(2) * user.unsqueeze(1)).view(-1, user.shape[1])
-    return torch.zeros_like(items).index_add_(0, ids.reshape(-1), terms)
+        matrix = sparse.csc_array((weights.numpy().ravel(), ids.numpy().ravel(), starts), shape=(rows, len(terms)))
+        return torch.from_numpy(matrix @ terms.numpy())
+    terms = (weights.unsqueeze(2) * terms.unsqueeze(1)).view(-1, terms.shape[1])
+    return terms.new_zeros(rows, terms.shape[1]).index_add_(0, ids.reshape(-1), terms)

@@ -23,10 +23,11 @@ from recmodels.scoring import batch_scores, batch_vectors, ranking_tables, vecto
 from recmodels.seeds import derive, generator
 from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates, LossInput, Tables
-from recmodels.updates import add_l2, learning_rate_factor, optimizers
+from recmodels.updates import Updates, add_l2, learning_rate_factor
 
 SELECTION_METRIC = "ndcg@10"
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
+LARGE = 4  # a table of so many times the batch's ids is not updated as a whole, where the optimiser allows
 
 ModelFactory = Callable[[Training, Settings, np.random.Generator], nn.Module]
 
@@ -85,7 +86,7 @@ def train(
     module = model(training, settings, generator(seed, "init")).to(device)
     state = objective.initial_state(training).to(device)
     fit = _Fit(training, module, sampler, objective, settings, state, _Encoder(module))
-    updates = optimizers(module, state.parameters, settings)
+    updates = Updates([*module.parameters(), *state.parameters], settings)
     order, negatives, dropout = (generator(seed, name) for name in ("order", "sampler", "dropout"))
     ranking = FullRanking(valid, [training.interactions])
     history: list[Epoch] = []
@@ -93,16 +94,18 @@ def train(
     best_tables = fit.snapshot()
     for number in range(1, settings.epochs + 1):
         started = time.perf_counter()
-        for optimizer in updates:
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * learning_rate_factor(settings, number)
+        rate = settings.learning_rate * learning_rate_factor(settings, number)
         if state.before_epoch is not None:
             state.before_epoch(number, fit.scorer())
         total, rows = torch.zeros((), dtype=torch.float64, device=device), 0
         steps = _steps(fit, order, negatives, number)
         for batch, candidates in steps if observer is None else observer.timed(steps):
             batch, candidates = Batch(*(ids.to(device) for ids in batch)), candidates.to(device)
-            values = _step(fit, updates, batch, candidates, _keep(fit, batch, dropout), observer)
+            values = _step(fit, batch, candidates, _keep(fit, batch, dropout), observer)
+            updates.step(rate)
+            if state.after_step is not None:
+                state.after_step(module)
+            fit.encode.forget()
             total += values.double().sum()
             rows += len(values)
             if sampler.after_step is not None:
@@ -220,20 +223,17 @@ def _keep(fit: _Fit, batch: Batch, rng: np.random.Generator) -> Tensor | None:
 
 def _step(
     fit: _Fit,
-    updates: list[torch.optim.Optimizer],
     batch: Batch,
     candidates: Candidates,
     keep: Tensor | None,
     observer: Diagnostics | None,
 ) -> Tensor:
-    """One update of the model; the loss of each row (B,), detached."""
+    """Leave the gradient of the step in the parameters; the loss of each row (B,), detached."""
     x = _loss_input(fit, batch, candidates, keep)
     values = fit.objective.loss(x)
     observed = observer is not None and observer.due() and x.negative.requires_grad and x.negative.numel() > 0
     if observed:
         x.negative.retain_grad()
-    for optimizer in updates:
-        optimizer.zero_grad(set_to_none=True)
     (values.mean() if fit.settings.reduction == "mean" else values.sum()).backward()  # type: ignore[no-untyped-call]
     if observer is not None and observed:
         gradient = x.negative.grad
@@ -241,11 +241,6 @@ def _step(
             gradient = gradient / len(values)
         observer.observe(batch, candidates, x.positive.detach(), x.negative.detach(), gradient, fit.scorer())
     add_l2(fit.module, batch, candidates, fit.settings)
-    for optimizer in updates:
-        optimizer.step()
-    if fit.state.after_step is not None:
-        fit.state.after_step(fit.module)
-    fit.encode.forget()
     return values.detach()
 
 
@@ -256,7 +251,7 @@ def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, keep: Tensor | 
         vectors = batch_vectors(tables, batch, candidates, keep)
         positive, negative = vector_scores(vectors, space)
     else:
-        by_row = fit.settings.optimizer == "lazy_adam"
+        by_row = _by_row(fit, tables.users, batch.users), _by_row(fit, tables.items, candidates.items)
         positive, negative = batch_scores(tables, batch, candidates, space, keep, by_row)
     return LossInput(
         positive=positive,
@@ -273,6 +268,13 @@ def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, keep: Tensor | 
         state=fit.state.tensors,
         space=space,
     )
+
+
+def _by_row(fit: _Fit, table: Tensor, ids: Tensor) -> bool:
+    """Whether the gradient of a table is to hold the rows of the batch alone."""
+    if not table.is_leaf or fit.settings.optimizer == "adam":
+        return False
+    return fit.settings.optimizer == "lazy_adam" or ids.numel() * LARGE < len(table)
 
 
 def _validate(ranking: FullRanking, tables: Tables) -> float:

@@ -6,30 +6,81 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
+from recmodels.scoring import row_gradient
 from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates
 
+BETAS, EPSILON, ADAGRAD_EPSILON = (0.9, 0.999), 1e-8, 1e-10
 
-def optimizers(module: nn.Module, extra: list[nn.Parameter], settings: Settings) -> list[torch.optim.Optimizer]:
-    """The optimiser of `settings` for a model's parameters and a loss's own; `lazy_adam` takes two.
+
+class Updates:
+    """The optimiser of `settings` and what it remembers of each parameter, by PyTorch's formulas and constants.
 
     `lazy_adam` updates the vectors of the batch alone: the moments of the other rows stand still, so that a row's
-    update does not depend on how many steps it was absent for. `adam` moves every row at every step.
+    update does not depend on how many steps it was absent for. `adam` moves every row at every step. For `sgd` and
+    `adagrad` both are the same numbers, so that a sparse gradient costs its rows and not the table.
+
+    `torch.optim` would do, but its classes load a compiler at their first step, which takes longer than many runs.
     """
-    parameters = [*module.parameters(), *extra]
-    rate = settings.learning_rate
-    match settings.optimizer:
-        case "sgd":
-            return [torch.optim.SGD(parameters, lr=rate, fused=True)]
-        case "adagrad":
-            return [torch.optim.Adagrad(parameters, lr=rate, fused=parameters[0].device.type == "cpu")]
-        case "adam":
-            return [torch.optim.Adam(parameters, lr=rate, fused=True)]
-    tables = [module.users, module.items]
-    others = [parameter for parameter in parameters if all(parameter is not table for table in tables)]
-    lazy: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(tables, lr=rate)]  # type: ignore[arg-type]
-    return [*lazy, torch.optim.Adam(others, lr=rate, fused=True)] if others else lazy
+
+    def __init__(self, parameters: list[nn.Parameter], settings: Settings) -> None:
+        self._parameters = parameters
+        self._optimizer = settings.optimizer
+        moments = {"sgd": 0, "adagrad": 1}.get(settings.optimizer, 2)
+        self._moments = [[torch.zeros_like(parameter) for _ in range(moments)] for parameter in parameters]
+        self._steps = [torch.zeros((), device=parameter.device) for parameter in parameters]
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Move every parameter that has a gradient, at this learning rate, and drop the gradient."""
+        for parameter, moments, steps in zip(self._parameters, self._moments, self._steps, strict=True):
+            gradient, parameter.grad = parameter.grad, None
+            if gradient is None:
+                continue
+            if gradient.is_sparse:
+                steps += 1
+                rows, values = row_gradient(gradient)
+                parts = [moment[rows] for moment in moments]
+                change = self._change(values, parts, int(steps))
+                parameter.index_add_(0, rows, change, alpha=-rate)
+                for moment, part in zip(moments, parts, strict=True):
+                    moment[rows] = part
+            elif len(moments) == 2:
+                adam(
+                    [parameter],
+                    [gradient],
+                    [moments[0]],
+                    [moments[1]],
+                    [],
+                    [steps],
+                    fused=True,
+                    amsgrad=False,
+                    beta1=BETAS[0],
+                    beta2=BETAS[1],
+                    lr=rate,
+                    weight_decay=0.0,
+                    eps=EPSILON,
+                    maximize=False,
+                )
+            else:
+                parameter.add_(self._change(gradient, moments, 0), alpha=-rate)
+
+    def _change(self, gradient: Tensor, moments: list[Tensor], step: int) -> Tensor:
+        """What is subtracted at a learning rate of 1; the `moments` become those after this step."""
+        match moments:
+            case []:
+                return gradient
+            case [squares]:
+                squares.addcmul_(gradient, gradient)
+                return gradient / (squares.sqrt() + ADAGRAD_EPSILON)
+            case [mean, squares]:
+                mean.lerp_(gradient, 1 - BETAS[0])
+                squares.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+                corrected = [moment / (1 - beta**step) for moment, beta in zip(moments, BETAS, strict=True)]
+                return corrected[0] / (corrected[1].sqrt() + EPSILON)
+        raise AssertionError(moments)
 
 
 def learning_rate_factor(settings: Settings, epoch: int) -> float:
@@ -51,26 +102,44 @@ def add_l2(module: nn.Module, batch: Batch, candidates: Candidates, settings: Se
     assert isinstance(users, Tensor)
     assert isinstance(items, Tensor)
     if user:
-        _add(users, torch.bincount(batch.users, minlength=len(users)), user / rows)
+        places, size = _places(users, batch.users)
+        _add(users, torch.bincount(places, minlength=size), user / rows)
     if largest := max(positive, negative):
-        _add(items, _item_share(batch, candidates, positive / largest, negative / largest, len(items)), largest / rows)
+        _add(items, _item_share(items, batch, candidates, positive / largest, negative / largest), largest / rows)
     if settings.l2_bias and isinstance(bias, Tensor):
-        _add(bias, _item_share(batch, candidates, 1.0, 1.0, len(items)), settings.l2_bias / rows)
+        _add(bias, _item_share(bias, batch, candidates, 1.0, 1.0), settings.l2_bias / rows)
 
 
-def _item_share(batch: Batch, candidates: Candidates, positive: float, negative: float, n_items: int) -> Tensor:
-    """(I,) how much each item counts, as a positive and as a negative."""
+def _item_share(table: Tensor, batch: Batch, candidates: Candidates, positive: float, negative: float) -> Tensor:
+    """How much each row of the gradient of `table` counts, as a positive and as a negative."""
     ids, rows = candidates.items, len(batch.users)
-    share = torch.bincount(batch.positives, minlength=n_items) * positive
-    if not ids.numel():
+    own, size = _places(table, batch.positives)
+    share = torch.bincount(own, minlength=size) * positive
+    if not ids.numel() or not negative:
         return share
+    others, _ = _places(table, ids.reshape(-1))
     if candidates.valid is None:
         per_negative = rows / len(ids) if candidates.shared else 1.0 / ids.shape[-1]
-        return share + negative * per_negative * torch.bincount(ids.reshape(-1), minlength=n_items)
-    valid = candidates.valid.expand(rows, ids.shape[-1]).to(share.dtype if share.is_floating_point() else torch.float32)
-    weights = valid / valid.sum(dim=1, keepdim=True).clamp(min=1)  # (B, N): the mean over a row's valid negatives
-    counted = weights.sum(dim=0) if candidates.shared else weights.reshape(-1)
-    return share + negative * torch.bincount(ids.reshape(-1), weights=counted, minlength=n_items)
+        return share + negative * per_negative * torch.bincount(others, minlength=size)
+    return share + negative * torch.bincount(others, weights=_counted(candidates, rows), minlength=size)
+
+
+def _counted(candidates: Candidates, rows: int) -> Tensor:
+    """How much each candidate counts where a row counts the mean over its valid negatives: (N,) if shared, else (B·N)."""
+    valid, n = candidates.valid, candidates.items.shape[-1]
+    assert valid is not None
+    if candidates.shared:
+        each = 1 / valid.sum(dim=1).clamp(min=1).float()  # (B,), or (1,) where all rows are alike
+        return each.expand(rows) @ valid.expand(rows, n).float()
+    return (valid / valid.expand(rows, n).sum(dim=1, keepdim=True).clamp(min=1)).expand(rows, n).reshape(-1)
+
+
+def _places(table: Tensor, ids: Tensor) -> tuple[Tensor, int]:
+    """Where `ids` are among the rows of a table's gradient, and how many rows it has."""
+    if table.grad is None or not table.grad.is_sparse:
+        return ids, len(table)
+    rows, _ = row_gradient(table.grad)
+    return torch.searchsorted(rows, ids), len(rows)
 
 
 def _add(parameter: Tensor, share: Tensor, weight: float) -> None:
@@ -78,9 +147,7 @@ def _add(parameter: Tensor, share: Tensor, weight: float) -> None:
     if parameter.grad is None:
         parameter.grad = torch.zeros_like(parameter)
     if parameter.grad.is_sparse:
-        gradient = parameter.grad.coalesce()
-        rows = gradient.indices()[0]
-        gradient.values().addcmul_(parameter[rows], share[rows], value=weight)
-        parameter.grad = gradient
+        rows, values = row_gradient(parameter.grad)
+        values.addcmul_(parameter[rows], share, value=weight)
     else:
         parameter.grad.addcmul_(parameter, share, value=weight)

@@ -59,7 +59,7 @@ def test_scores_and_gradients_are_those_of_autograd(
             return positive, negative
         return positive + leaves.bias[batch.positives], negative + leaves.bias[candidates.items]
 
-    found = gradients(lambda leaves: batch_scores(leaves, batch, candidates, space, keep, by_row))
+    found = gradients(lambda leaves: batch_scores(leaves, batch, candidates, space, keep, (by_row, by_row)))
     for ours, theirs in zip(found, gradients(expected), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-7)
 
