@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
+from scipy.sparse._sparsetools import csc_matvecs  # `csc_array @` takes twice the time for small batches
 from torch import Tensor
 
 from recmodels.types import Batch, Candidates, Tables, Vectors
@@ -285,8 +285,10 @@ def _scatter(rows: int, ids: Tensor, weights: Tensor | None, terms: Tensor) -> T
     if weights is None:
         return terms.new_zeros(rows, terms.shape[1]).index_add_(0, ids, terms)
     if terms.device.type == "cpu":
-        starts = np.arange(0, ids.numel() + 1, ids.shape[1])
-        matrix = sparse.csc_array((weights.numpy().ravel(), ids.numpy().ravel(), starts), shape=(rows, len(terms)))
-        return torch.from_numpy(matrix @ terms.numpy())
+        (b, n), d, sums = ids.shape, terms.shape[1], terms.new_zeros(rows, terms.shape[1])
+        starts = np.arange(0, b * n + 1, n)
+        arrays = (part.contiguous().numpy().ravel() for part in (ids, weights, terms, sums))
+        csc_matvecs(rows, b, d, starts, *arrays)
+        return sums
     terms = (weights.unsqueeze(2) * terms.unsqueeze(1)).view(-1, terms.shape[1])
     return terms.new_zeros(rows, terms.shape[1]).index_add_(0, ids.reshape(-1), terms)

@@ -100,7 +100,7 @@ def train(
         total, rows = torch.zeros((), dtype=torch.float64, device=device), 0
         steps = _steps(fit, order, negatives, number)
         for batch, candidates in steps if observer is None else observer.timed(steps):
-            batch, candidates = Batch(*(ids.to(device) for ids in batch)), candidates.to(device)
+            batch, candidates = batch.to(device), candidates.to(device)
             values = _step(fit, batch, candidates, _keep(fit, batch, dropout), observer)
             updates.step(rate)
             if state.after_step is not None:

@@ -21,6 +21,10 @@ class Batch(NamedTuple):
     users: Tensor  # (B,) int64
     positives: Tensor  # (B,) int64
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return self if device.type == "cpu" else Batch(*(ids.to(device) for ids in self))
+
 
 @dataclass(frozen=True)
 class Candidates:

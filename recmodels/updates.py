@@ -35,37 +35,40 @@ class Updates:
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """Move every parameter that has a gradient, at this learning rate, and drop the gradient."""
-        for parameter, moments, steps in zip(self._parameters, self._moments, self._steps, strict=True):
+        whole = []  # the parameters of one call of Adam
+        for at, (parameter, moments) in enumerate(zip(self._parameters, self._moments, strict=True)):
             gradient, parameter.grad = parameter.grad, None
             if gradient is None:
                 continue
             if gradient.is_sparse:
-                steps += 1
+                self._steps[at] += 1
                 rows, values = row_gradient(gradient)
                 parts = [moment[rows] for moment in moments]
-                change = self._change(values, parts, int(steps))
-                parameter.index_add_(0, rows, change, alpha=-rate)
+                parameter.index_add_(0, rows, self._change(values, parts, int(self._steps[at])), alpha=-rate)
                 for moment, part in zip(moments, parts, strict=True):
                     moment[rows] = part
             elif len(moments) == 2:
-                adam(
-                    [parameter],
-                    [gradient],
-                    [moments[0]],
-                    [moments[1]],
-                    [],
-                    [steps],
-                    fused=True,
-                    amsgrad=False,
-                    beta1=BETAS[0],
-                    beta2=BETAS[1],
-                    lr=rate,
-                    weight_decay=0.0,
-                    eps=EPSILON,
-                    maximize=False,
-                )
+                whole.append((parameter, gradient, *moments, self._steps[at]))
             else:
                 parameter.add_(self._change(gradient, moments, 0), alpha=-rate)
+        if whole:
+            parameters, gradients, means, squares, steps = map(list, zip(*whole, strict=True))
+            adam(
+                parameters,
+                gradients,
+                means,
+                squares,
+                [],
+                steps,
+                fused=True,
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=rate,
+                weight_decay=0.0,
+                eps=EPSILON,
+                maximize=False,
+            )
 
     def _change(self, gradient: Tensor, moments: list[Tensor], step: int) -> Tensor:
         """What is subtracted at a learning rate of 1; the `moments` become those after this step."""
