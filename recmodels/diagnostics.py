@@ -18,7 +18,7 @@ from torch import Tensor
 from datasets import Interactions
 from recmodels.sampling import Proposal, Scorer, Training, first_occurrence
 from recmodels.seen import Int
-from recmodels.types import Batch, Candidates
+from recmodels.types import Batch, Candidates, Part
 
 # (k,) users and (k,) items -> whether each pair is relevant, where the truth is known
 Truth = Callable[[Int, Int], NDArray[np.bool_]]
@@ -49,7 +49,7 @@ class Diagnostics:
         self._pairs: list[tuple[Int, Int]] = []  # users and items of valid negatives
         self._notes: dict[str, list[float]] = {}  # one mean per observation
 
-    def timed(self, steps: Iterator[tuple[Batch, Candidates]]) -> Iterator[tuple[Batch, Candidates]]:
+    def timed(self, steps: Iterator[Part]) -> Iterator[Part]:
         """The same steps of an epoch, timing how long each took to make and how long the whole epoch took."""
         started = time.perf_counter()
         while True:
@@ -58,7 +58,7 @@ class Diagnostics:
             self._sampling += time.perf_counter() - before
             if step is None:
                 break
-            self._negatives += len(step[0].users) * step[1].items.shape[-1]
+            self._negatives += len(step.batch.users) * step.candidates.items.shape[-1]
             yield step
         self._training += time.perf_counter() - started
 

@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from datasets import Interactions
-from recmodels.scoring import in_space, rows_of
+from recmodels.scoring import in_space, pick_scores
 from recmodels.seen import Int, Seen
 from recmodels.types import Batch, Candidates, Tables
 
 BLOCK = 1 << 16  # draws made at a time, so that what is in hand stays in the cache
 REDRAWS = (4, 16, 64)  # rounds of rejection after the first draw, and how many draws each offers at once
 MOST_REDRAWS = 1 << 22  # in one round
-DENSE_RATIO = 48  # scoring all I items by one matrix product costs about as much as gathering I / 48 of them
+DENSE_RATIO = 4  # scoring all I items by one matrix product costs about as much as picking I / 4 of them
 
 
 class Training:
@@ -88,8 +88,8 @@ class Scorer:
         items = items.to(self.device)
         if items.dim() == 2 and items.shape[1] * DENSE_RATIO > len(self.tables.items):
             return self.all(users).gather(1, items)
-        u, v = self._users(users), rows_of(self.tables.items, items)
-        scores = in_space(u, v, self.space)
+        u, table = self._users(users), self.tables.items
+        scores = pick_scores(u, table, items, self.space) if items.dim() == 2 else in_space(u, table[items], self.space)
         return scores if self.tables.bias is None else scores + self.tables.bias[items]
 
     def all(self, users: Tensor) -> Tensor:
@@ -146,6 +146,7 @@ class Sampler:
         proposal: draws the candidates.
         select: chooses among them; without one, all are used.
         pool: how many candidates to propose where n negatives are wanted; None for all there are.
+        divisible: whether the rows of a step may be drawn for in parts: they meet the whole catalogue, without chance.
         before_epoch: told the epoch (from 1), for rankings and memories that are refreshed now and then.
         after_step: told what the step trained on, for memories.
         state: what a checkpoint must keep beside the random streams. A sampler reads and writes its memory only
@@ -155,6 +156,7 @@ class Sampler:
     proposal: Proposal
     select: Selector | None = None
     pool: Callable[[int], int | None] = as_many
+    divisible: bool = False
     before_epoch: Callable[[int, Scorer, np.random.Generator], None] | None = None
     after_step: Callable[[Batch, Candidates, Scorer], None] | None = None
     state: dict[str, NDArray[Any] | Tensor] = field(default_factory=dict)

@@ -90,6 +90,14 @@ def in_space(users: Tensor, items: Tensor, space: str) -> Tensor:
     return from_dot(dot, users.square().sum(dim=1, keepdim=True), items.square().sum(dim=-1), space)
 
 
+def pick_scores(users: Tensor, table: Tensor, ids: Tensor, space: str) -> Tensor:
+    """(B, N) scores of `users` (B, D) with the rows `ids` (B, N) of a table; no gradient."""
+    dot = _pick_dots(users, table, ids)
+    if space == "dot":
+        return dot
+    return from_dot(dot, users.square().sum(dim=1, keepdim=True), _squared_norms(table, ids), space)
+
+
 def ascending(scores: Tensor) -> Tensor:
     """The rows of `scores` (B, I) sorted; on the CPU by numpy, which takes a tenth of the time."""
     if scores.device.type == "cpu":

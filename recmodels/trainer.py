@@ -22,11 +22,12 @@ from recmodels.sampling import Sampler, Scorer, Training
 from recmodels.scoring import batch_scores, batch_vectors, ranking_tables, vector_scores
 from recmodels.seeds import derive, generator
 from recmodels.settings import Settings
-from recmodels.types import Batch, Candidates, LossInput, Tables
+from recmodels.types import Batch, Candidates, LossInput, Part, Tables
 from recmodels.updates import Updates, add_l2, learning_rate_factor
 
 SELECTION_METRIC = "ndcg@10"
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
+CELLS = 1 << 24  # scores of a row with every item that are worked on at a time: 64 MB for each of a few copies
 LARGE = 4  # a table of so many times the batch's ids is not updated as a whole, where the optimiser allows
 
 ModelFactory = Callable[[Training, Settings, np.random.Generator], nn.Module]
@@ -99,15 +100,17 @@ def train(
             state.before_epoch(number, fit.scorer())
         total, rows = torch.zeros((), dtype=torch.float64, device=device), 0
         steps = _steps(fit, order, negatives, number)
-        for batch, candidates in steps if observer is None else observer.timed(steps):
-            batch, candidates = batch.to(device), candidates.to(device)
-            values = _step(fit, batch, candidates, _keep(fit, batch, dropout), observer)
+        for part in steps if observer is None else observer.timed(steps):
+            batch, candidates = part.batch.to(device), part.candidates.to(device)
+            values = _gradient(fit, part._replace(batch=batch, candidates=candidates), dropout, observer)
+            total += values.double().sum()
+            rows += len(values)
+            if not part.last:
+                continue
             updates.step(rate)
             if state.after_step is not None:
                 state.after_step(module)
             fit.encode.forget()
-            total += values.double().sum()
-            rows += len(values)
             if sampler.after_step is not None:
                 sampler.after_step(batch, candidates, fit.scorer())
         seconds = time.perf_counter() - started
@@ -166,10 +169,11 @@ class _Fit:
         return Tables(users.clone(), items.clone(), None if bias is None else bias.clone())
 
 
-def _steps(
-    fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoch: int
-) -> Iterator[tuple[Batch, Candidates]]:
-    """The batches of one epoch, of nearly equal size, each with its candidates, and their law where it is wanted."""
+def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoch: int) -> Iterator[Part]:
+    """The batches of one epoch, of nearly equal size, each with its candidates, and their law where it is wanted.
+
+    Where every row meets the whole catalogue, a batch comes in parts of at most `CELLS` scores.
+    """
     sampler, settings, n = fit.sampler, fit.settings, fit.settings.n
     negatives = "no_negatives" not in fit.objective.needs
     if sampler.before_epoch is not None and negatives:
@@ -177,20 +181,26 @@ def _steps(
     users, positives = _rows(fit.training, order)
     steps = math.ceil(len(users) / settings.batch_size)
     edges = [len(users) * step // steps for step in range(steps + 1)]
+    sizes = np.diff(edges)
     drawn = (n and sampler.pool(n)) or fit.training.n_items
     ahead = max(1, DRAWS_AHEAD // (settings.batch_size * drawn)) if sampler.static else 1
-    for first in range(0, steps, ahead):
+    parts = 1
+    if sampler.divisible and not fit.objective.needs & {"batch", "no_negatives"}:
+        parts = math.ceil(settings.batch_size * drawn / CELLS)
+        edges = [edge + size * part // parts for edge, size in zip(edges, sizes, strict=False) for part in range(parts)]
+        edges.append(len(users))
+    for first in range(0, len(edges) - 1, ahead):
         chunk = edges[first : first + ahead + 1]
         block = Batch(users[chunk[0] : chunk[-1]], positives[chunk[0] : chunk[-1]])
         pool = sampler.propose(block, n, rng, fit.scorer()) if negatives else _NOTHING
-        for start, stop in pairwise(chunk):
+        for at, (start, stop) in enumerate(pairwise(chunk), start=first):
             batch = Batch(users[start:stop], positives[start:stop])
             mine = pool.rows(start - chunk[0], stop - chunk[0])
             if negatives:
                 mine = sampler.choose(batch, mine, n, rng, fit.scorer())
             if "log_q" in fit.objective.needs:
                 mine = sampler.with_law(batch, mine, fit.scorer())
-            yield batch, mine
+            yield Part(batch, mine, int(sizes[at // parts]), (at + 1) % parts == 0)
 
 
 _NOTHING = Candidates(torch.empty(0, dtype=torch.int64))
@@ -221,26 +231,22 @@ def _keep(fit: _Fit, batch: Batch, rng: np.random.Generator) -> Tensor | None:
     return kept.to(batch.users.device) / (1 - share)
 
 
-def _step(
-    fit: _Fit,
-    batch: Batch,
-    candidates: Candidates,
-    keep: Tensor | None,
-    observer: Diagnostics | None,
-) -> Tensor:
-    """Leave the gradient of the step in the parameters; the loss of each row (B,), detached."""
-    x = _loss_input(fit, batch, candidates, keep)
+def _gradient(fit: _Fit, part: Part, dropout: np.random.Generator, observer: Diagnostics | None) -> Tensor:
+    """Add the gradient of a part of a step to that of the parameters; the loss of each row (B,), detached."""
+    batch, candidates, rows, last = part
+    x = _loss_input(fit, batch, candidates, _keep(fit, batch, dropout))
     values = fit.objective.loss(x)
     observed = observer is not None and observer.due() and x.negative.requires_grad and x.negative.numel() > 0
     if observed:
         x.negative.retain_grad()
-    (values.mean() if fit.settings.reduction == "mean" else values.sum()).backward()  # type: ignore[no-untyped-call]
+    total = values.sum()
+    (total / rows if fit.settings.reduction == "mean" else total).backward(retain_graph=not last)  # type: ignore[no-untyped-call]
     if observer is not None and observed:
         gradient = x.negative.grad
-        if gradient is not None and fit.settings.reduction == "sum":
-            gradient = gradient / len(values)
+        if gradient is not None:  # of the mean over these rows
+            gradient = gradient * ((rows if fit.settings.reduction == "mean" else 1) / len(values))
         observer.observe(batch, candidates, x.positive.detach(), x.negative.detach(), gradient, fit.scorer())
-    add_l2(fit.module, batch, candidates, fit.settings)
+    add_l2(fit.module, batch, candidates, fit.settings, rows)
     return values.detach()
 
 

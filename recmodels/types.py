@@ -84,6 +84,15 @@ class Candidates:
         return replace(self, **moved)
 
 
+class Part(NamedTuple):
+    """Rows of a step, with their candidates; most steps have one part."""
+
+    batch: Batch
+    candidates: Candidates
+    rows: int  # of the whole step
+    last: bool  # whether the step is complete
+
+
 class Vectors(NamedTuple):
     """Embeddings of a batch, for losses that need more than scores."""
 

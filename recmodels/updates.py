@@ -93,14 +93,15 @@ def learning_rate_factor(settings: Settings, epoch: int) -> float:
 
 
 @torch.no_grad()
-def add_l2(module: nn.Module, batch: Batch, candidates: Candidates, settings: Settings) -> None:
+def add_l2(module: nn.Module, batch: Batch, candidates: Candidates, settings: Settings, step: int) -> None:
     """Add the gradient of 1/2 · mean over rows of (a ‖u‖² + b ‖v⁺‖² + c · mean over negatives of ‖v⁻‖²).
 
     It reaches the model's parameters `users` and `items`, before any encoding, and by counting ids; `bias`, where
-    there is one, has a weight of its own. Under reduction=sum rows are summed.
+    there is one, has a weight of its own. The mean is over the rows of the `step`, of which `batch` may be a part;
+    under reduction=sum rows are summed.
     """
     user, positive, negative = settings.l2_roles
-    rows = len(batch.users) if settings.reduction == "mean" else 1
+    rows = step if settings.reduction == "mean" else 1
     users, items, bias = module.users, module.items, getattr(module, "bias", None)
     assert isinstance(users, Tensor)
     assert isinstance(items, Tensor)
@@ -128,7 +129,7 @@ def _item_share(table: Tensor, batch: Batch, candidates: Candidates, positive: f
 
 
 def _counted(candidates: Candidates, rows: int) -> Tensor:
-    """How much each candidate counts where a row counts the mean over its valid negatives: (N,) if shared, else (B·N)."""
+    """How much each candidate counts, (N,) if shared, else (B·N): a row counts the mean over its valid negatives."""
     valid, n = candidates.valid, candidates.items.shape[-1]
     assert valid is not None
     if candidates.shared:

@@ -11,7 +11,7 @@ from recmodels.diagnostics import COLUMNS, ROWS, Diagnostics
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.samplers import SAMPLERS
-from recmodels.types import Candidates
+from recmodels.types import Candidates, Part
 from tests.sampler_cases import N_ITEMS, N, U, batch_of, make, scorer, training
 
 DATA = training()
@@ -30,9 +30,10 @@ def observed(name, batches=40, model=None, size=16, every=1, loss=None, **parame
     def steps():
         for seed in range(batches):
             batch = batch_of(DATA, seed=seed, size=size)
-            yield batch, sampler.choose(batch, sampler.propose(batch, N, rng, model), N, rng, model)
+            drawn = sampler.choose(batch, sampler.propose(batch, N, rng, model), N, rng, model)
+            yield Part(batch, drawn, len(batch.users), True)
 
-    for batch, drawn in diagnostics.timed(steps()):
+    for batch, drawn, *_ in diagnostics.timed(steps()):
         negative = model.scores(batch.users, drawn.items).requires_grad_()
         positive = model.positives(batch)
         if loss is not None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from datasets import Interactions
+from recmodels.compatibility import reason
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.objective import objective
@@ -75,6 +76,43 @@ def test_every_model_learns_with_the_same_trainer(model: str) -> None:
 @pytest.mark.parametrize("model", ["mf", "lightgcn"])
 def test_the_full_catalogue_with_softmax_learns(model: str) -> None:
     assert best(run("softmax", "full", model, negatives="all")) > 0.45
+
+
+WITH_FULL = [
+    name
+    for name in LOSSES
+    if not reason(
+        ("full", SAMPLERS.parameters("full", {})),
+        (name, LOSSES.parameters(name, {})),
+        ("mf", MODELS.parameters("mf", {})),
+        vars(Settings()),
+    )
+]
+
+
+@pytest.mark.parametrize("model", ["mf", "lightgcn"])
+@pytest.mark.parametrize("loss", WITH_FULL)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_step_in_parts_is_the_step(loss: str, model: str, reduction: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes: dict[str, Any] = {"reduction": reduction, "optimizer": "sgd", "learning_rate": 0.01, "l2": 0.01}
+    whole = run(loss, "full", model, epochs=2, dropout=0.2, **changes)
+    monkeypatch.setattr("recmodels.trainer.CELLS", 10 * ITEMS)  # of 64 rows: seven parts
+    parts = run(loss, "full", model, epochs=2, dropout=0.2, **changes)
+    assert parts.history[-1].loss == pytest.approx(whole.history[-1].loss, rel=1e-5)
+    torch.testing.assert_close(parts.tables.users, whole.tables.users, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(parts.tables.items, whole.tables.items, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_bound_the_scores_that_exist_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = []
+    original = torch.Tensor.logsumexp
+    monkeypatch.setattr(
+        torch.Tensor, "logsumexp", lambda self, dim: shapes.append(self.numel()) or original(self, dim=dim)
+    )
+    monkeypatch.setattr("recmodels.trainer.CELLS", 10 * ITEMS)
+    run("sl", "full", epochs=1)
+    assert max(shapes) <= 10 * ITEMS
+    assert len(shapes) > 1
 
 
 @pytest.mark.parametrize(
@@ -197,7 +235,7 @@ def test_l2_by_role_is_the_gradient_of_its_formula(shared: bool, reduction: str,
     )
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    add_l2(module, batch, candidates, settings)
+    add_l2(module, batch, candidates, settings, 6)
     u, v, b = (table.detach().clone().requires_grad_() for table in (module.users, module.items, module.bias))
     items = candidates.items.expand(6, 5)
     rows = (

@@ -68,7 +68,12 @@ def sl(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
     return x.log_sum((x.negative - x.positive[:, None]) / temperature)
 
 
-@LOSSES.register("bsl", paper="Wu, Chen, Wu, Shi, He, Wang, ICDE 2024", space="cosine")
+@LOSSES.register(
+    "bsl",
+    paper="Wu, Chen, Wu, Shi, He, Wang, ICDE 2024",
+    space="cosine",
+    needs={"batch": "form == grouped"},
+)
 def bsl(
     x: LossInput,
     *,

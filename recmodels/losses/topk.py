@@ -56,7 +56,7 @@ def quantiles(training: Training, *, k: int, every: int, temperature: float, wei
     return LossState(tensors, before_epoch=before_epoch)
 
 
-@LOSSES.register("sogclr", paper="Yuan et al., ICML 2022", space="cosine")
+@LOSSES.register("sogclr", paper="Yuan et al., ICML 2022", space="cosine", needs=["batch"])
 def sogclr(
     x: LossInput,
     *,

@@ -33,7 +33,7 @@ def full(training: Training, *, mask: Literal["same-item", "seen"] = "seen") -> 
         training: the training interactions.
         mask: which candidates do not count: `same-item`, the row's own positive; `seen`, all the user has seen.
     """
-    return Sampler(_Full(training, mask))
+    return Sampler(_Full(training, mask), pool=lambda n: None, divisible=True)
 
 
 @SAMPLERS.register(
