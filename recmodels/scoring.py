@@ -118,7 +118,8 @@ def _pick_dots(users: Tensor, table: Tensor, ids: Tensor) -> Tensor:
     if table.device.type != "cpu":
         return row_dot(users, rows_of(table, ids))
     cells = _cells(ids, table.new_zeros(ids.numel()), len(table))
-    return torch.sparse.sampled_addmm(cells, users, table.T, beta=0.0).values().view(ids.shape)
+    dots: Tensor = torch.sparse.sampled_addmm(cells, users, table.T, beta=0.0).values()
+    return dots.view_as(ids)
 
 
 def _pick_sums(weights: Tensor, table: Tensor, ids: Tensor) -> Tensor:
@@ -138,9 +139,9 @@ def _cells(ids: Tensor, values: Tensor, columns: int) -> Tensor:
 def _squared_norms(table: Tensor, ids: Tensor) -> Tensor:
     """‖row‖² of the rows `ids` of a table, whichever way reads less of it."""
     if len(table) <= ids.numel():
-        return torch.linalg.vecdot(table, table)[ids]
+        return table.square().sum(dim=1)[ids]
     rows = rows_of(table, ids)
-    return torch.linalg.vecdot(rows, rows)
+    return rows.square().sum(dim=-1)
 
 
 def from_dot(dot: Tensor, user: Tensor, item: Tensor, space: str) -> Tensor:

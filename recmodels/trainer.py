@@ -181,7 +181,7 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     users, positives = _rows(fit.training, order)
     steps = math.ceil(len(users) / settings.batch_size)
     edges = [len(users) * step // steps for step in range(steps + 1)]
-    sizes = np.diff(edges)
+    sizes = [stop - start for start, stop in pairwise(edges)]
     drawn = (n and sampler.pool(n)) or fit.training.n_items
     ahead = max(1, DRAWS_AHEAD // (settings.batch_size * drawn)) if sampler.static else 1
     parts = 1
@@ -200,7 +200,7 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
                 mine = sampler.choose(batch, mine, n, rng, fit.scorer())
             if "log_q" in fit.objective.needs:
                 mine = sampler.with_law(batch, mine, fit.scorer())
-            yield Part(batch, mine, int(sizes[at // parts]), (at + 1) % parts == 0)
+            yield Part(batch, mine, sizes[at // parts], (at + 1) % parts == 0)
 
 
 _NOTHING = Candidates(torch.empty(0, dtype=torch.int64))
