@@ -126,7 +126,8 @@ def _pick_sums(weights: Tensor, table: Tensor, ids: Tensor) -> Tensor:
     """(B, D) sums of the rows `ids` (B, N) of a table by `weights` (B, N); no gradient."""
     if table.device.type != "cpu":
         return torch.bmm(weights.unsqueeze(1), rows_of(table, ids)).squeeze(1)
-    return torch.sparse.mm(_cells(ids, weights.reshape(-1), len(table)), table, "sum")
+    sums: Tensor = torch.sparse.mm(_cells(ids, weights.reshape(-1), len(table)), table, "sum")
+    return sums
 
 
 def _cells(ids: Tensor, values: Tensor, columns: int) -> Tensor:
