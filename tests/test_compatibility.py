@@ -14,7 +14,7 @@ from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.samplers import SAMPLERS
 
-TRAINER = {"vectors", "tables", "no_negatives"}
+TRAINER = {"vectors", "tables", "batch", "no_negatives"}
 
 
 @pytest.mark.parametrize(
