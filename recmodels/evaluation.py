@@ -80,13 +80,14 @@ class FullRanking:
         rows, items = torch.from_numpy(row).to(device), torch.from_numpy(item).to(device)
         own = scores[rows, items]  # (P,)
         if self._only is None:
-            scores[_index(users, self._known_offsets, self._known_items, device)] = -torch.inf
+            row_known, known = _index(users, self._known_offsets, self._known_items, device)
+            scores.view(-1)[row_known * self._n_items + known] = -torch.inf
         else:
             listed = _index(users, self._only.offsets, self._only.items, device)
             scores = torch.full_like(scores, -torch.inf).index_put_(listed, scores[listed])
         scores[rows, items] = own
         if self._single:
-            better, level = _count(scores > own[:, None]), _count(scores == own[:, None])
+            better, level = (_count(scores, own[:, None], how) for how in ("greater", "equal"))
         else:
             sorted_scores = ascending(scores)
             column = torch.from_numpy(np.arange(len(row)) - np.searchsorted(row, row)).to(device)
@@ -99,11 +100,16 @@ class FullRanking:
         return Ranks(owner, item, better.cpu().numpy(), level.cpu().numpy() - 1, self._candidates[owner])
 
 
-def _count(found: Tensor) -> Tensor:
-    """(C,) how many of each row are True; on the CPU eight at a time, a tenth of the time of `sum`."""
-    if found.device.type == "cpu":
-        return torch.from_numpy(np.bitwise_count(np.packbits(found.numpy(), axis=1)).sum(axis=1, dtype=np.int64))
-    return found.sum(dim=1)
+def _count(scores: Tensor, own: Tensor, how: str) -> Tensor:
+    """(C,) how many scores (C, I) of each row are greater than `own` (C, 1), or equal to it.
+
+    On the CPU numpy compares in half the time, and eight bits at a time are counted in a tenth of that of `sum`.
+    """
+    if scores.device.type != "cpu":
+        found: Tensor = getattr(torch, {"greater": "gt", "equal": "eq"}[how])(scores, own)
+        return found.sum(dim=1)
+    bits = np.packbits(getattr(np, how)(scores.numpy(), own.numpy()), axis=1)
+    return torch.from_numpy(np.bitwise_count(bits).sum(axis=1, dtype=np.int64))
 
 
 def _index(users: Int, offsets: Int, items: NDArray[Any], device: torch.device) -> tuple[Tensor, Tensor]:
