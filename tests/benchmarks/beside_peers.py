@@ -10,6 +10,7 @@ CPU seconds of the whole process but for importing torch.
 import json
 import sys
 import time
+from functools import partial
 
 started = time.process_time()
 import torch  # noqa: E402
@@ -39,6 +40,10 @@ def main():
         negatives=1,
         epochs=6,
         validate=0,
+        reduction="mean",
+        init="normal",
+        init_std=0.1,
+        bias=0,
     )
     torch.set_num_threads(1)
     data = Data(a.data)
@@ -54,6 +59,10 @@ def main():
         optimizer=a.optimizer,
         learning_rate=a.lr,
         l2=a.l2,
+        reduction=a.reduction,
+        init=a.init,
+        init_std=a.init_std,
+        l2_bias=a.l2 if a.bias else 0.0,
     )
     epochs, ends = [], []
 
@@ -65,7 +74,7 @@ def main():
     trained = train(
         training,
         valid,
-        model=MODELS["mf"],
+        model=partial(MODELS["mf"], bias=bool(a.bias)),
         sampler=SAMPLERS[a.sampler](training, **SAMPLERS.parameters(a.sampler, {})),
         objective=objective(a.loss, LOSSES.parameters(a.loss, {})),
         settings=settings,
@@ -78,7 +87,20 @@ def main():
         "peer": "contrarec",
         "tag": a.tag,
         "config": {
-            k: getattr(a, k) for k in ("data", "sampler", "loss", "optimizer", "lr", "l2", "batch", "negatives")
+            k: getattr(a, k)
+            for k in (
+                "data",
+                "sampler",
+                "loss",
+                "optimizer",
+                "lr",
+                "l2",
+                "batch",
+                "negatives",
+                "reduction",
+                "init_std",
+                "bias",
+            )
         },
         "n_epochs": len(epochs),
         "s_per_epoch": round(float(np.median([e.seconds for e in epochs[1:]])), 4),
