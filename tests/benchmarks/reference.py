@@ -85,11 +85,14 @@ def fastest(function, rounds=20):
     return min(times[1:])
 
 
-def beside(benchmark, ours, reference, rounds=5):
-    """Measure `ours` as the benchmark and the `reference` right after it; without timing, run each once."""
+def beside(benchmark, ours, reference, rounds=5, times=1):
+    """Measure `ours` as the benchmark and right after it the `reference`, which does as much `times` over.
+
+    Without timing, each is run once.
+    """
     rounds = rounds if benchmark.enabled else 1
     benchmark.pedantic(ours, rounds=rounds, warmup_rounds=int(benchmark.enabled))
-    other = fastest(reference, rounds)
+    other = fastest(reference, rounds) / times
     if benchmark.enabled:
         benchmark.extra_info["reference_seconds"] = other
         benchmark.extra_info["ratio"] = round(benchmark.stats.stats.min / other, 2)
