@@ -71,7 +71,7 @@ def execute(
     started = time.perf_counter()
     _forget_peak()
     torch.set_num_threads(task.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as `use_deterministic_algorithms`, which loads a compiler first
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
     split = split or open_split(task.spec.data.dataset, task.protocol, task.options)
     conditions = {

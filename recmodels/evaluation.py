@@ -16,9 +16,10 @@ from recmodels.metrics import Int, Ranks
 from recmodels.scoring import ascending
 from recmodels.types import Tables
 
-CHUNK = (
-    512  # users scored at a time; a constant, so that the same scores come out on every machine and for every caller
-)
+# Users scored at a time, and scores held at a time, which stay in the processor's cache. Constants, so that the same
+# scores come out on every machine and for every caller.
+CHUNK = 512
+CELLS = 1 << 21
 
 
 class Diverged(ArithmeticError):
@@ -63,11 +64,14 @@ class FullRanking:
         Raises:
             Diverged: a score is not finite.
         """
-        parts = [self._chunk(tables, self.users[i : i + CHUNK]) for i in range(0, len(self.users), CHUNK)]
-        columns = (
-            [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.empty(0, np.int64)] * 5
-        )
-        return Ranks(*columns)
+        ranks = Ranks(*(np.empty(len(self._items), np.int64) for _ in Ranks._fields))  # (P,) each
+        size, done = max(1, min(CHUNK, CELLS // self._n_items)), 0
+        for first in range(0, len(self.users), size):
+            part = self._chunk(tables, self.users[first : first + size])
+            for column, values in zip(ranks, part, strict=True):
+                column[done : done + len(values)] = values
+            done += len(part.users)
+        return ranks
 
     def _chunk(self, tables: Tables, users: Int) -> Ranks:
         device = tables.items.device

@@ -256,7 +256,7 @@ def _add_own(gradient: Tensor, table: Tensor, ids: Tensor, weights: Tensor) -> N
     """Add weights[b, n] times row ids[b, n] of the table itself to the gradient of that row."""
     if gradient.is_sparse:
         rows, gradient = row_gradient(gradient)
-        table, ids = table[rows], torch.searchsorted(rows, ids)
+        table, ids = table.index_select(0, rows), places(rows, ids, len(table))
     share = weights.new_zeros(len(table)).index_add_(0, ids.reshape(-1), weights.reshape(-1))
     gradient.addcmul_(table, share.unsqueeze(1))
 
@@ -273,9 +273,24 @@ def _gradient(table: Tensor, by_row: bool, ids: Tensor, weights: Tensor | None, 
     """
     if not by_row:
         return _scatter(len(table), ids, weights, terms)
-    rows, places = torch.unique(ids, return_inverse=True)
-    values = _scatter(len(rows), places, weights, terms)
+    rows, at = _unique(ids)
+    values = _scatter(len(rows), at, weights, terms)
     return torch.sparse_coo_tensor(rows.unsqueeze(0), values, table.shape, is_coalesced=True, check_invariants=False)
+
+
+def _unique(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The different ids, ascending, and where each of `ids` is among them; numpy sorts twice as fast."""
+    if ids.device.type != "cpu":
+        return torch.unique(ids, return_inverse=True)
+    rows, at = np.unique(ids.numpy(), return_inverse=True)
+    return torch.from_numpy(rows), torch.from_numpy(at)
+
+
+def places(rows: Tensor, ids: Tensor, size: int) -> Tensor:
+    """Where `ids` are among the `rows` of a table of this size, in a tenth of the time of `searchsorted`."""
+    at = torch.empty(size, dtype=torch.int64, device=rows.device)  # only what is written to is ever touched
+    at.index_copy_(0, rows, torch.arange(len(rows), device=rows.device))
+    return at.index_select(0, ids.reshape(-1)).view(ids.shape)
 
 
 def row_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:

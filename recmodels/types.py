@@ -158,7 +158,7 @@ class LossInput:
             return (self.masked(values, 0.0) * self.weight).sum(dim=1)
         if self.valid is None:
             return values.mean(dim=1)
-        return (values * self.valid).sum(dim=1) / self.valid.sum(dim=1).clamp(min=1)
+        return (values * self.valid).sum(dim=1) / self.counted.squeeze(1).clamp(min=1)
 
     def logits(self, values: Tensor) -> Tensor:
         """(B, N) exponents `values`, plus log(N · weight) if there are weights, `LOWEST` where they must not count."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from recmodels.scoring import row_gradient
+from recmodels.scoring import places, row_gradient
 from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates
 
@@ -43,10 +43,11 @@ class Updates:
             if gradient.is_sparse:
                 self._steps[at] += 1
                 rows, values = row_gradient(gradient)
-                parts = [moment[rows] for moment in moments]
-                parameter.index_add_(0, rows, self._change(values, parts, int(self._steps[at])), alpha=-rate)
+                parts = [moment.index_select(0, rows) for moment in moments]
+                change = self._change(values, parts, int(self._steps[at]))
+                parameter.index_add_(0, rows, change.mul_(-rate))  # `alpha=-rate` takes four times as long
                 for moment, part in zip(moments, parts, strict=True):
-                    moment[rows] = part
+                    moment.index_copy_(0, rows, part)
             elif len(moments) == 2:
                 whole.append((parameter, gradient, *moments, self._steps[at]))
             else:
@@ -106,8 +107,8 @@ def add_l2(module: nn.Module, batch: Batch, candidates: Candidates, settings: Se
     assert isinstance(users, Tensor)
     assert isinstance(items, Tensor)
     if user:
-        places, size = _places(users, batch.users)
-        _add(users, torch.bincount(places, minlength=size), user / rows)
+        at, size = _places(users, batch.users)
+        _add(users, torch.bincount(at, minlength=size), user / rows)
     if largest := max(positive, negative):
         _add(items, _item_share(items, batch, candidates, positive / largest, negative / largest), largest / rows)
     if settings.l2_bias and isinstance(bias, Tensor):
@@ -143,7 +144,7 @@ def _places(table: Tensor, ids: Tensor) -> tuple[Tensor, int]:
     if table.grad is None or not table.grad.is_sparse:
         return ids, len(table)
     rows, _ = row_gradient(table.grad)
-    return torch.searchsorted(rows, ids), len(rows)
+    return places(rows, ids, len(table)), len(rows)
 
 
 def _add(parameter: Tensor, share: Tensor, weight: float) -> None:
@@ -152,6 +153,6 @@ def _add(parameter: Tensor, share: Tensor, weight: float) -> None:
         parameter.grad = torch.zeros_like(parameter)
     if parameter.grad.is_sparse:
         rows, values = row_gradient(parameter.grad)
-        values.addcmul_(parameter[rows], share, value=weight)
+        values.addcmul_(parameter.index_select(0, rows), share, value=weight)
     else:
         parameter.grad.addcmul_(parameter, share, value=weight)

@@ -570,3 +570,15 @@ def test_the_rank_that_warp_estimates_is_at_least_1() -> None:
         loss, up, _ = scored("warp", torch.tensor([0.0]), negative, rank_weight=rank_weight)
         torch.testing.assert_close(loss, torch.tensor([weight * 1.5]))
         torch.testing.assert_close(up, torch.tensor([-weight]))
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"directau", "mawu", "wrmf"}))
+def test_a_mask_may_be_one_column_for_all_negatives_of_a_row(name: str) -> None:
+    """Samplers may say of a row, and not of each column, that it has no negatives; N must not be taken for 1 then."""
+    loss, x = example(name)
+    row = torch.tensor([True] * 5 + [False])[:, None]
+    whole, short = (
+        loss(changed(x, valid=valid, state={key: part.clone() for key, part in x.state.items()}))
+        for valid in (row.expand(6, 7), row)
+    )
+    torch.testing.assert_close(short, whole)

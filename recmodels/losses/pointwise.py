@@ -22,8 +22,7 @@ def bce(x: LossInput, *, counting: Literal["mean", "sum"] = "mean") -> Tensor:
             by itself (c = 1), as the paper does with its 4 negatives.
     """
     negative = x.mean(softplus(x.negative))
-    count = x.negative.shape[1] if x.valid is None else x.valid.sum(dim=1)
-    return softplus(-x.positive) + (negative * count if counting == "sum" else negative)
+    return softplus(-x.positive) + (negative * x.counted.squeeze(1) if counting == "sum" else negative)
 
 
 @LOSSES.register("gbce", paper="Petrov, Macdonald, RecSys 2023", space="dot", needs=["uniform_q"])
