@@ -281,7 +281,8 @@ def _gradient(table: Tensor, by_row: bool, ids: Tensor, weights: Tensor | None, 
 def _unique(ids: Tensor) -> tuple[Tensor, Tensor]:
     """The different ids, ascending, and where each of `ids` is among them; numpy sorts twice as fast."""
     if ids.device.type != "cpu":
-        return torch.unique(ids, return_inverse=True)
+        found: tuple[Tensor, Tensor] = torch.unique(ids, return_inverse=True)
+        return found
     rows, at = np.unique(ids.numpy(), return_inverse=True)
     return torch.from_numpy(rows), torch.from_numpy(at)
 
