@@ -27,7 +27,6 @@ class Updates:
 
     def __init__(self, parameters: list[nn.Parameter], settings: Settings) -> None:
         self._parameters = parameters
-        self._optimizer = settings.optimizer
         moments = {"sgd": 0, "adagrad": 1}.get(settings.optimizer, 2)
         self._moments = [[torch.zeros_like(parameter) for _ in range(moments)] for parameter in parameters]
         self._steps = [torch.zeros((), device=parameter.device) for parameter in parameters]
