@@ -27,7 +27,7 @@ from recmodels.updates import Updates, add_l2, learning_rate_factor
 
 SELECTION_METRIC = "ndcg@10"
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
-CELLS = 1 << 24  # scores of a row with every item that are worked on at a time: 64 MB for each of a few copies
+CELLS = 1 << 20  # scores of a row with every item that are worked on at a time: 4 MB for each of a few copies
 LARGE = 2  # a table of so many times the batch's ids is not updated as a whole, where the optimiser allows
 
 ModelFactory = Callable[[Training, Settings, np.random.Generator], nn.Module]

@@ -130,12 +130,13 @@ def _item_share(table: Tensor, batch: Batch, candidates: Candidates, positive: f
 
 def _counted(candidates: Candidates, rows: int) -> Tensor:
     """How much each candidate counts, (N,) if shared, else (B·N): a row counts the mean over its valid negatives."""
-    valid, n = candidates.valid, candidates.items.shape[-1]
-    assert valid is not None
+    assert candidates.valid is not None
+    valid = candidates.valid.float()  # (B, N), or what broadcasts to it
     if candidates.shared:
-        each = 1 / valid.sum(dim=1).clamp(min=1).float()  # (B,), or (1,) where all rows are alike
-        return each.expand(rows) @ valid.expand(rows, n).float()
-    return (valid / valid.expand(rows, n).sum(dim=1, keepdim=True).clamp(min=1)).expand(rows, n).reshape(-1)
+        each = 1 / valid.sum(dim=1).clamp(min=1)  # (B,), or (1,) where all rows are alike
+        return each.expand(rows) @ valid.expand(rows, -1)
+    valid = valid.expand(rows, candidates.items.shape[-1])
+    return (valid / valid.sum(dim=1, keepdim=True).clamp(min=1)).reshape(-1)
 
 
 def _places(table: Tensor, ids: Tensor) -> tuple[Tensor, int]:

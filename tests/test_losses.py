@@ -18,7 +18,7 @@ from recmodels.compatibility import held
 from recmodels.losses import LOSSES
 from recmodels.objective import objective
 from recmodels.sampling import Scorer, Training
-from recmodels.types import Batch, LossInput, Tables, Vectors
+from recmodels.types import LOWEST, Batch, LossInput, Tables, Vectors, log_sum_exp
 
 USERS, ITEMS, D = 5, 30, 4
 
@@ -474,6 +474,15 @@ def test_ccl_judges_cosines_and_not_their_sigmoids() -> None:
     _, x = example("ccl")
     high = changed(x, negative=torch.full((6, 7), 0.9, dtype=torch.float64))
     assert (value("ccl", high, margin=0.8) > value("ccl", changed(x, negative=x.negative * 0), margin=0.8)).all()
+
+
+def test_log_sum_exp_is_the_formula_and_its_gradient_the_shares() -> None:
+    rng = np.random.default_rng(0)
+    values = torch.from_numpy(rng.normal(scale=30, size=(50, 9))).requires_grad_()
+    assert np.allclose(log_sum_exp(values).detach(), logsumexp(values.detach(), axis=1), rtol=1e-13)
+    assert torch.autograd.gradcheck(log_sum_exp, values)
+    far = torch.tensor([[LOWEST, -3e4], [0.0, 3e4], [LOWEST, LOWEST]])
+    assert torch.equal(log_sum_exp(far), far.logsumexp(dim=1))
 
 
 def test_weights_of_negatives_are_those_of_the_mean_and_of_the_sum() -> None:

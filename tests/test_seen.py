@@ -39,6 +39,8 @@ def test_agrees_with_a_matrix(hashed, train):
     assert np.array_equal(seen.counts, matrix.sum(axis=1))
     order = np.random.default_rng(0).integers(train.n_users, size=5)
     assert np.array_equal(np.stack(seen.of(order)), np.stack(np.nonzero(matrix[order])))
+    columns = np.random.default_rng(1).integers(train.n_items, size=7)
+    assert np.array_equal(seen.cells(order, columns), matrix[order][:, columns])
     for user in range(train.n_users):
         unseen = np.flatnonzero(~matrix[user])
         found = seen.unseen(np.full(len(unseen), user), np.arange(len(unseen)))

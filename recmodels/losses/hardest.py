@@ -96,7 +96,7 @@ def bpr_max(x: LossInput, *, regularization: Annotated[float, ">= 0"] = 1.0) -> 
         regularization: pulls the scores of the strongest negatives to 0.
     """
     negative = x.negative - x.positive[:, None]
-    log_p = x.masked(x.negative) - x.masked(x.negative).logsumexp(dim=1, keepdim=True)
+    log_p = x.masked(x.negative).log_softmax(dim=1)
     rank = -x.log_sum(log_p + logsigmoid(-negative))
     return rank + regularization * (x.shares(x.negative) * x.negative.square()).sum(dim=1)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from recmodels.losses import LOSSES
-from recmodels.types import LOWEST, LossInput
+from recmodels.types import LOWEST, LossInput, log_sum_exp
 
 
 @LOSSES.register(
@@ -38,20 +38,21 @@ def softmax(
             leaves the scores as they are, which is InfoNCE (van den Oord et al., 2018).
         include_positive: whether exp a⁺ stands in the sum; without it, the decoupled form.
     """
-    positive, negative = x.positive / temperature, x.logits(x.negative / temperature)
+    positive, negative = (s if temperature == 1 else s / temperature for s in (x.positive, x.negative))
     if logq != "none":
         assert x.log_q is not None
         assert x.log_q_positive is not None
         correction = x.log_q + math.log(x.negative.shape[1]) if logq == "neg" else x.log_q
         # an item of probability 0 cannot have been drawn: its column is masked already
         negative = negative - correction.clamp(min=LOWEST)
-        if logq == "neg":
-            negative = negative.masked_fill(x.items == x.batch.positives[:, None], LOWEST)
-        else:
+        if logq == "both":
             positive = positive - x.log_q_positive.clamp(min=LOWEST)
+        else:
+            x = x.without_positive()
+    negative = x.logits(negative)
     if include_positive:
-        return torch.cat([positive[:, None], negative], dim=1).logsumexp(dim=1) - positive  # (B,)
-    total = negative.logsumexp(dim=1) - positive
+        return log_sum_exp(torch.cat([positive[:, None], negative], dim=1)) - positive  # (B,)
+    total = log_sum_exp(negative) - positive
     return total.masked_fill((negative <= LOWEST / 2).all(dim=1), 0.0)
 
 

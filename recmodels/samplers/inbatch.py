@@ -145,8 +145,9 @@ class InBatch:
         if self.mask == "same-item":
             valid = other_row & (items != batch.positives[:, None])
         if self.mask == "seen":
-            seen = self.training.seen.contains(batch.users.numpy()[:, None], np.atleast_2d(items.numpy()))
-            valid = other_row & torch.from_numpy(~seen)
+            seen, users, ids = self.training.seen, batch.users.numpy(), items.numpy()
+            hit = seen.cells(users, ids) if items.dim() == 1 else seen.contains(users[:, None], ids)
+            valid = other_row & torch.from_numpy(~hit)
         if self.dedup:
             valid = valid & first_occurrence(items)
         return Candidates(items, valid=valid)
