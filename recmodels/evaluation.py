@@ -18,7 +18,7 @@ from recmodels.types import Tables
 
 # Users scored at a time, and scores held at a time, which stay in the processor's cache. Constants, so that the same
 # scores come out on every machine and for every caller.
-CHUNK = 512
+CHUNK = 128
 CELLS = 1 << 21
 
 
