@@ -220,6 +220,9 @@ def _warnings(task: Task, split: Split, history: list[Any], best_epoch: int) -> 
     found = list(split.warnings)
     if history and best_epoch == task.spec.cell.settings["epochs"] and len(split.valid):
         found.append(LAST_EPOCH)
+    everyone, ranked = len(np.unique(split.valid.users)), task.spec.cell.settings.get("valid_users")
+    if history and isinstance(ranked, int) and ranked < everyone:
+        found.append(f"epochs were chosen on a fixed sample of {ranked:,} of {everyone:,} users (setting valid_users)")
     return tuple(found)
 
 

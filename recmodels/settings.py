@@ -16,6 +16,7 @@ class Settings:
     Attributes:
         epochs: passes over the training interactions, at most.
         patience: epochs without a better validation metric before training stops.
+        valid_users: users that validation ranks, at most: a fixed sample, the same for every run. The test ranks all.
         batch_size: B, positive pairs per step.
         negatives: N, negatives per positive; `all` for samplers that offer a whole batch or catalogue.
         embedding_size: D, numbers per user and per item.
@@ -40,6 +41,7 @@ class Settings:
 
     epochs: Annotated[int, ">= 1"] = 100
     patience: Annotated[int, ">= 1"] = 5
+    valid_users: Annotated[int, ">= 1"] = 10_000
     batch_size: Annotated[int, ">= 1"] = 1024
     negatives: Annotated[int, ">= 1"] | Literal["all"] = 16
     embedding_size: Annotated[int, ">= 1"] = 64

@@ -70,7 +70,8 @@ def train(
 
     Args:
         training: the training interactions.
-        valid: held-out interactions that choose the epoch; the last epoch is kept where there are none.
+        valid: held-out interactions that choose the epoch, those of `settings.valid_users` users; the last epoch is
+            kept where there are none.
         model: gives the module whose `forward()` returns `Tables`.
         sampler: gives the negatives.
         objective: the loss, its score spaces and its state.
@@ -89,7 +90,7 @@ def train(
     fit = _Fit(training, module, sampler, objective, settings, state, _Encoder(module))
     updates = Updates([*module.parameters(), *state.parameters], settings)
     order, negatives, dropout = (generator(seed, name) for name in ("order", "sampler", "dropout"))
-    ranking = FullRanking(valid, [training.interactions])
+    ranking = FullRanking(some_users(valid, settings.valid_users), [training.interactions])
     history: list[Epoch] = []
     best, best_epoch = -math.inf, 0
     best_tables = fit.snapshot()
@@ -281,6 +282,15 @@ def _by_row(fit: _Fit, table: Tensor, ids: Tensor) -> bool:
     if not table.is_leaf or fit.settings.optimizer == "adam":
         return False
     return fit.settings.optimizer == "lazy_adam" or ids.numel() * LARGE < len(table)
+
+
+def some_users(held_out: Interactions, limit: int) -> Interactions:
+    """All that is held out of so many users at most, a sample that depends on nothing but who there are."""
+    users = np.unique(held_out.users)
+    if len(users) <= limit:
+        return held_out
+    chosen = generator(0, "validation").choice(users, limit, replace=False)
+    return held_out.take(np.isin(held_out.users, chosen))
 
 
 def _validate(ranking: FullRanking, tables: Tables) -> float:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.runner import DataOptions, Task, execute
@@ -106,6 +107,13 @@ def test_workers_end_with_a_command_that_is_killed(ratings_csv: Path, tmp_path: 
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < deadline, "a worker outlived its command"
         time.sleep(0.05)
+
+
+def test_a_sample_of_the_users_in_validation_is_said(ratings_csv: Path) -> None:
+    every, some = (execute(one("uniform", ratings_csv, epochs="2", valid_users=limit)) for limit in ("10000", "5"))
+    assert not any("sample" in warning for warning in every.warnings)
+    assert some.warnings[-1].startswith("epochs were chosen on a fixed sample of 5 of ")
+    assert np.array_equal(every.users, some.users)
 
 
 def test_too_much_memory_is_the_runs_failure(ratings_csv: Path) -> None:

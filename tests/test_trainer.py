@@ -11,13 +11,15 @@ import torch
 
 from datasets import Interactions
 from recmodels.compatibility import reason
+from recmodels.evaluation import FullRanking
 from recmodels.losses import LOSSES
+from recmodels.metrics import user_metrics
 from recmodels.models import MODELS
 from recmodels.objective import objective
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Training
 from recmodels.settings import Settings
-from recmodels.trainer import Trained, _rows, train
+from recmodels.trainer import Trained, _rows, some_users, train
 from recmodels.types import Batch, Candidates
 from recmodels.updates import Updates, add_l2, learning_rate_factor
 
@@ -139,6 +141,18 @@ def test_settings_move_the_result_and_still_learn(change: dict[str, Any]) -> Non
     changed = run(**change)
     assert best(changed) > 0.4
     assert changed.history[-1].loss != run().history[-1].loss
+
+
+def test_validation_ranks_a_fixed_sample_of_users_and_the_test_all() -> None:
+    known, held = data()
+    sample = some_users(held, 10)
+    assert some_users(held, USERS) is held
+    assert len(np.unique(sample.users)) == len(sample) == 10
+    assert set(zip(sample.users, sample.items, strict=True)) < set(zip(held.users, held.items, strict=True))
+    trained = run(valid_users=10, epochs=1)
+    _, values = user_metrics(FullRanking(sample, [known]).ranks(trained.tables), [10])
+    assert best(trained) == values["ndcg@10"].mean()
+    assert torch.equal(trained.tables.users, run(epochs=1).tables.users)
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:

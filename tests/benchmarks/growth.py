@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SIZES = (100_000, 1_000_000, 5_000_000, 25_000_000)
+SCORES = 1 << 34  # computed in the ranking, at most: all users of MovieLens at any size, a sample of larger data
 OPTIMIZERS = ("sgd", "lazy_adam")
 MOVIELENS = ((100_000, 943, 1682), (1_000_209, 6040, 3706), (10_000_054, 69_878, 10_677), (25_000_095, 162_541, 59_047))
 FIELDS = (
@@ -27,14 +28,16 @@ FIELDS = (
 )  # fmt: skip
 
 
-def dataset(interactions):
+def dataset(interactions, shape=None):
     """The name of generated data of this size; users and items between two releases lie on a straight log-log line."""
+    if shape:
+        return f"synthetic:users={shape[0]},items={shape[1]},density={interactions / shape[0] / shape[1]:.9f}"
     at = [math.log(n) for n, _, _ in MOVIELENS]
     x = min(max(math.log(interactions), at[0]), at[-1])
     right = next(k for k in range(1, len(at)) if x <= at[k])
     share = (x - at[right - 1]) / (at[right] - at[right - 1])
     users, items = (round(MOVIELENS[right - 1][k] ** (1 - share) * MOVIELENS[right][k] ** share) for k in (1, 2))
-    return f"synthetic:users={users},items={items},density={interactions / users / items:.9f}"
+    return dataset(interactions, (users, items))
 
 
 def peak_gib():
@@ -58,7 +61,7 @@ def measure(name, optimizer):
     from recmodels.samplers import SAMPLERS
     from recmodels.sampling import Training
     from recmodels.settings import Settings
-    from recmodels.trainer import train
+    from recmodels.trainer import some_users, train
 
     torch.set_num_threads(1)
     split = load(name)
@@ -78,7 +81,8 @@ def measure(name, optimizer):
     )
     started, first, second = ends
     trained_peak, ranking = peak_gib(), time.process_time()
-    ranks = FullRanking(split.test, [split.train, split.valid]).ranks(trained.tables)
+    test = some_users(split.test, SCORES // split.test.n_items)
+    ranks = FullRanking(test, [split.train, split.valid]).ranks(trained.tables)
     n = len(split.train)
     return {
         "interactions": n,
@@ -111,10 +115,10 @@ def in_process(code, cache):
     return done.stdout
 
 
-def points(path, sizes, optimizers):
+def points(path, sizes, optimizers, shape):
     """All points of the CSV, after the missing ones of `sizes` × `optimizers` have been measured and added."""
     for size in sizes:
-        name = dataset(size)
+        name = dataset(size, shape)
         with tempfile.TemporaryDirectory() as cache:
             for optimizer in optimizers:
                 if any((row["dataset"], row["optimizer"]) == (name, optimizer) for row in read(path)):
@@ -173,9 +177,10 @@ def main():
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="interactions")
     parser.add_argument("--optimizers", nargs="+", default=OPTIMIZERS)
+    parser.add_argument("--shape", type=int, nargs=2, metavar=("USERS", "ITEMS"), help="in place of MovieLens's")
     asked = parser.parse_args()
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    draw(points(asked.out.with_suffix(".csv"), asked.sizes, asked.optimizers), asked.out)
+    draw(points(asked.out.with_suffix(".csv"), asked.sizes, asked.optimizers, asked.shape), asked.out)
 
 
 if __name__ == "__main__":
