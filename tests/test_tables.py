@@ -57,6 +57,17 @@ def many(count, **options):
     return compare(rows, context=CONTEXT, **options)
 
 
+def test_letters_that_nobody_could_read_are_left_out(monkeypatch):
+    note = "No letters for "
+    shown = render(toy(), "table")
+    assert note not in shown
+    monkeypatch.setattr("bench.tables.layout.MOST_LETTERS", 0)
+    hidden = render(toy(), "table")
+    assert note in hidden
+    assert re.search(r"± [0-9.]+ [a-z]", shown)
+    assert not re.search(r"± [0-9.]+ [a-z]", hidden)
+
+
 @pytest.mark.parametrize(
     ("name", "format", "options", "view"),
     [

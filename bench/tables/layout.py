@@ -15,6 +15,7 @@ DIGITS = 4
 SIGNS = {"greater": ">", "less": "<"}
 _MANY_PAIRS = 10  # more than this and the adjusted p are shown as a triangle instead of a list
 _MOST_COLUMNS = 20  # a wider triangle cannot be read
+MOST_LETTERS = 12  # of one row; a matrix of a hundred cells has dozens
 _PAIRED = "rows are compared on paired users, so that overlapping intervals can differ."
 _BOLD = "bold: best, underlined: not found to differ from it."
 _BOLD_ONLY = "bold: best."
@@ -85,7 +86,7 @@ def metric_cells(c: Comparison, metric: str) -> list[Cell]:
     shown = [number(v.mean) for v in values]
     ranked = [i for i, row in enumerate(c.rows) if not row.failed]
     best = max(ranked, key=lambda i: values[i].mean, default=None)
-    marks = c.groups(metric) if c.baseline is None else _baseline_marks(c, metric)
+    marks = _letters(c, metric) if c.baseline is None else _baseline_marks(c, metric)
     cells = []
     for i, value in enumerate(values):
         if best is None or i not in ranked:
@@ -99,6 +100,12 @@ def metric_cells(c: Comparison, metric: str) -> list[Cell]:
 
 def _half(value: Value) -> str:
     return "" if value.hi is None else number(value.hi - value.mean)
+
+
+def _letters(c: Comparison, metric: str) -> list[str]:
+    """The letters of each row; none of any where one has more than can be read."""
+    marks = c.groups(metric)
+    return marks if all(mark.count(",") < MOST_LETTERS for mark in marks) else [""] * len(marks)
 
 
 def _baseline_marks(c: Comparison, metric: str) -> list[str]:
@@ -231,7 +238,12 @@ def notes(c: Comparison, view: str) -> tuple[str, ...]:
             side = {"greater": "+ better", "less": "− worse"}[c.alternative]
             lines.append(bold.capitalize() if c.baseline is None else f"{side} than {c.baseline}; {bold}")
         elif c.pairs and c.baseline is None:
+            hidden = [metric_name(m) for m in c.metrics if any(c.groups(m)) and not any(_letters(c, m))]
             lines.append(f"Rows that share a letter were not found to differ; {bold}")
+            if hidden:
+                lines.append(
+                    f"No letters for {', '.join(hidden)}, too many to read: compare fewer rows, or --baseline ROW."
+                )
         elif c.pairs:
             lines.append(f"+ better, − worse than {c.baseline}; {bold}")
     if c.pairs and view in ("rows", "pairs"):
