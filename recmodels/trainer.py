@@ -27,7 +27,7 @@ from recmodels.updates import Updates, add_l2, learning_rate_factor
 
 SELECTION_METRIC = "ndcg@10"
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
-CELLS = 1 << 20  # scores of a row with every item that are worked on at a time: 4 MB for each of a few copies
+CELLS = 1 << 20  # scores with shared negatives that are worked on at a time: 4 MB for each of a few copies
 LARGE = 2  # a table of so many times the batch's ids is not updated as a whole, where the optimiser allows
 
 ModelFactory = Callable[[Training, Settings, np.random.Generator], nn.Module]
@@ -173,7 +173,7 @@ class _Fit:
 def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoch: int) -> Iterator[Part]:
     """The batches of one epoch, of nearly equal size, each with its candidates, and their law where it is wanted.
 
-    Where every row meets the whole catalogue, a batch comes in parts of at most `CELLS` scores.
+    Where rows share the whole batch or catalogue as negatives, a batch comes in parts of at most `CELLS` scores.
     """
     sampler, settings, n = fit.sampler, fit.settings, fit.settings.n
     negatives = "no_negatives" not in fit.objective.needs
@@ -186,7 +186,8 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     drawn = (n and sampler.pool(n)) or fit.training.n_items
     ahead = max(1, DRAWS_AHEAD // (settings.batch_size * drawn)) if sampler.static else 1
     parts = 1
-    if sampler.divisible and not fit.objective.needs & {"batch", "no_negatives"}:
+    apart = not fit.objective.needs & {"batch", "no_negatives"}  # whether a row's loss needs no other row
+    if sampler.divisible and apart:
         parts = math.ceil(settings.batch_size * drawn / CELLS)
         edges = [edge + size * part // parts for edge, size in zip(edges, sizes, strict=False) for part in range(parts)]
         edges.append(len(users))
@@ -201,7 +202,17 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
                 mine = sampler.choose(batch, mine, n, rng, fit.scorer())
             if "log_q" in fit.objective.needs:
                 mine = sampler.with_law(batch, mine, fit.scorer())
-            yield Part(batch, mine, sizes[at // parts], (at + 1) % parts == 0)
+            part = Part(batch, mine, sizes[at // parts], (at + 1) % parts == 0)
+            yield from _cut(part) if mine.shared and apart and sampler.after_step is None else [part]
+
+
+def _cut(part: Part) -> Iterator[Part]:
+    """The same rows in parts of at most `CELLS` scores with the negatives that they share."""
+    batch, candidates, rows, last = part
+    size, step = len(batch.users), max(1, CELLS // max(1, len(candidates.items)))
+    for start in range(0, size, step):
+        mine = Batch(batch.users[start : start + step], batch.positives[start : start + step])
+        yield Part(mine, candidates.rows(start, start + step), rows, last and start + step >= size)
 
 
 _NOTHING = Candidates(torch.empty(0, dtype=torch.int64))

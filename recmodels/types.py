@@ -57,17 +57,15 @@ class Candidates:
         return self.items.dim() == 1
 
     def rows(self, start: int, stop: int) -> Candidates:
-        """The candidates of rows `start` to `stop`; what is shared by all rows stays as it is."""
+        """The candidates of rows `start` to `stop`, as views; what is shared by all rows stays as it is."""
 
         def cut(tensor: Tensor | None) -> Tensor | None:
             per_row = tensor is not None and tensor.dim() == 2 and len(tensor) > 1
             return tensor[start:stop] if per_row and tensor is not None else tensor
 
-        if self.shared:
-            return self
         return replace(
             self,
-            items=self.items[start:stop],
+            items=self.items if self.shared else self.items[start:stop],
             valid=cut(self.valid),
             log_q=cut(self.log_q),
             log_q_positive=None if self.log_q_positive is None else self.log_q_positive[start:stop],

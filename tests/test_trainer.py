@@ -105,14 +105,31 @@ def test_a_step_in_parts_is_the_step(loss: str, model: str, reduction: Any, monk
     torch.testing.assert_close(parts.tables.items, whole.tables.items, rtol=1e-4, atol=1e-5)
 
 
-def test_parts_bound_the_scores_that_exist_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("optimizer", ["sgd", "lazy_adam", "adam"])
+@pytest.mark.parametrize("sampler", ["inbatch", "mixed"])
+@pytest.mark.parametrize("loss", ["bpr", "softmax", "sl"])
+def test_a_batch_that_shares_its_negatives_is_the_same_in_parts(
+    loss: str, sampler: str, optimizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: dict[str, Any] = {"negatives": "all", "epochs": 2, "dropout": 0.2, "l2": 0.01, "optimizer": optimizer}
+    whole = run(loss, sampler, **changes)
+    monkeypatch.setattr("recmodels.trainer.CELLS", 10 * 64)
+    parts = run(loss, sampler, **changes)
+    torch.testing.assert_close(parts.tables.users, whole.tables.users, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(parts.tables.items, whole.tables.items, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("sampler", "negatives"), [("full", 4), ("inbatch", "all")])
+def test_parts_bound_the_scores_that_exist_at_a_time(
+    sampler: str, negatives: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shapes = []
     original = torch.Tensor.softmax
     monkeypatch.setattr(
         torch.Tensor, "softmax", lambda self, dim: shapes.append(self.numel()) or original(self, dim=dim)
     )
     monkeypatch.setattr("recmodels.trainer.CELLS", 10 * ITEMS)
-    run("sl", "full", epochs=1)
+    run("sl", sampler, epochs=1, negatives=negatives)
     assert max(shapes) <= 10 * ITEMS
     assert len(shapes) > 1
 
