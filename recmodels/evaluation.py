@@ -16,9 +16,9 @@ from recmodels.metrics import Int, Ranks
 from recmodels.scoring import ascending
 from recmodels.types import Tables
 
-# Users scored at a time, and scores held at a time, which stay in the processor's cache. Constants, so that the same
-# scores come out on every machine and for every caller.
-CHUNK = 128
+# Users scored at a time, and scores held at a time, which stay in the processor's cache; at least so many users that
+# the reading of a very large catalogue is shared. Constants, so that every machine and caller gets the same scores.
+CHUNK, LEAST = 128, 16
 CELLS = 1 << 21
 
 
@@ -65,7 +65,7 @@ class FullRanking:
             Diverged: a score is not finite.
         """
         ranks = Ranks(*(np.empty(len(self._items), np.int64) for _ in Ranks._fields))  # (P,) each
-        size, done = max(1, min(CHUNK, CELLS // self._n_items)), 0
+        size, done = max(LEAST, min(CHUNK, CELLS // self._n_items)), 0
         for first in range(0, len(self.users), size):
             part = self._chunk(tables, self.users[first : first + size])
             for column, values in zip(ranks, part, strict=True):
