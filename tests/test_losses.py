@@ -476,6 +476,20 @@ def test_ccl_judges_cosines_and_not_their_sigmoids() -> None:
     assert (value("ccl", high, margin=0.8) > value("ccl", changed(x, negative=x.negative * 0), margin=0.8)).all()
 
 
+@pytest.mark.parametrize("logq", ["neg", "both"])
+@pytest.mark.parametrize("include_positive", [True, False])
+def test_a_masked_item_of_probability_zero_does_not_count(logq: str, include_positive: bool) -> None:
+    _, x = example("softmax", n=4)
+    options = {"logq": logq, "include_positive": include_positive}
+    log_q = torch.zeros(len(x.positive), 4)
+    log_q[:, 3] = -torch.inf
+    valid = torch.tensor([[True, True, True, False]]).expand(len(x.positive), 4)
+    law = {"log_q_positive": torch.zeros(len(x.positive))}
+    zero = value("softmax", changed(x, valid=valid, log_q=log_q, **law), **options)
+    finite = value("softmax", changed(x, valid=valid, log_q=torch.zeros_like(log_q), **law), **options)
+    assert torch.equal(zero, finite)
+
+
 def test_log_sum_exp_is_the_formula_and_its_gradient_the_shares() -> None:
     rng = np.random.default_rng(0)
     values = torch.from_numpy(rng.normal(scale=30, size=(50, 9))).requires_grad_()

@@ -64,6 +64,8 @@ def test_letters_that_nobody_could_read_are_left_out(monkeypatch):
     monkeypatch.setattr("bench.tables.layout.MOST_LETTERS", 0)
     hidden = render(toy(), "table")
     assert note in hidden
+    assert "share a letter" in shown
+    assert "share a letter" not in hidden
     assert re.search(r"± [0-9.]+ [a-z]", shown)
     assert not re.search(r"± [0-9.]+ [a-z]", hidden)
 

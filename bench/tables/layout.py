@@ -239,7 +239,8 @@ def notes(c: Comparison, view: str) -> tuple[str, ...]:
             lines.append(bold.capitalize() if c.baseline is None else f"{side} than {c.baseline}; {bold}")
         elif c.pairs and c.baseline is None:
             hidden = [metric_name(m) for m in c.metrics if any(c.groups(m)) and not any(_letters(c, m))]
-            lines.append(f"Rows that share a letter were not found to differ; {bold}")
+            shared = "Rows that share a letter were not found to differ; " if len(hidden) < len(c.metrics) else ""
+            lines.append(shared + bold if shared else bold.capitalize())
             if hidden:
                 lines.append(
                     f"No letters for {', '.join(hidden)}, too many to read: compare fewer rows, or --baseline ROW."

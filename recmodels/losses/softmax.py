@@ -43,8 +43,8 @@ def softmax(
         assert x.log_q is not None
         assert x.log_q_positive is not None
         correction = x.log_q + math.log(x.negative.shape[1]) if logq == "neg" else x.log_q
-        # an item of probability 0 cannot have been drawn: its column is masked already
-        negative = negative - correction.clamp(min=LOWEST)
+        # an item of probability 0 cannot have been drawn: its column is masked, and LOWEST must still outweigh this
+        negative = negative - correction.clamp(min=LOWEST / 2)
         if logq == "both":
             positive = positive - x.log_q_positive.clamp(min=LOWEST)
         else:
