@@ -18,7 +18,7 @@ from recmodels.registry import Entry, Registry, Value, fill
 from recmodels.samplers import SAMPLERS
 from recmodels.settings import setting_parameters
 
-CODE_PROTOCOL = 4
+CODE_PROTOCOL = 5
 """Raised by whoever changes what the same spec computes; see the changelog's "Results" sections."""
 
 DEFAULT_SAMPLER, DEFAULT_LOSS, DEFAULT_MODEL = "uniform", "bpr", "mf"
