@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.comparison import Comparison
-from bench.tables.layout import Sheet, caption, notes, pairs_view, rows_view, runs_line
+from bench.tables.caption import caption, runs_line
+from bench.tables.layout import Sheet, notes, pairs_view, rows_view
 from bench.tables.views import diagnostics_view, effects_view, equivalence_view, group_sheet, matrix_view
 from datasets.errors import UserError, unknown
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from bench.comparison import Comparison
 from bench.statistics.effects import Estimate
+from bench.tables.caption import caption
 from bench.tables.layout import (
     Cell,
     Grid,
     Sheet,
-    caption,
     metric_cells,
     metric_name,
     notes,
