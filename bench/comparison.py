@@ -100,7 +100,11 @@ class Value:
 
 @dataclass(frozen=True)
 class Pair:
-    """One paired difference a − b and what the test says of it."""
+    """One paired difference a − b and what the test says of it.
+
+    `lo` to `hi` is the interval of the test at level 1 − α, `lo_family` to `hi_family` the one at 1 − α/m for the m
+    pairs of one metric (Bonferroni), so that all m hold together with probability 1 − α at least.
+    """
 
     a: str
     b: str
@@ -116,12 +120,15 @@ class Pair:
     users_tied: int
     equivalence: Equivalence | None = None
     p_equivalent: float | None = None
+    lo_family: float | None = None
+    hi_family: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The object of one pair in the JSON output; `equivalence` only where a margin was given."""
-        names = ("a", "b", "metric", "difference", "ci", "p", "p_adjusted", "effect_size")
+        names = ("a", "b", "metric", "difference", "ci", "ci_family", "p", "p_adjusted", "effect_size")
         counts = ("users_a_better", "users_b_better", "users_tied")
-        pair = {n: [self.lo, self.hi] if n == "ci" else getattr(self, n) for n in (*names, *counts)}
+        intervals = {"ci": [self.lo, self.hi], "ci_family": [self.lo_family, self.hi_family]}
+        pair = {n: intervals[n] if n in intervals else getattr(self, n) for n in (*names, *counts)}
         if self.equivalence:
             pair["equivalence"] = {**vars(self.equivalence), "p_adjusted": self.p_equivalent}
         return pair
@@ -342,20 +349,24 @@ def _family(wanted: Sequence[tuple[Row, Row]], metric: str, options: _Options) -
         x, y, shared = _shared(a, b, metric)
         m = moments(x, y)
         outcome = run_test(options.test, x, y, m, alpha=options.alpha, alternative=options.alternative)
-        tested.append((a, b, m, outcome))
+        wider = outcome
+        if outcome.lo is not None and len(wanted) > 1:
+            wider = run_test(options.test, x, y, m, alpha=options.alpha / len(wanted))
+        tested.append((a, b, m, outcome, wider))
         if shared < max(len(a.seeds), len(b.seeds)):
             notes.append(f"{a.name} and {b.name} are paired on the {shared} seeds both have.")
         if outcome.p is None:
             notes.append(f"No p value for {a.name} and {b.name} in {metric}: {outcome.note}.")
     margin = options.margin
-    equal = [equivalence(m, margin) if margin else None for *_, m, _ in tested]
-    adjusted = adjust([outcome.p for *_, outcome in tested], options.correction)
+    equal = [equivalence(m, margin) if margin else None for _, _, m, *_ in tested]
+    adjusted = adjust([outcome.p for *_, outcome, _ in tested], options.correction)
     equal_adjusted = adjust([e.p if e else None for e in equal], options.correction)
     pairs = []
-    for (a, b, m, outcome), e, p, q in zip(tested, equal, adjusted, equal_adjusted, strict=True):
+    for (a, b, m, outcome, wider), e, p, q in zip(tested, equal, adjusted, equal_adjusted, strict=True):
         counts = (m.positive, m.negative, m.users - m.positive - m.negative)
         ends = (outcome.lo, outcome.hi, outcome.p)
         pair = Pair(a.name, b.name, metric, m.mean, *ends, p, standardised(m), *counts)
+        pair = replace(pair, lo_family=wider.lo, hi_family=wider.hi)
         pairs.append(replace(pair, equivalence=e, p_equivalent=q) if e else pair)
     return pairs, notes
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.comparison import Comparison
 from bench.statistics.across import Ranks, cliques, performance_profile
-from bench.tables.layout import metric_name
+from bench.tables.layout import level_of, metric_name
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def forest(c: Comparison, metric: str | None = None) -> Figure:
         axes.plot([pair.difference], [y], "o", color=COLORS[0], markerfacecolor=face, markersize=5)
     axes.set_ylim(-0.6, len(pairs) - 0.4)
     axes.set_yticks(range(len(pairs)), [f"{p.a} − {p.b}" for p in reversed(pairs)])
-    level, adjusted = f"{1 - c.alpha:.0%}", "" if c.correction == "none" else f", {c.correction}"
+    level, adjusted = level_of(c.alpha), "" if c.correction == "none" else f", {c.correction}"
     axes.set_xlabel(f"difference in {metric_name(metric)}, {level} interval (filled: p < {c.alpha:g}{adjusted})")
     return figure
 
@@ -136,7 +136,7 @@ def accuracy_against_seconds(c: Comparison, metric: str | None = None) -> Figure
     if all(row.train_seconds > 0 for row, _ in shown):
         axes.set_xscale("log")
     axes.set_xlabel("training seconds per run")
-    axes.set_ylabel(f"{metric_name(metric)}, {1 - c.alpha:.0%} interval")
+    axes.set_ylabel(f"{metric_name(metric)}, {level_of(c.alpha)} interval")
     return figure
 
 

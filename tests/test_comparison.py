@@ -50,7 +50,7 @@ def test_json_is_the_contract():
     assert all(list(r) == keys.split() for r in d["rows"])
     assert list(d["rows"][0]["metrics"]) == ["hr@10", "ndcg@10"]
     assert list(d["rows"][0]["metrics"]["hr@10"]) == ["mean", "ci", "std_seeds"]
-    keys = "a b metric difference ci p p_adjusted effect_size users_a_better users_b_better users_tied"
+    keys = "a b metric difference ci ci_family p p_adjusted effect_size users_a_better users_b_better users_tied"
     assert all(list(p) == keys.split() for p in d["pairs"])
     assert [(p["a"], p["b"], p["metric"]) for p in d["pairs"]] == [
         (a, b, m) for m in ("hr@10", "ndcg@10") for a, b in (("a", "b"), ("a", "c"), ("b", "c"))
@@ -79,6 +79,23 @@ def test_every_number_is_what_the_arrays_say():
     np.testing.assert_allclose(value.mean, x.mean(), rtol=1e-12)
     np.testing.assert_allclose(value.std_seeds, x.mean(1).std(ddof=1), rtol=1e-10)
     assert (value.lo, value.hi) == (crossed(moments(x)).lo, crossed(moments(x)).hi)
+
+
+@pytest.mark.parametrize(("baseline", "pairs"), [(None, 3), ("a", 2)])
+def test_intervals_of_a_family_are_bonferroni_over_its_pairs(baseline, pairs):
+    given = {r.name: r for r in rows()}
+    c = compare(list(given.values()), context=CONTEXT, test="t", baseline=baseline)
+    family = [pair for pair in c.pairs if pair.metric == "ndcg@10"]
+    assert len(family) == pairs
+    for pair in family:
+        d = (given[pair.a].metrics["ndcg@10"] - given[pair.b].metrics["ndcg@10"]).mean(0)
+        expected = stats.ttest_1samp(d, 0).confidence_interval(1 - 0.05 / pairs)
+        np.testing.assert_allclose((pair.lo_family, pair.hi_family), expected, rtol=1e-9)
+        assert pair.as_dict()["ci_family"] == [pair.lo_family, pair.hi_family]
+    lone = compare(list(given.values())[:2], context=CONTEXT).pairs[0]
+    assert (lone.lo_family, lone.hi_family) == (lone.lo, lone.hi)
+    ranks = compare(list(given.values()), context=CONTEXT, test="wilcoxon").pairs[0]
+    assert (ranks.lo_family, ranks.hi_family) == (None, None)
 
 
 def test_users_are_paired_by_id_not_by_position():

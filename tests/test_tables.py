@@ -15,6 +15,7 @@ import pytest
 
 from bench.comparison import Context, Row, by_group, compare
 from bench.tables import FORMATS, VIEWS, render, render_groups
+from bench.tables.layout import level_of
 from datasets.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -55,6 +56,13 @@ def toy(**options):
 def many(count, **options):
     rows = [row("uniform", f"l{i}", 0.001 * i, i) for i in range(count)]
     return compare(rows, context=CONTEXT, **options)
+
+
+def test_intervals_say_their_true_level():
+    expected = {0.05: "95%", 0.025: "97.5%", 0.005: "99.5%", 0.1: "90%", 0.0001: "99.99%", 0.05 / 36: "99.861%"}
+    assert {alpha: level_of(alpha) for alpha in expected} == expected
+    assert "half the 97.5% interval" in render(toy(alpha=0.025), "table")
+    assert "its unadjusted 99.5% interval" in render(toy(alpha=0.005), "table")
 
 
 def test_letters_that_nobody_could_read_are_left_out(monkeypatch):

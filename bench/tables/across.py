@@ -6,7 +6,7 @@ import json
 
 from bench.across import Across
 from bench.tables.data import write_csv
-from bench.tables.layout import Cell, Grid, Sheet, metric_name, number, p_value, signed
+from bench.tables.layout import Cell, Grid, Sheet, level_of, metric_name, number, p_value, signed
 
 
 def across_as_json(a: Across) -> str:
@@ -72,7 +72,7 @@ def _caption(a: Across) -> str:
 
 
 def _notes(a: Across) -> tuple[str, ...]:
-    level = f"{1 - a.comparisons[0].alpha:.0%}"
+    level = level_of(a.comparisons[0].alpha)
     return (
         "A data set counts once, whatever its number of users; rank 1 is best, ties share.",
         f"IQM: interquartile mean over runs and data sets of scores divided by {a.unit} on the same data set, with its "

@@ -61,9 +61,9 @@ def _rows(c: Comparison) -> list[dict[str, Any]]:
 def _pairs(c: Comparison) -> list[dict[str, Any]]:
     lines = []
     for pair in c.as_dict()["pairs"]:
-        lo, hi = pair.pop("ci")
+        (lo, hi), (lo_family, hi_family) = pair.pop("ci"), pair.pop("ci_family")
         asked = {"test": c.test, "alternative": c.alternative, "correction": c.correction}
-        lines.append({**pair, "lo": lo, "hi": hi, **asked})
+        lines.append({**pair, "lo": lo, "hi": hi, **asked, "lo_family": lo_family, "hi_family": hi_family})
     return lines
 
 

@@ -160,7 +160,7 @@ def _triangle(c: Comparison, names: Sequence[str]) -> Grid:
 
 def notes(c: Comparison, view: str) -> tuple[str, ...]:
     """What the marks mean, then what was skipped, failed and warned of."""
-    level = f"{1 - c.alpha:.0%}"
+    level = level_of(c.alpha)
     lines = []
     if view in ("rows", "matrix", "groups"):
         lines.append(f"± half the {level} interval over users and seeds of one row; {_PAIRED}")
@@ -206,6 +206,12 @@ def signed(value: float, digits: int = DIGITS) -> str:
     """Fixed decimals with a sign; what prints as zero has none."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def level_of(alpha: float) -> str:
+    """The level 1 − α of an interval in percent, with as many decimals as α needs: 95%, 97.5%, 99.861%."""
+    decimals = max(0, 2 - math.floor(math.log10(100 * alpha)))
+    return f"{100 - 100 * alpha:.{decimals}f}".rstrip("0").rstrip(".") + "%"
 
 
 def p_value(p: float | None) -> str:
