@@ -171,10 +171,10 @@ def _trained(
     from recmodels.trainer import train
 
     cell = task.spec.cell
-    training = Training(split.train, str(cell.settings.get("positives", "interaction")))
     if cell.sampler is None or cell.loss is None:
-        return BASELINES[cell.model.name](training, **cell.model.parameters), [], 0, None
+        return BASELINES[cell.model.name](Training(split.train), **cell.model.parameters), [], 0, None
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
+    training = Training(split.train, settings.positives, settings.epochs)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
     lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
     observer = Diagnostics(training, sampler.proposal if lawful else None)

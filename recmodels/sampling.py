@@ -25,11 +25,18 @@ DENSE_RATIO = 4  # scoring all I items by one matrix product costs about as much
 
 
 class Training:
-    """What a sampler may learn from: the training interactions, how they become rows of a batch, and nothing else."""
+    """What a sampler may learn from: the training interactions, how they become rows of a batch, and nothing else.
 
-    def __init__(self, interactions: Interactions, positives: str = "interaction") -> None:
+    Args:
+        interactions: the training part.
+        positives: how they become rows, as in `Settings`.
+        epochs: how many times they are passed over at most, for schedules, which are shares of it.
+    """
+
+    def __init__(self, interactions: Interactions, positives: str = "interaction", epochs: int = 100) -> None:
         self.interactions = interactions
-        self.positives = positives  # as in `Settings`
+        self.positives = positives
+        self.epochs = epochs
         self.n_users = interactions.n_users
         self.n_items = interactions.n_items
 
@@ -149,6 +156,7 @@ class Sampler:
         divisible: whether the rows of a step may be drawn for in parts: they meet the whole catalogue, without chance.
         before_epoch: told the epoch (from 1), for rankings and memories that are refreshed now and then.
         after_step: told what the step trained on, for memories.
+        settles: the share of `Training.epochs` after which its schedule stands still; 0 where it has none.
         state: what a checkpoint must keep beside the random streams. A sampler reads and writes its memory only
             here, so that `state.update(saved)` restores it.
     """
@@ -159,6 +167,7 @@ class Sampler:
     divisible: bool = False
     before_epoch: Callable[[int, Scorer, np.random.Generator], None] | None = None
     after_step: Callable[[Batch, Candidates, Scorer], None] | None = None
+    settles: float = 0.0
     state: dict[str, NDArray[Any] | Tensor] = field(default_factory=dict)
 
     @property

@@ -8,11 +8,15 @@ import torch
 
 from recmodels.losses import LOSSES
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Scorer
+from recmodels.sampling import Scorer, Training
 from recmodels.types import Batch, LossInput, Tables
 from tests.sampler_cases import N_ITEMS, N, U, batch_of, make, run, scorer, training
 
 DATA = training()
+
+
+def of_epochs(epochs):
+    return Training(DATA.interactions, epochs=epochs)
 
 
 def draw(name, seed=4, n=N, size=64, model=None, epoch=1, data=DATA, **parameters):
@@ -339,7 +343,7 @@ def test_adasir_renews_half_of_each_pool_towards_high_scores():
 
 
 def test_srns_takes_high_and_unsteady_scores():
-    parameters = {"memory": 12, "draws": 24, "alpha": 3.0, "warm_up": 1}
+    parameters = {"memory": 12, "draws": 24, "alpha": 3.0, "warm_up": 0.01}
     sampler, rng = make("srns", DATA, **parameters), np.random.default_rng(0)
     models = [scorer(s) for s in range(7)]
     for epoch, model in enumerate(models, start=1):
@@ -360,15 +364,34 @@ def test_srns_takes_high_and_unsteady_scores():
     assert torch.equal(chosen.items[rows], expected[rows])
 
 
-def test_srns_variance_counts_from_epoch_to_epoch():
-    sampler = make("srns", DATA, alpha=5.0, warm_up=50)
+@pytest.mark.parametrize(("epochs", "at"), [(100, (1, 25, 50, 80)), (20, (1, 5, 10, 16))])
+def test_srns_variance_counts_from_epoch_to_epoch(epochs, at):
+    """50 epochs of warm-up are published; they are half of the default 100, whatever `epochs` says."""
+    sampler = make("srns", of_epochs(epochs))
     weights = []
-    for epoch in (1, 25, 80):
-        sampler.before_epoch(epoch, scorer(), np.random.default_rng(0)) if epoch == 1 else None
-        if epoch > 1:
-            sampler.before_epoch(epoch, scorer(), np.random.default_rng(0))
+    for epoch in at:
+        sampler.before_epoch(epoch, scorer(), np.random.default_rng(0))
         weights.append(float(sampler.state["weight"]))
-    assert weights == pytest.approx([0.1, 2.5, 5.0])
+    assert weights == pytest.approx([5 / (epochs / 2), 2.5, 5.0, 5.0])
+    assert sampler.settles == 0.5
+
+
+@pytest.mark.parametrize(("epochs", "last"), [(100, 20), (50, 10), (400, 80), (3, 1)])
+def test_curriculum_is_uniform_from_a_share_of_the_epochs(epochs, last):
+    """The pool falls from 16 at epoch 1 to 1 at epoch `last`, and stays there."""
+    sampler = make("curriculum", of_epochs(epochs))
+    sizes = []
+    for epoch in range(1, last + 3):
+        sampler.before_epoch(epoch, scorer(), np.random.default_rng(0))
+        sizes.append(sampler.pool(1))
+    assert sizes[-3:] == [1, 1, 1]
+    assert sizes == [round(16 - 15 * min(1, step / (last - 1) if last > 1 else 1)) for step in range(last + 2)]
+    assert sampler.settles == 0.2
+
+
+def test_what_has_no_schedule_settles_at_once():
+    schedules = {name for name in SAMPLERS if make(name, DATA).settles}
+    assert schedules == {"curriculum", "srns"}
 
 
 # not uniform by another name

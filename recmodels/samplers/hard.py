@@ -69,22 +69,24 @@ def dns_mn(
 
 @SAMPLERS.register("curriculum", paper="Lai et al., AAAI 2024 (its curriculum ablation)")
 def curriculum(
-    training: Training, *, pool: Annotated[int, ">= 1"] = 16, uniform_from: Annotated[int, ">= 1"] = 20
+    training: Training, *, pool: Annotated[int, ">= 1"] = 16, uniform_from: Annotated[float, "> 0, <= 1"] = 0.2
 ) -> Sampler:
     """DNS whose pool shrinks from M to 1, from hard negatives to uniform ones.
 
-    In epoch t the pool is M - (M - 1)(t - 1) / (uniform_from - 1), rounded, and 1 from then on. The law is unknown.
+    In epoch t the pool is M - (M - 1)(t - 1) / (L - 1), rounded, and 1 from epoch L = uniform_from × epochs on. The law
+    is unknown.
     Cost: that of `dns` with the pool of the epoch.
 
     Args:
         training: the training interactions.
         pool: M of the first epoch.
-        uniform_from: the epoch from which negatives are uniform.
+        uniform_from: the share of `epochs` after which negatives are uniform.
     """
     state: dict[str, np.ndarray | Tensor] = {"pool": np.array(pool)}
+    last = uniform_from * training.epochs
 
     def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
-        done = min(1.0, (epoch - 1) / (uniform_from - 1)) if uniform_from > 1 else 1.0
+        done = min(1.0, (epoch - 1) / (last - 1)) if last > 1 else 1.0
         state["pool"] = np.array(round(pool - (pool - 1) * done))
 
     def hardest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
@@ -95,6 +97,7 @@ def curriculum(
         select=hardest,
         pool=lambda n: n * int(state["pool"]),
         before_epoch=before_epoch,
+        settles=uniform_from,
         state=state,
     )
 

@@ -108,22 +108,23 @@ def srns(
     memory: Annotated[int, ">= 1"] = 128,
     draws: Annotated[int, ">= 1"] = 1024,
     alpha: Annotated[float, ">= 0"] = 5.0,
-    warm_up: Annotated[int, ">= 1"] = 50,
+    warm_up: Annotated[float, "> 0, <= 1"] = 0.5,
     temperature: Annotated[float, "> 0"] = 10.0,
 ) -> Sampler:
     """Simplify and robustify: of a user's memory, the items of high score and high variance.
 
     Chooses the N items of the memory with the largest sigmoid(s_j - s⁺) + α_t std_j, where std_j is the standard
-    deviation of that sigmoid over the last 5 epochs and α_t = α min(1, t / T₀). Before every epoch the memory is
-    joined by new uniform draws, and keeps S₁ of them, drawn without replacement by exp(s / τ). False negatives score
-    high but steadily. The law is unknown. Cost: S₁ scores per row, and S₁ + S₂ per user and epoch.
+    deviation of that sigmoid over the last 5 epochs and α_t = α min(1, t / T₀) with T₀ = warm_up × epochs. Before
+    every epoch the memory is joined by new uniform draws, and keeps S₁ of them, drawn without replacement by
+    exp(s / τ). False negatives score high but steadily. The law is unknown. Cost: S₁ scores per row, and S₁ + S₂ per
+    user and epoch.
 
     Args:
         training: the training interactions.
         memory: S₁, items kept per user; 8 per negative in the paper.
         draws: S₂, new draws per user and epoch; 8 S₁ in the paper.
         alpha: α, weight of the variance; 5 on ml-1m.
-        warm_up: T₀, epochs until it counts in full; 50 in the paper.
+        warm_up: the share of `epochs` after which it counts in full; 50 epochs in the paper.
         temperature: τ; 10 in the paper.
     """
     state: State = {}
@@ -139,7 +140,7 @@ def srns(
             drawn = drawn.to(scorer.device, torch.int64)
             kept = (scorer.scores(users.to(scorer.device), drawn) / temperature + noise).topk(memory, dim=1).indices
             lists[users.numpy()] = drawn.gather(1, kept).cpu().numpy()
-        state["lists"], state["weight"] = lists, np.array(alpha * min(1.0, epoch / warm_up))
+        state["lists"], state["weight"] = lists, np.array(alpha * min(1.0, epoch / (warm_up * training.epochs)))
         _remember(state, scorer)
 
     def steady(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
@@ -150,7 +151,13 @@ def srns(
         value = chance(scorer) + float(state["weight"]) * past.std(dim=0, correction=0)
         return pick(drawn, masked(value, drawn.valid).topk(min(n, value.shape[1]), dim=1).indices)
 
-    return Sampler(_FromLists(training, state, whole=True), select=steady, before_epoch=before_epoch, state=state)
+    return Sampler(
+        _FromLists(training, state, whole=True),
+        select=steady,
+        before_epoch=before_epoch,
+        settles=warm_up,
+        state=state,
+    )
 
 
 @dataclass(frozen=True)
