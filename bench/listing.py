@@ -91,6 +91,8 @@ def _describe(entry: Entry) -> dict[str, Any]:
         "summary": entry.summary,
         "parameters": parameters,
         "paper": entry.facts.get("paper"),
+        "aliases": entry.aliases,
+        "spaces": entry.facts.get("spaces", []),
         "gives": entry.facts.get("gives", []),
         "needs": entry.facts.get("needs", []),
     }
@@ -106,6 +108,8 @@ def _section(kind: str, rows: list[dict[str, Any]], heading: bool) -> str:
         lines += [
             f"  {'':{width}}    {name}={_shown(p['default'])}: {p['allowed']}" for name, p in row["parameters"].items()
         ]
+        if row.get("aliases"):
+            lines.append(f"  {'':{width}}    also called {', '.join(row['aliases'])}")
         if row["paper"]:
             lines.append(f"  {'':{width}}    [{row['paper']}]")
     return "\n".join(lines)

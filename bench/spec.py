@@ -14,7 +14,7 @@ from datasets.readers import VERSION as READERS_VERSION
 from recmodels.compatibility import reason, text_of
 from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
-from recmodels.registry import Entry, Registry, Value, fill
+from recmodels.registry import Entry, Registry, Value, fill, not_registered
 from recmodels.samplers import SAMPLERS
 from recmodels.settings import setting_parameters
 
@@ -194,9 +194,7 @@ def _kind(name: str) -> str:
     for kind, registry in REGISTRIES.items():
         if name in registry:
             return kind
-    raise unknown(
-        "sampler, loss, model or baseline", name, [name for registry in REGISTRIES.values() for name in registry]
-    )
+    raise not_registered("sampler, loss, model or baseline", name, REGISTRIES.values())
 
 
 def _options(piece: str, rest: str, entry: Entry) -> tuple[dict[str, str], dict[str, str]]:

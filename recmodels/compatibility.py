@@ -59,6 +59,9 @@ def reason(
         if settings["negatives"] == "all" and "all" not in gives:
             return f"{drawn.name} has no negatives=all; give a number"
     own = str(trained.facts["space"] if settings["space"] == "loss" else settings["space"])
+    if own not in trained.facts["spaces"]:
+        spaces = " and ".join(trained.facts["spaces"])
+        return f"{trained.name} is for {spaces} scores, not {own}: {trained.facts['spaces_why']}"
     for word in [own, *sorted(needs)]:
         if word in FROM_MODEL and word not in from_model:
             return f"{trained.name} needs {FROM_MODEL[word]}, which {_called(model, encoder)} does not give"
@@ -67,8 +70,6 @@ def reason(
             return f"lazy_adam updates rows alone, and the vectors of {encoder.name} depend on all rows; use adam"
         if needs & {"vectors", "tables"} or "vectors" in gives:
             return f"lazy_adam updates rows alone, and {trained.name} with {drawn.name} moves whole tables; use adam"
-    if needs & {"vectors", "no_negatives"} and settings["space"] not in ("loss", trained.facts["space"]):
-        return f"{trained.name} is defined in the space {trained.facts['space']} alone; leave space out"
     if "no_negatives" in needs and "tables" in needs and settings["dropout"]:
         return f"{trained.name} sums over whole tables, which dropout does not reach; use dropout=0"
     for limit in drawn.facts.get("limits", []):

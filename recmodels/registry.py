@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -91,6 +91,11 @@ class Entry:
         """The first line of the docstring."""
         return self.doc.partition("\n")[0].rstrip(".")
 
+    @property
+    def aliases(self) -> list[str]:
+        """What others call it; none of these is a name here."""
+        return list(self.facts.get("aliases", []))
+
 
 class Registry:
     """The functions registered under `kind` in the modules of one package."""
@@ -152,7 +157,7 @@ class Registry:
             UserError: nothing is registered under it; the closest name is suggested.
         """
         if name not in self.entries:
-            raise unknown(self.kind, name, self.entries)
+            raise not_registered(self.kind, name, [self])
         return self.entries[name]
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
@@ -167,6 +172,27 @@ class Registry:
             UserError: an unknown parameter, or a value it cannot take.
         """
         return fill(f"{self.kind} {name}", self.entry(name).parameters, given)
+
+
+def not_registered(kind: str, given: str, registries: Iterable[Registry]) -> UserError:
+    """The error for a name that none of the `registries` has: what it is called here, or the closest name.
+
+    Args:
+        kind: what was asked for, in words.
+        given: the name; of an alias, capitals, spaces and signs do not matter.
+        registries: where it was looked for.
+    """
+    entries = [entry for registry in registries for entry in registry.entries.values()]
+    aliases = {alias: entry.name for entry in entries for alias in entry.aliases}
+    meant = {plain(entry.name): entry.name for entry in entries} | {plain(a): name for a, name in aliases.items()}
+    if plain(given) in meant:
+        return UserError(f"'{given}' is called {meant[plain(given)]} here.")
+    return unknown(kind, given, [entry.name for entry in entries], aliases)
+
+
+def plain(name: str) -> str:
+    """The letters and digits of a name, small."""
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def fill(owner: str, known: dict[str, Parameter], given: dict[str, str]) -> dict[str, Value]:

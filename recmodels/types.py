@@ -59,8 +59,8 @@ class Candidates:
     def rows(self, start: int, stop: int) -> Candidates:
         """The candidates of rows `start` to `stop`, as views; what is shared by all rows stays as it is."""
 
-        def cut(tensor: Tensor | None) -> Tensor | None:
-            per_row = tensor is not None and tensor.dim() == 2 and len(tensor) > 1
+        def cut(tensor: Tensor | None, dimensions: int = 2) -> Tensor | None:
+            per_row = tensor is not None and tensor.dim() == dimensions and len(tensor) > 1
             return tensor[start:stop] if per_row and tensor is not None else tensor
 
         return replace(
@@ -70,6 +70,8 @@ class Candidates:
             log_q=cut(self.log_q),
             log_q_positive=None if self.log_q_positive is None else self.log_q_positive[start:stop],
             weight=cut(self.weight),
+            vectors=cut(self.vectors, 3),
+            mix=cut(self.mix),
         )
 
     def to(self, device: torch.device) -> Candidates:

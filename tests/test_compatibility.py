@@ -13,6 +13,7 @@ from recmodels.compatibility import FROM_MODEL, FROM_SAMPLER, TO_LOSS, held, tab
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.samplers import SAMPLERS
+from recmodels.scoring import SPACES
 
 TRAINER = {"vectors", "tables", "batch", "no_negatives"}
 
@@ -31,6 +32,10 @@ TRAINER = {"vectors", "tables", "batch", "no_negatives"}
         ("uniform+bpr+gmf:space=cosine", "cosines"),
         ("uniform+bpr+lightgcn:optimizer=lazy_adam", "lazy_adam"),
         ("uniform:negatives=all", "negatives=all"),
+        ("uniform+psl:space=dot", "psl is for half-cosine scores, not dot: differences of scores beyond 1"),
+        ("uniform+debiased:space=dot", "not dot: its floor is what a cosine of -1 gives"),
+        ("uniform+wrmf:space=cosine", "wrmf is for dot scores, not cosine"),
+        ("uniform+sl:space=dot", "sl is for cosine and half-cosine scores, not dot"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_reason(cell: str, word: str) -> None:
@@ -42,10 +47,27 @@ def test_what_cannot_work_is_refused_with_its_reason(cell: str, word: str) -> No
 @pytest.mark.parametrize(
     "cell",
     ["dns+softmax:logq=none", "uniform+warp", "uniform+gbce", "uniform+directau", "inbatch:negatives=all+softmax",
-     "uniform+sl+lightgcn", "uniform+bpr+mf:bias=true", "mixgcf+bpr"],
+     "uniform+sl+lightgcn", "uniform+bpr+mf:bias=true", "mixgcf+bpr", "uniform+infonce:space=dot"],
 )  # fmt: skip
 def test_what_works_is_not_refused(cell: str) -> None:
     assert incompatibility(parse_cell(cell, {})) is None
+
+
+def test_every_loss_says_where_it_may_be_trained_and_why_not_elsewhere() -> None:
+    for name in LOSSES:
+        facts = LOSSES.entry(name).facts
+        assert facts["space"] in facts["spaces"]
+        assert {*facts["spaces"]} <= {*SPACES}
+        assert (len(facts["spaces"]) < len(SPACES)) == ("spaces_why" in facts), name
+        for space in SPACES:
+            found = incompatibility(parse_cell(f"uniform+{name}:space={space}", {}))
+            assert (found is None) == (space in facts["spaces"]), (name, space)
+
+
+def test_infonce_goes_with_every_sampler() -> None:
+    for sampler in SAMPLERS:
+        options = ":negatives=all" if sampler == "full" else ""
+        assert incompatibility(parse_cell(f"{sampler}{options}+infonce", {})) is None
 
 
 def test_a_loss_without_negatives_has_one_name_for_one_training() -> None:

@@ -150,7 +150,8 @@ def _share(n: Any) -> Any:
 LOG_NQ = math.log(7 / ITEMS)
 FORMULAS: dict[str, Callable[[float, Any, LossInput, int], float]] = {
     "bpr": lambda p, n, x, row: np.mean(softplus(n - p)),
-    "bce": lambda p, n, x, row: softplus(-p) + np.mean(softplus(n)),
+    "bce": lambda p, n, x, row: softplus(-p) + np.sum(softplus(n)),
+    "infonce": lambda p, n, x, row: logsumexp([p / 0.2, *(n / 0.2)]) - p / 0.2,
     "gbce": lambda p, n, x, row: (0.25 + 0.75 * 7 / 29) * softplus(-p) + np.sum(softplus(n)),
     "nce": lambda p, n, x, row: softplus(-(p - LOG_NQ)) + np.sum(softplus(n - LOG_NQ)),
     "hinge": lambda p, n, x, row: np.mean(np.maximum(0, 1 + n - p)),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.spec import REGISTRIES
+from bench.listing import listing
+from bench.spec import REGISTRIES, parse_cell
 from datasets.errors import UserError
-from recmodels.registry import Parameter, Registry
+from recmodels.registry import Parameter, Registry, plain
 from recmodels.settings import Settings, setting_parameters
 
 ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
@@ -65,6 +67,36 @@ def test_unknown_names_suggest_the_closest() -> None:
         REGISTRIES["sampler"].entry("populrity")
     with pytest.raises(UserError, match=r"'alfa'\. Did you mean 'alpha'\?"):
         REGISTRIES["sampler"].parameters("popularity", {"alfa": "1"})
+
+
+def test_an_alias_is_found_whatever_its_capitals_and_signs_and_is_no_name() -> None:
+    for alias, name in {
+        "SSM": "infonce", "InfoNCE": "infonce", "nt-xent": "infonce", "CBNS": "memory", "MNS": "mixed",
+        "BPR": "bpr", "DCL": "debiased", "HCL": "debiased", "iALS": "wrmf", "Refined logQ": "softmax",
+        "sl@k": "sl-at-k",
+    }.items():  # fmt: skip
+        with pytest.raises(UserError) as error:
+            parse_cell(alias, {})
+        assert str(error.value) == f"'{alias}' is called {name} here."
+    with pytest.raises(UserError, match=r"'CBMS'\. Did you mean 'memory' \(CBNS\)\?"):
+        parse_cell("CBMS", {})
+    with pytest.raises(UserError, match=r"'SSM' is called infonce here\."):
+        REGISTRIES["loss"].entry("SSM")
+
+
+def test_an_alias_means_one_thing() -> None:
+    owners: dict[str, str] = {}
+    for kind, name in ENTRIES:
+        for called in {plain(name), *map(plain, REGISTRIES[kind].entry(name).aliases)}:
+            assert owners.setdefault(called, name) == name, called
+
+
+def test_listing_shows_aliases() -> None:
+    text = listing("all", "table")
+    for kind, name in ENTRIES:
+        assert ", ".join(REGISTRIES[kind].entry(name).aliases) in text
+    losses = {row["name"]: row for row in json.loads(listing("losses", "json"))}
+    assert "SSM" in losses["infonce"]["aliases"]
 
 
 @pytest.mark.parametrize("text", ["abc", "nan", "inf", "1e999", "9", ""])

@@ -116,3 +116,17 @@ def test_a_vector_of_zeros_is_no_reason_for_nan(space: str) -> None:
     for part in (*scores, users.grad, items.grad):
         assert part is not None
         assert part.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["vectors", "mix", "shared vectors"])
+def test_rows_of_candidates_have_the_scores_of_those_rows(kind: str) -> None:
+    rng = torch.Generator().manual_seed(0)
+    tables = Tables(torch.randn(9, 4, generator=rng), torch.randn(20, 4, generator=rng))
+    batch = Batch(torch.arange(6), torch.arange(6) + 3)
+    items = torch.arange(5) if kind == "shared vectors" else torch.randint(20, (6, 5), generator=rng)
+    vectors = torch.randn(*items.shape, 4, generator=rng) if "vectors" in kind else None
+    mix = torch.rand(6, 5, generator=rng) if kind == "mix" else None
+    candidates = Candidates(items, vectors=vectors, mix=mix)
+    whole = batch_scores(tables, batch, candidates)[1]
+    part = batch_scores(tables, Batch(batch.users[2:5], batch.positives[2:5]), candidates.rows(2, 5))[1]
+    torch.testing.assert_close(part, whole[2:5])

@@ -31,6 +31,8 @@ def uniformity(directions: Tensor) -> Tensor:
     space="cosine",
     rank_space="dot",
     needs=["vectors", "no_negatives"],
+    spaces=["cosine"],
+    spaces_why="it is defined on directions",
 )
 def directau(x: LossInput, *, gamma: Annotated[float, ">= 0"] = 0.5) -> Tensor:
     """Alignment ‖û - v̂⁺‖² plus gamma/2 times the uniformity of the batch's users and of its items.
@@ -53,6 +55,8 @@ def directau(x: LossInput, *, gamma: Annotated[float, ">= 0"] = 0.5) -> Tensor:
     space="cosine",
     rank_space="dot",
     needs=["vectors", "no_negatives"],
+    spaces=["cosine"],
+    spaces_why="it is defined on directions",
 )
 def mawu(
     x: LossInput, *, gamma_user: Annotated[float, ">= 0"] = 0.8, gamma_item: Annotated[float, ">= 0"] = 0.6
@@ -92,7 +96,15 @@ def margins(training: Training, *, gamma_user: float, gamma_item: float) -> Loss
     return LossState(tensors, after_step=after_step)
 
 
-@LOSSES.register("wrmf", paper="Hu, Koren, Volinsky, ICDM 2008", space="dot", needs=["tables", "no_negatives"])
+@LOSSES.register(
+    "wrmf",
+    paper="Hu, Koren, Volinsky, ICDM 2008",
+    space="dot",
+    needs=["tables", "no_negatives"],
+    spaces=["dot"],
+    spaces_why="its sum over the catalogue is a product of matrices",
+    aliases=["iALS", "WMF"],
+)
 def wrmf(x: LossInput, *, unobserved: Annotated[float, "> 0"] = 0.1) -> Tensor:
     """(1 - s⁺)² + unobserved / |P_u| · Σ over all items of s², exactly: Σ_i (u·v_i)² = uᵀ (Σ_i v_i v_iᵀ) u.
 

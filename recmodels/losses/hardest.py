@@ -22,6 +22,8 @@ EULER = 0.5772156649015329
     space="dot",
     needs=["ordered"],
     refuses=["weight"],
+    spaces=["dot", "cosine", "half-cosine", "distance"],
+    aliases=["WSABIE"],
 )
 def warp(
     x: LossInput, *, margin: Annotated[float, "> 0"] = 1.0, rank_weight: Literal["harmonic", "log"] = "harmonic"
@@ -53,6 +55,9 @@ def warp(
     space="distance",
     needs=["free_vectors"],
     refuses=["weight"],
+    spaces=["distance"],
+    spaces_why="its margin and its ball are distances",
+    aliases=["collaborative metric learning"],
 )
 def cml(x: LossInput, *, margin: Annotated[float, "> 0"] = 1.5, radius: Annotated[float, "> 0"] = 1.0) -> Tensor:
     """Collaborative metric learning: w · max(0, margin + ‖u - v⁺‖² - min_j ‖u - v_j‖²).
@@ -85,7 +90,14 @@ def project(training: Training, *, margin: float, radius: float) -> LossState:
     return LossState(after_step=after_step)
 
 
-@LOSSES.register("bpr-max", paper="Hidasi, Karatzoglou, CIKM 2018", space="dot", refuses=["weight"])
+@LOSSES.register(
+    "bpr-max",
+    paper="Hidasi, Karatzoglou, CIKM 2018",
+    space="dot",
+    refuses=["weight"],
+    spaces=["dot", "cosine", "half-cosine"],
+    spaces_why="it pulls the scores of negatives to 0, the largest that a distance gives",
+)
 def bpr_max(x: LossInput, *, regularization: Annotated[float, ">= 0"] = 1.0) -> Tensor:
     """-log Σ_j p_j sigmoid(s⁺ - s_j) + regularization · Σ_j p_j s_j², where p is the softmax over negatives.
 
@@ -101,7 +113,14 @@ def bpr_max(x: LossInput, *, regularization: Annotated[float, ">= 0"] = 1.0) -> 
     return rank + regularization * (x.shares(x.negative) * x.negative.square()).sum(dim=1)
 
 
-@LOSSES.register("top1-max", paper="Hidasi, Karatzoglou, CIKM 2018", space="dot", refuses=["weight"])
+@LOSSES.register(
+    "top1-max",
+    paper="Hidasi, Karatzoglou, CIKM 2018",
+    space="dot",
+    refuses=["weight"],
+    spaces=["dot", "cosine", "half-cosine"],
+    spaces_why="it pulls the scores of negatives to 0, the largest that a distance gives",
+)
 def top1_max(x: LossInput) -> Tensor:
     """Σ_j p_j (sigmoid(s_j - s⁺) + sigmoid(s_j²)), where p is the softmax over negatives."""
     terms = (x.negative - x.positive[:, None]).sigmoid() + x.negative.square().sigmoid()

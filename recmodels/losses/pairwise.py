@@ -13,7 +13,12 @@ from recmodels.scoring import ascending, in_space
 from recmodels.types import LossInput
 
 
-@LOSSES.register("bpr", paper="Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009", space="dot")
+@LOSSES.register(
+    "bpr",
+    paper="Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009",
+    space="dot",
+    spaces=["dot", "cosine", "half-cosine", "distance"],
+)
 def bpr(x: LossInput) -> Tensor:
     """The mean over negatives of -log sigmoid(s⁺ - s_j).
 
@@ -22,7 +27,13 @@ def bpr(x: LossInput) -> Tensor:
     return x.mean(softplus(x.negative - x.positive[:, None]))
 
 
-@LOSSES.register("hinge", paper="Weimer, Karatzoglou, Smola, RecSys 2008", space="dot")
+@LOSSES.register(
+    "hinge",
+    paper="Weimer, Karatzoglou, Smola, RecSys 2008",
+    space="dot",
+    spaces=["dot", "cosine", "half-cosine", "distance"],
+    aliases=["pairwise hinge"],
+)
 def hinge(x: LossInput, *, margin: Annotated[float, "> 0"] = 1.0) -> Tensor:
     """The mean over negatives of max(0, margin + s_j - s⁺).
 
@@ -33,7 +44,13 @@ def hinge(x: LossInput, *, margin: Annotated[float, "> 0"] = 1.0) -> Tensor:
     return x.mean((margin + x.negative - x.positive[:, None]).relu())
 
 
-@LOSSES.register("top1", paper="Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016", space="dot")
+@LOSSES.register(
+    "top1",
+    paper="Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016",
+    space="dot",
+    spaces=["dot", "cosine", "half-cosine"],
+    spaces_why="it pulls the scores of negatives to 0, the largest that a distance gives",
+)
 def top1(x: LossInput) -> Tensor:
     """The mean over negatives of sigmoid(s_j - s⁺) + sigmoid(s_j²).
 
@@ -42,7 +59,13 @@ def top1(x: LossInput) -> Tensor:
     return x.mean((x.negative - x.positive[:, None]).sigmoid() + x.negative.square().sigmoid())
 
 
-@LOSSES.register("lambdarank", paper="Burges, Ragno, Le, NIPS 2006", space="dot", needs=["tables"])
+@LOSSES.register(
+    "lambdarank",
+    paper="Burges, Ragno, Le, NIPS 2006",
+    space="dot",
+    needs=["tables"],
+    spaces=["dot", "cosine", "half-cosine", "distance"],
+)
 def lambdarank(x: LossInput) -> Tensor:
     """The mean over negatives of |1/log2(1 + r⁺) - 1/log2(1 + r_j)| · softplus(s_j - s⁺).
 

@@ -12,20 +12,35 @@ from recmodels.losses import LOSSES
 from recmodels.types import LOWEST, LossInput
 
 
-@LOSSES.register("bce", paper="He, Liao, Zhang, Nie, Hu, Chua, WWW 2017", space="dot")
-def bce(x: LossInput, *, counting: Literal["mean", "sum"] = "mean") -> Tensor:
+@LOSSES.register(
+    "bce",
+    paper="He, Liao, Zhang, Nie, Hu, Chua, WWW 2017",
+    space="dot",
+    spaces=["dot", "cosine", "half-cosine"],
+    spaces_why="the sigmoid of a negative squared distance is never above one half",
+    aliases=["binary cross-entropy", "log loss"],
+)
+def bce(x: LossInput, *, counting: Literal["sum", "mean"] = "sum") -> Tensor:
     """Binary cross-entropy: softplus(-s⁺) + c · Σ_j softplus(s_j).
 
     Args:
         x: scores.
-        counting: `mean` weighs all negatives together like the one positive (c = 1/N); `sum` counts every negative
-            by itself (c = 1), as the paper does with its 4 negatives.
+        counting: `sum` counts every negative by itself (c = 1), as the paper does with its 4 negatives; `mean` weighs
+            all negatives together like the one positive (c = 1/N).
     """
     negative = x.mean(softplus(x.negative))
     return softplus(-x.positive) + (negative * x.counted.squeeze(1) if counting == "sum" else negative)
 
 
-@LOSSES.register("gbce", paper="Petrov, Macdonald, RecSys 2023", space="dot", needs=["uniform_q"])
+@LOSSES.register(
+    "gbce",
+    paper="Petrov, Macdonald, RecSys 2023",
+    space="dot",
+    needs=["uniform_q"],
+    spaces=["dot", "cosine", "half-cosine"],
+    spaces_why="the sigmoid of a negative squared distance is never above one half",
+    aliases=["gSASRec"],
+)
 def gbce(x: LossInput, *, calibration: Annotated[float, ">= 0, <= 1"] = 0.75) -> Tensor:
     """Binary cross-entropy whose positive is weakened by what sampling makes it overconfident.
 
@@ -41,7 +56,14 @@ def gbce(x: LossInput, *, calibration: Annotated[float, ">= 0, <= 1"] = 0.75) ->
     return beta * softplus(-x.positive) + x.mean(softplus(x.negative)) * x.counted.squeeze(1)
 
 
-@LOSSES.register("nce", paper="Gutmann, Hyvärinen, AISTATS 2010", space="dot", needs=["log_q"])
+@LOSSES.register(
+    "nce",
+    paper="Gutmann, Hyvärinen, AISTATS 2010",
+    space="dot",
+    needs=["log_q"],
+    spaces=["dot", "distance"],
+    spaces_why="its scores are log probabilities, which cosines do not reach",
+)
 def nce(x: LossInput) -> Tensor:
     """Noise-contrastive estimation: softplus(-a⁺) + Σ_j softplus(a_j), with a = s - log(N q).
 
@@ -55,7 +77,14 @@ def nce(x: LossInput) -> Tensor:
     return softplus(-positive) + x.mean(softplus(x.masked(negative, 0.0))) * x.counted.squeeze(1)
 
 
-@LOSSES.register("ccl", paper="Mao, Zhu, Wang, Dai, Dong, Xiao, He, CIKM 2021", space="cosine")
+@LOSSES.register(
+    "ccl",
+    paper="Mao, Zhu, Wang, Dai, Dong, Xiao, He, CIKM 2021",
+    space="cosine",
+    spaces=["cosine"],
+    spaces_why="its margins are cosines",
+    aliases=["SimpleX"],
+)
 def ccl(x: LossInput, *, margin: Annotated[float, "> -1, < 1"] = 0.5, weight: Annotated[float, "> 0"] = 10.0) -> Tensor:
     """Cosine contrastive loss: max(0, 1 - c⁺) + weight · mean_j max(0, c_j - margin).
 

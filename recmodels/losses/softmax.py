@@ -18,6 +18,8 @@ from recmodels.types import LOWEST, LossInput, log_sum_exp
     paper="Bengio and Senécal, IEEE TNN 2008; Wu et al., TOIS 2024",
     space="dot",
     needs={"log_q": "logq != none"},
+    spaces=["dot", "cosine", "half-cosine", "distance"],
+    aliases=["CCE", "cross-entropy", "sampled softmax", "logQ", "refined logQ"],
 )
 def softmax(
     x: LossInput,
@@ -49,14 +51,45 @@ def softmax(
             positive = positive - x.log_q_positive.clamp(min=LOWEST)
         else:
             x = x.without_positive()
-    negative = x.logits(negative)
     if include_positive:
-        return log_sum_exp(torch.cat([positive[:, None], negative], dim=1)) - positive  # (B,)
+        return _surprise(x, positive, negative)
+    negative = x.logits(negative)
     total = log_sum_exp(negative) - positive
     return total.masked_fill((negative <= LOWEST / 2).all(dim=1), 0.0)
 
 
-@LOSSES.register("sl", paper="Wu, Wang, Gao, Chen, Fu, Qiu, TOIS 2024; Wu et al., ICDE 2024", space="cosine")
+def _surprise(x: LossInput, positive: Tensor, negative: Tensor) -> Tensor:
+    """(B,) -a⁺ + log(exp a⁺ + Σ_j exp a_j) of `positive` (B,) and `negative` (B, N) exponents."""
+    return log_sum_exp(torch.cat([positive[:, None], x.logits(negative)], dim=1)) - positive
+
+
+@LOSSES.register(
+    "infonce",
+    paper="van den Oord, Li, Vinyals, arXiv 2018; Wu et al., TOIS 2024",
+    space="cosine",
+    spaces=["dot", "cosine", "half-cosine", "distance"],
+    aliases=["InfoNCE", "SSM", "NT-Xent"],
+)
+def infonce(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
+    """InfoNCE, also called SSM: -c⁺/τ + log(exp(c⁺/τ) + Σ_j exp(c_j/τ)), uncorrected for the law of the negatives.
+
+    It needs no law, so that it goes with every sampler. With one negative and τ = 1 it is `bpr`.
+
+    Args:
+        x: scores; cosines, unless `space=dot`.
+        temperature: τ; 1 on dot products, where the norms set the scale.
+    """
+    return _surprise(x, x.positive / temperature, x.negative / temperature)
+
+
+@LOSSES.register(
+    "sl",
+    paper="Wu, Wang, Gao, Chen, Fu, Qiu, TOIS 2024; Wu et al., ICDE 2024",
+    space="cosine",
+    spaces=["cosine", "half-cosine"],
+    spaces_why="without the positive in its sum it has no lower bound where scores have none",
+    aliases=["decoupled softmax"],
+)
 def sl(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
     """The decoupled softmax loss: log Σ_j exp((c_j - c⁺) / temperature), the positive not in the sum.
 
@@ -74,6 +107,9 @@ def sl(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
     paper="Wu, Chen, Wu, Shi, He, Wang, ICDE 2024",
     space="cosine",
     needs={"batch": "form == grouped"},
+    spaces=["cosine", "half-cosine"],
+    spaces_why="without the positive in its sum it has no lower bound where scores have none",
+    aliases=["bilateral softmax"],
 )
 def bsl(
     x: LossInput,
@@ -115,7 +151,14 @@ def _mean_by_user(values: Tensor, users: Tensor) -> Tensor:
     return mean.index_select(0, group)
 
 
-@LOSSES.register("psl", paper="Yang et al., NeurIPS 2024", space="half-cosine")
+@LOSSES.register(
+    "psl",
+    paper="Yang et al., NeurIPS 2024",
+    space="half-cosine",
+    spaces=["half-cosine"],
+    spaces_why="differences of scores beyond 1 have no gradient",
+    aliases=["pairwise softmax"],
+)
 def psl(
     x: LossInput,
     *,
@@ -139,7 +182,14 @@ def _log_surrogate(difference: Tensor, activation: str) -> Tensor:
     return shifted.clamp(min=1e-8).log()
 
 
-@LOSSES.register("debiased", paper="Chuang et al., NeurIPS 2020; Robinson et al., ICLR 2021", space="cosine")
+@LOSSES.register(
+    "debiased",
+    paper="Chuang et al., NeurIPS 2020; Robinson et al., ICLR 2021",
+    space="cosine",
+    spaces=["cosine"],
+    spaces_why="its floor is what a cosine of -1 gives",
+    aliases=["DCL", "HCL"],
+)
 def debiased(
     x: LossInput,
     *,

@@ -16,7 +16,14 @@ from recmodels.types import LossInput
 CHUNK = 512  # users scored at a time
 
 
-@LOSSES.register("sl-at-k", paper="Yang et al., KDD 2025", space="cosine")
+@LOSSES.register(
+    "sl-at-k",
+    paper="Yang et al., KDD 2025",
+    space="cosine",
+    spaces=["cosine", "half-cosine"],
+    spaces_why="without the positive in its sum it has no lower bound where scores have none",
+    aliases=["SL@K"],
+)
 def sl_at_k(
     x: LossInput,
     *,
@@ -56,7 +63,15 @@ def quantiles(training: Training, *, k: int, every: int, temperature: float, wei
     return LossState(tensors, before_epoch=before_epoch)
 
 
-@LOSSES.register("sogclr", paper="Yuan et al., ICML 2022", space="cosine", needs=["batch"])
+@LOSSES.register(
+    "sogclr",
+    paper="Yuan et al., ICML 2022",
+    space="cosine",
+    needs=["batch"],
+    spaces=["cosine", "half-cosine"],
+    spaces_why="without the positive in its sum it has no lower bound where scores have none",
+    aliases=["global contrastive"],
+)
 def sogclr(
     x: LossInput,
     *,

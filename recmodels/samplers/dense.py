@@ -22,6 +22,7 @@ CELLS = 1 << 22  # of rows × items whose weights are laid out at a time
     paper="Bishop, PRML 2006, section 4.3.4 (no sampling)",
     gives=["log_q", "all", "uniform_q"],
     negatives="all-only",
+    aliases=["no sampling", "1-vs-all"],
 )
 def full(training: Training, *, mask: Literal["same-item", "seen"] = "seen") -> Sampler:
     """Every item as a negative, once: no sampling, the upper reference row.

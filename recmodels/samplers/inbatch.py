@@ -32,7 +32,7 @@ def inbatch(training: Training, *, mask: Literal["none", "same-item", "seen"] = 
     return Sampler(InBatch(training, mask, dedup))
 
 
-@SAMPLERS.register("mixed", paper="Yang et al., WWW Companion 2020", gives=["log_q", "all"])
+@SAMPLERS.register("mixed", paper="Yang et al., WWW Companion 2020", gives=["log_q", "all"], aliases=["MNS"])
 def mixed(
     training: Training,
     *,
@@ -52,7 +52,7 @@ def mixed(
     return Sampler(_Mixed(training, InBatch(training, mask, False), uniform))
 
 
-@SAMPLERS.register("memory", paper="Wang, Zhu, He, SIGIR 2021", gives=["log_q", "all"])
+@SAMPLERS.register("memory", paper="Wang, Zhu, He, SIGIR 2021", gives=["log_q", "all"], aliases=["CBNS"])
 def memory(
     training: Training,
     *,

@@ -22,6 +22,7 @@ DENSE_CELLS = 1 << 22  # of the weights of users × items that are laid out at a
     "uniform",
     paper="Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009",
     gives=["log_q", "ordered", "uniform_q"],
+    aliases=["RNS", "random"],
 )
 def uniform(training: Training, *, reject: bool = True) -> Sampler:
     """Every item with the same probability, among those the user has not seen.
@@ -35,7 +36,12 @@ def uniform(training: Training, *, reject: bool = True) -> Sampler:
     return Sampler(Uniform(training, reject))
 
 
-@SAMPLERS.register("popularity", paper="Mikolov, Sutskever, Chen, Corrado, Dean, NIPS 2013", gives=["log_q", "ordered"])
+@SAMPLERS.register(
+    "popularity",
+    paper="Mikolov, Sutskever, Chen, Corrado, Dean, NIPS 2013",
+    gives=["log_q", "ordered"],
+    aliases=["PNS", "unigram"],
+)
 def popularity(training: Training, *, alpha: Annotated[float, ">= -4, <= 4"] = 0.75, reject: bool = True) -> Sampler:
     """Each item in proportion to its training count to the power alpha, among those the user has not seen.
 
@@ -54,6 +60,7 @@ def popularity(training: Training, *, alpha: Annotated[float, ">= -4, <= 4"] = 0
     "log-uniform",
     paper="Abadi et al., OSDI 2016 (TensorFlow's log_uniform_candidate_sampler)",
     gives=["log_q", "ordered"],
+    aliases=["Zipfian"],
 )
 def log_uniform(training: Training, *, reject: bool = True) -> Sampler:
     """Items by Zipf's law of their popularity rank, among those the user has not seen.
