@@ -113,9 +113,8 @@ class Diagnostics:
         owners = users[some].cpu()
         law = self.proposal.log_prob(owners, torch.arange(size), scorer).cpu().double().exp()
         law = law.expand(len(owners), size).clone()
-        seen_excluded = (law.sum(dim=1) > 1 + 1e-3).numpy()  # a law after rejection sums to 1 over what is unseen
-        rows, seen = self.training.seen.of(owners.numpy())
-        law[rows[seen_excluded[rows]], seen[seen_excluded[rows]]] = 0
+        if self.proposal.reject:  # the law says nothing of what is seen
+            law[self.training.seen.of(owners.numpy())] = 0
         self._nominal += law.sum(dim=0).numpy() * items.shape[1]
 
     def summary(self, held_out: Sequence[Interactions] = (), truth: Truth | None = None) -> dict[str, float]:

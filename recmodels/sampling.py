@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from datasets import Interactions
 from recmodels.scoring import in_space, pick_scores
@@ -131,9 +130,13 @@ class Proposal(Protocol):
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         """Log probability, broadcastable to (B, N), that one draw for `users` (B,) gives `items` (N,) or (B, N).
 
-        It is the law after rejection and mixing, and before candidates are masked as not `valid`. At an item that is
-        rejected as seen, it is the log of its weight relative to the whole weight of the unseen.
+        It is the law after rejection and mixing, and before candidates are masked as not `valid`. Of what is rejected
+        it says nothing.
         """
+
+    def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
+        """(B,) log probability that one draw gives each row's positive, were the positive not rejected."""
+        return self.log_prob(batch.users, batch.positives.unsqueeze(1), scorer).expand(len(batch.users), 1).squeeze(1)
 
 
 # (batch, pool of candidates, negatives wanted, random stream, the model) -> the candidates to train on
@@ -189,18 +192,10 @@ class Sampler:
         return self.select(batch, pool.to(scorer.device), n or pool.items.shape[-1], rng, scorer)
 
     def with_law(self, batch: Batch, candidates: Candidates, scorer: Scorer) -> Candidates:
-        """The same candidates with `log_q` filled in; at a positive, what the law would say were it not rejected."""
-        users, positives = batch.users.cpu(), batch.positives.cpu().unsqueeze(1)  # (B,), (B, 1)
-        items, device = candidates.items.cpu(), candidates.items.device
-        if candidates.shared:
-            log_q = self.proposal.log_prob(users, items, scorer)
-            at_positive = self.proposal.log_prob(users, positives, scorer)
-        else:
-            both = self.proposal.log_prob(users, torch.cat([positives, items], dim=1), scorer)
-            at_positive, log_q = both[:, :1], both if both.shape[1] == 1 else both[:, 1:]
-        at_positive = at_positive.expand(len(users), 1).squeeze(1)
-        if self.proposal.reject:
-            at_positive = logsigmoid(at_positive)  # log w / (Z + w) from log w / Z
+        """The same candidates with `log_q` and `log_q_positive` filled in."""
+        batch, device = Batch(batch.users.cpu(), batch.positives.cpu()), candidates.items.device
+        log_q = self.proposal.log_prob(batch.users, candidates.items.cpu(), scorer)
+        at_positive = self.proposal.log_prob_positive(batch, scorer)
         return replace(candidates, log_q=log_q.to(device), log_q_positive=at_positive.to(device))
 
 
@@ -222,6 +217,11 @@ def draw_unseen(seen: Seen, users: Int, n: int, draw: Callable[[Int], Int], exac
     for start in range(0, len(users), step):
         rows = np.arange(start, min(start + step, len(users))).repeat(n)
         grid[start : start + step] = _draw_block(seen, users, rows, draw, exact).reshape(-1, n)
+    return drawn_in_order(grid)
+
+
+def drawn_in_order(grid: Int) -> Candidates:
+    """Independent draws (B, N); -1 where there was nothing to draw."""
     invalid = grid < 0
     if not invalid.any():
         return Candidates(torch.from_numpy(grid), ordered=True)

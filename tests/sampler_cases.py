@@ -46,6 +46,15 @@ def make(name, data, **parameters):
     return SAMPLERS[name](data, **{**defaults, **RUNNABLE.get(name, {}), **parameters})
 
 
+def law_of(sampler, data, users, model):
+    """(B, I) what the sampler says of the whole catalogue; 0 where it says nothing, because it rejects what is seen."""
+    law = sampler.proposal.log_prob(users, torch.arange(data.n_items), model).double().exp()
+    law = law.expand(len(users), data.n_items).clone().numpy()
+    if sampler.proposal.reject:
+        law[data.seen.contains(users.numpy()[:, None], np.arange(data.n_items))] = 0
+    return law
+
+
 def run(sampler, data, rng, model, epochs=2, steps=2, first=1):
     """The candidates of some steps, as the trainer would ask for them."""
     found = []

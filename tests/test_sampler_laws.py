@@ -8,9 +8,9 @@ from scipy import stats
 from datasets import Interactions
 from recmodels.compatibility import held, is_whole
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Training, draw_by_weight, first_occurrence
-from recmodels.types import Batch
-from tests.sampler_cases import ALL_BUT_ONE, EVERYTHING, N_ITEMS, N, U, batch_of, make, scorer, training
+from recmodels.sampling import Scorer, Training, draw_by_weight, first_occurrence
+from recmodels.types import Batch, Tables
+from tests.sampler_cases import ALL_BUT_ONE, EVERYTHING, N_ITEMS, N, U, batch_of, law_of, make, scorer, training
 
 DRAWS = 1_000_000
 ALPHA = 1e-4  # of each test; with some thirty of them and fixed seeds, a failure means a wrong law
@@ -31,7 +31,8 @@ LAWS = [
     ("kernel", {}),
     ("kernel", {"alpha": 0.5}),
     ("midx", {"clusters": 4}),
-    ("aobpr", {"rank": 5.0}),
+    ("aobpr", {"rank": 0.15}),
+    ("aobpr", {"rank": 1.0}),
     ("aobpr", {}),
     ("ance", {"depth": 10}),
     ("ance", {"depth": 100, "share": 0.2}),
@@ -86,11 +87,7 @@ def test_a_million_draws_follow_the_law(name, parameters):
     drawn = sampler.propose(batch, 50, rng, model)
     assert drawn.items.numel() == DRAWS
     np.add.at(counts, (users[:, None].expand_as(drawn.items).numpy(), drawn.items.numpy()), 1)
-    stated = sampler.proposal.log_prob(owners, torch.arange(N_ITEMS), model).double().exp()
-    law = stated.expand(len(owners), N_ITEMS).numpy()
-    for user, own in zip(owners.tolist(), law, strict=True):
-        if parameters.get("reject", True):
-            own = np.where(data.seen.contains(np.array([user]), np.arange(N_ITEMS)), 0, own)
+    for user, own in zip(owners.tolist(), law_of(sampler, data, owners, model), strict=True):
         assert own.sum() == pytest.approx(1, abs=1e-4)
         assert goodness(counts[user], own) > ALPHA
 
@@ -153,21 +150,67 @@ def test_users_whose_unseen_items_were_never_trained_get_nothing_from_popularity
     assert set(uniform.items.ravel().tolist()) == {3, 4}
 
 
-def test_aobpr_law_is_the_sum_over_factors():
-    data, model, rng = training(), scorer(), np.random.default_rng(0)
-    sampler = started("aobpr", {"rank": 7.0}, data, model, rng)
-    users, items, _ = model.tables
-    p = 1 / 7.0
-    geometric = (1 - p) ** np.arange(N_ITEMS) * p / (1 - (1 - p) ** N_ITEMS)
+def aobpr_law(vector, items, unseen, mean_rank):
+    """Σ_f p(f|u) · geometric(rank of the item by f among the unseen), in words as few as possible."""
+    p = 1 / mean_rank
+    weight = np.abs(vector) * items.std(axis=0)
+    law = np.zeros(len(items))
+    for factor, share in enumerate(weight / weight.sum()):
+        ranked = sorted(unseen, key=lambda j: -items[j, factor] * (1 if vector[factor] > 0 else -1))
+        geometric = (1 - p) ** np.arange(len(ranked)) * p / (1 - (1 - p) ** len(ranked))
+        law[ranked] += share * geometric
+    return law
+
+
+SPACES = {
+    "dot": lambda u, v, bias: (np.append(u, 1.0), np.column_stack([v, bias])),
+    "cosine": lambda u, v, bias: (u / np.linalg.norm(u), v / np.linalg.norm(v, axis=1, keepdims=True)),
+    "distance": lambda u, v, bias: (np.append(2 * u, 1.0), np.column_stack([v, -(v**2).sum(axis=1)])),
+}
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_aobpr_law_is_the_sum_over_factors(space):
+    """In the space of the loss; a bias is a factor of its own."""
+    data, rng = training(), np.random.default_rng(0)
+    users, items, _ = scorer().tables
+    bias = torch.linspace(-2, 2, N_ITEMS) if space == "dot" else None
+    model = Scorer(Tables(users, items, bias), space)
+    sampler = started("aobpr", {"rank": 0.2}, data, model, rng)
     for user in (2, 9):
-        weight = np.abs(users[user].double().numpy()) * items.double().numpy().std(axis=0)
-        law = np.zeros(N_ITEMS)
-        for factor, share in enumerate(weight / weight.sum()):
-            order = np.argsort(-items[:, factor].numpy(), kind="stable")
-            law[order if users[user, factor] > 0 else order[::-1]] += share * geometric
-        unseen = ~data.seen.contains(np.array([user]), np.arange(N_ITEMS))
-        found = sampler.proposal.log_prob(torch.tensor([user]), torch.arange(N_ITEMS), model).exp().numpy()[0]
-        np.testing.assert_allclose(found, law / law[unseen].sum(), rtol=1e-4)
+        vector, table = SPACES[space](users[user].double().numpy(), items.double().numpy(), bias)
+        hidden = data.seen.contains(np.array([user]), np.arange(N_ITEMS))
+        law = aobpr_law(vector, table, np.flatnonzero(~hidden), 0.2 * N_ITEMS)
+        np.testing.assert_allclose(law_of(sampler, data, torch.tensor([user]), model)[0], law, rtol=1e-4)
+        for positive in np.flatnonzero(hidden)[:3]:  # as if it were not seen
+            law = aobpr_law(vector, table, np.flatnonzero(~hidden | (np.arange(N_ITEMS) == positive)), 0.2 * N_ITEMS)
+            batch = Batch(torch.tensor([user]), torch.tensor([positive]))
+            at = sampler.proposal.log_prob_positive(batch, model).exp()
+            assert float(at[0]) == pytest.approx(law[positive], rel=1e-4)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_midx_with_a_cluster_per_item_is_the_softmax_of_the_score(space):
+    users, items, _ = scorer().tables
+    bias = torch.linspace(-2, 2, N_ITEMS) if space == "dot" else None
+    model, data = Scorer(Tables(users, items, bias), space), training()
+    sampler = started("midx", {"clusters": N_ITEMS}, data, model, np.random.default_rng(0))
+    vector, table = SPACES[space](users[9].double().numpy(), items.double().numpy(), bias)
+    unseen = ~data.seen.contains(np.array([9]), np.arange(N_ITEMS))
+    weights = np.exp(table @ vector) * unseen
+    found = law_of(sampler, data, torch.tensor([9]), model)[0]
+    np.testing.assert_allclose(found, weights / weights.sum(), rtol=1e-4)
+
+
+def test_aobpr_walks_of_any_length_follow_the_law(monkeypatch):
+    """After `ROUNDS` steps the rest of a walk is laid out, wherever it stands."""
+    data, model, rng = training(), scorer(), np.random.default_rng(0)
+    sampler, users = started("aobpr", {"rank": 0.1}, data, model, rng), torch.full((4000,), 2)
+    law = law_of(sampler, data, users[:1], model)[0]
+    for rounds in (0, 1, 3):
+        monkeypatch.setattr("recmodels.samplers.adaptive.ROUNDS", rounds)
+        drawn = sampler.proposal.draw(Batch(users, users), 50, rng, model).items
+        assert goodness(np.bincount(drawn.ravel(), minlength=N_ITEMS), law) > ALPHA
 
 
 def test_aobpr_order_is_refreshed_after_i_log_i_positives():
@@ -238,3 +281,42 @@ def test_nobody_with_everything_seen_is_drawn_for():
     for name in ("uniform", "popularity", "log-uniform", "softmax-by-score", "kernel", "aobpr", "midx", "ance"):
         drawn = started(name, {}, data, model, rng).propose(Batch(users, users), N, rng, model)
         assert not drawn.valid.any(), name
+
+
+# the positive's own probability, for losses that correct it too: as if it were not seen
+
+
+def test_probability_of_a_positive_by_removing_it_from_what_is_seen():
+    """For every law that does not look at more than counts and scores: the law of a user who has not seen it."""
+    whole, model = training(), scorer(scale=0.7)
+    pairs = whole.interactions
+    for row in (np.flatnonzero(pairs.users == 9)[0], np.flatnonzero(pairs.users == 23)[-1]):
+        user, item = int(pairs.users[row]), int(pairs.items[row])
+        batch = Batch(torch.tensor([user]), torch.tensor([item]))
+        unseen = ~whole.seen.contains(np.array([user]), np.arange(N_ITEMS))
+        unseen[item] = True
+        scores = model.all(batch.users)[0].double().numpy()
+        zipf = np.empty(N_ITEMS)
+        zipf[np.argsort(-whole.counts, kind="stable")] = np.diff(np.log(np.arange(1, N_ITEMS + 2)))
+        for name, weights in {
+            "uniform": np.ones(N_ITEMS),
+            "popularity": whole.counts**0.75,
+            "log-uniform": zipf,
+            "softmax-by-score": np.exp(scores),
+            "kernel": 100 * scores**2 + 1,
+        }.items():
+            sampler = make(name, whole)
+            found = float(sampler.proposal.log_prob_positive(batch, model).exp()[0])
+            assert found == pytest.approx(weights[item] / weights[unseen].sum(), rel=1e-4), name
+            known = sampler.with_law(batch, sampler.propose(batch, N, np.random.default_rng(0), model), model)
+            assert float(known.log_q_positive.exp()[0]) == pytest.approx(found), name
+
+
+def test_probability_of_a_positive_where_nothing_is_rejected_is_the_law():
+    data, model = training(), scorer()
+    batch = batch_of(data, size=16)
+    for name, parameters in [*OF_BATCHES, ("uniform", {"reject": False}), ("popularity", {"reject": False})]:
+        sampler = started(name, parameters, data, model, np.random.default_rng(0))
+        law = law_of(sampler, data, batch.users, model)[np.arange(16), batch.positives.numpy()]
+        at_positive = sampler.proposal.log_prob_positive(batch, model).exp()
+        np.testing.assert_allclose(at_positive, law, rtol=1e-5)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Sampler, Scorer, Training, draw_by_weight, mask_seen
+from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_by_weight, mask_seen
 from recmodels.types import Batch, Candidates
 
 CELLS = 1 << 22  # of rows × items whose weights are laid out at a time
@@ -69,7 +69,7 @@ def kernel(training: Training, *, alpha: Annotated[float, ">= 0"] = 100.0) -> Sa
 
 
 @dataclass(frozen=True)
-class _Full:
+class _Full(Proposal):
     training: Training
     mask: str
     static: bool = False
@@ -103,15 +103,24 @@ class _ByScore:
         return Candidates(torch.cat(items), valid=_something_left(self.training, batch.users), ordered=True)
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
-        return restricted(self.log_weight(scorer.all(users)), self.training, users, items)
+        return among_unseen(self.log_weight(scorer.all(users)), self.training, users, items)
+
+    def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
+        return with_unseen(self.log_weight(scorer.all(batch.users)), self.training, batch)
 
 
-def restricted(log_weights: Tensor, training: Training, users: Tensor, items: Tensor) -> Tensor:
+def among_unseen(log_weights: Tensor, training: Training, users: Tensor, items: Tensor) -> Tensor:
     """(B, N) log probability of `items` under weights (B, I) among what `users` have not seen; on the CPU."""
-    index = items.expand(len(users), -1).to(log_weights.device)
-    own = log_weights.gather(1, index)
-    total = mask_seen(log_weights, training.seen, users).logsumexp(dim=1, keepdim=True)
-    return (own - total.clamp(min=torch.finfo(total.dtype).min)).cpu()
+    left = mask_seen(log_weights, training.seen, users)
+    total = left.logsumexp(dim=1, keepdim=True).clamp(min=torch.finfo(left.dtype).min)
+    return (left.gather(1, items.expand(len(users), -1).to(left.device)) - total).cpu()
+
+
+def with_unseen(log_weights: Tensor, training: Training, batch: Batch) -> Tensor:
+    """(B,) log probability of the positives under weights (B, I) among them and the unseen; on the CPU."""
+    own = log_weights.gather(1, batch.positives.unsqueeze(1).to(log_weights.device)).squeeze(1)
+    total = mask_seen(log_weights, training.seen, batch.users).logsumexp(dim=1)
+    return (own - torch.logaddexp(total, own)).cpu()
 
 
 def _something_left(training: Training, users: Tensor) -> Tensor | None:

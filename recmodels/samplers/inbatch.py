@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Sampler, Scorer, Training, first_occurrence
+from recmodels.sampling import Proposal, Sampler, Scorer, Training, first_occurrence
 from recmodels.types import Batch, Candidates
 
 
@@ -118,7 +118,7 @@ def hard_inbatch(
 
 
 @dataclass(frozen=True)
-class InBatch:
+class InBatch(Proposal):
     """The positives of other rows."""
 
     training: Training
@@ -160,7 +160,7 @@ class InBatch:
 
 
 @dataclass(frozen=True)
-class _Mixed:
+class _Mixed(Proposal):
     training: Training
     batch: InBatch
     share: float  # of uniform draws
@@ -186,7 +186,7 @@ class _Mixed:
 
 
 @dataclass(frozen=True)
-class _Memory:
+class _Memory(Proposal):
     training: Training
     batch: InBatch
     state: dict[str, NDArray[np.int64] | Tensor]

@@ -161,7 +161,7 @@ def srns(
 
 
 @dataclass(frozen=True)
-class _FromLists:
+class _FromLists(Proposal):
     """Draws from the user's list, or the `whole` of it."""
 
     training: Training
@@ -216,6 +216,11 @@ class _TopAndUniform:
         law = uniform[:, None] + listed * (self.share / np.maximum(length, 1))[:, None]
         with np.errstate(divide="ignore"):
             return torch.from_numpy(np.log(law).astype(np.float32))
+
+    def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
+        left = self.training.n_items - self.training.seen.counts[batch.users.numpy()]
+        with np.errstate(divide="ignore"):  # a positive is on no list, and one more item for the uniform part
+            return torch.from_numpy(np.log((1 - self.share) / (left + 1)).astype(np.float32))
 
 
 def _all_users(training: Training) -> Iterator[Tensor]:

@@ -104,8 +104,19 @@ class Uniform:
         """(B, 1), or (1, 1) without rejection."""
         if not self.reject:
             return torch.full((1, 1), -float(np.log(self.training.n_items)))
-        left = self.training.n_items - self.training.seen.counts[users.numpy()]
-        return torch.from_numpy(-np.log(np.maximum(left, 1)).astype(np.float32)).unsqueeze(1)  # (B, 1)
+        return self._log_one_of(self._left(users).clip(min=1)).unsqueeze(1)
+
+    def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
+        """(B,): one more item than is unseen may be drawn."""
+        return self._log_one_of(self._left(batch.users) + 1 if self.reject else self._left(batch.users))
+
+    def _left(self, users: Tensor) -> Int:
+        seen = self.training.seen.counts[users.numpy()] if self.reject else np.zeros(len(users), np.int64)
+        left: Int = self.training.n_items - seen
+        return left
+
+    def _log_one_of(self, many: Int) -> Tensor:
+        return torch.from_numpy(-np.log(many).astype(np.float32))
 
 
 def by_popularity(training: Training, alpha: float, reject: bool) -> Proposal:
@@ -172,6 +183,13 @@ class Weighted:
         if self.reject:
             log_q = log_q - self.log_left[users.numpy()][:, None]
         return torch.from_numpy(np.atleast_2d(log_q).astype(np.float32))
+
+    def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
+        """(B,): the weight of the positive joins that of the unseen."""
+        own = self.log_weights[batch.positives.numpy()]
+        if self.reject:
+            own = own - np.logaddexp(self.log_left[batch.users.numpy()], own)
+        return torch.from_numpy(own.astype(np.float32))
 
 
 def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], Int]:
