@@ -147,11 +147,10 @@ def _profile(experiment: Any, options: Any, words: dict[str, Any]) -> None:
     from bench.experiment import short_names, tasks
     from bench.profile import profile_runs, render
     from bench.runner import load_split
-    from bench.spec import RunSpec
 
     with printing() as fetching:
         split = load_split(experiment.data.dataset, experiment.protocol, options, None if words["quiet"] else fetching)
-    specs = [RunSpec(experiment.data, cell, experiment.seeds[0]) for cell in short_names(experiment).cells]
+    specs = [experiment.spec(cell, experiment.seeds[0]) for cell in short_names(experiment).cells]
     emit(render(profile_runs(tasks(experiment, specs, options, False), split), words["format"]), words["out"])
 
 

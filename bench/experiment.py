@@ -38,10 +38,15 @@ class Experiment:
     skipped: tuple[dict[str, str], ...] = ()
     device: str = "cpu"
     expect_sampled: int | None = None  # report metrics as expected over so many sampled candidates
+    refit: bool = False  # train again on train and validation before the test
+
+    def spec(self, cell: Cell, seed: int) -> RunSpec:
+        """The run of a cell with a seed."""
+        return RunSpec(self.data, cell, seed, self.refit)
 
     def specs(self) -> list[RunSpec]:
         """Every run, seed by seed, so that a grid cut short has whole rounds."""
-        return [RunSpec(self.data, cell, seed) for seed in self.seeds for cell in self.cells]
+        return [self.spec(cell, seed) for seed in self.seeds for cell in self.cells]
 
     def missing(self, retry_failed: bool = False) -> list[RunSpec]:
         """The runs the store lacks."""
@@ -66,6 +71,7 @@ def design(
     store: Store,
     device: str = "cpu",
     expect_sampled: int | None = None,
+    refit: bool = False,
 ) -> Experiment:
     """The experiment that the words of the command line mean.
 
@@ -118,6 +124,7 @@ def design(
         tuple(skipped),
         device=device,
         expect_sampled=expect_sampled,
+        refit=refit,
     )
 
 
@@ -210,9 +217,7 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
     first: StoredRun | None = None
     warnings: dict[str, None] = {}
     for cell in experiment.cells:
-        stored = [
-            experiment.store.find(RunSpec(experiment.data, cell, seed), experiment.device) for seed in experiment.seeds
-        ]
+        stored = [experiment.store.find(experiment.spec(cell, seed), experiment.device) for seed in experiment.seeds]
         runs = [run for run in stored if run is not None]
         if len(runs) < len(stored):
             raise UserError(
@@ -280,6 +285,8 @@ def _protocol(experiment: Experiment, facts: dict[str, Any]) -> dict[str, Any]:
     told = {**experiment.protocol.as_dict(), **{name: facts[name] for name in wanted if name in facts}}
     if experiment.expect_sampled is not None:
         told["expected_over_sampled_candidates"] = experiment.expect_sampled
+    if experiment.refit:
+        told["refit"] = "on train and validation"
     return told
 
 

@@ -12,7 +12,6 @@ from bench.across import Across
 from bench.comparison import Comparison
 from bench.experiment import Experiment
 from bench.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, profile, save
-from bench.spec import RunSpec
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _histories(experiment: Experiment) -> dict[str, list[np.ndarray[tuple[int], 
     found: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
     for cell in experiment.cells:
         for seed in experiment.seeds:
-            run = experiment.store.find(RunSpec(experiment.data, cell, seed), experiment.device)
+            run = experiment.store.find(experiment.spec(cell, seed), experiment.device)
             if run is not None and run.failure is None and (history := run.history()):
                 found.setdefault(cell.name, []).append(np.array([epoch["valid"] for epoch in history]))
     if not found:

@@ -65,6 +65,19 @@ Columns = Annotated[
     str | None, typer.Option("--columns", help="column names of a file, e.g. user,item,rating,timestamp")
 ]
 Candidates = Annotated[str, typer.Option("--candidates", help="what is ranked: full, sampled:N, or given lists")]
+Mask = Annotated[
+    str,
+    typer.Option(
+        "--mask",
+        help="what rankings leave out: known (train, and at test validation), train (at test too), none",
+    ),
+]
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit", help="train again on train and validation, for the chosen number of epochs, before the test"
+    ),
+]
 Unverified = Annotated[bool, typer.Option("--unverified", help="accept data whose checksum is not the official one")]
 AcceptUnpinned = Annotated[bool, typer.Option("--accept-unpinned", help="accept data for which no checksum is known")]
 Offline = Annotated[bool, typer.Option("--offline", help="never open a connection (also BENCH_OFFLINE=1)")]
@@ -127,6 +140,8 @@ def experiment_options(
     sample_users: SampleUsers = 0,
     duplicates: Duplicates = "last",
     candidates: Candidates = "full",
+    mask: Mask = "known",
+    refit: Refit = False,
     expect_sampled: Expected = None,
     columns: Columns = None,
     unverified: Unverified = False,

@@ -16,7 +16,7 @@ def plan(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> str:
     todo = {spec.run_id for spec in missing}
     lines, peaks, failures, done = [], [0], 0, 0
     for cell in experiment.cells:
-        specs = [RunSpec(experiment.data, cell, seed) for seed in experiment.seeds]
+        specs = [experiment.spec(cell, seed) for seed in experiment.seeds]
         runs = [run for spec in specs if (run := experiment.store.find(spec, experiment.device)) is not None]
         good = [run for run in runs if run.failure is None]
         seconds = [run.record["seconds"]["total"] for run in good]

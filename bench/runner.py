@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bench.provenance import provenance
 from bench.spec import RunSpec
 from bench.store import LAST_EPOCH, Result
-from datasets import synthetic
+from datasets import Interactions, synthetic
 from datasets.load import load
 from datasets.protocol import Protocol
 from datasets.split import Split
@@ -88,12 +88,12 @@ def execute(
     record = {**provenance(), **conditions}
     seconds = {"train": 0.0, "evaluate": 0.0, "total": 0.0}
     try:
-        tables, history, best_epoch, observer = _trained(task, split, on_epoch)
+        tables, history, best_epoch, observer, training = _trained(task, split, on_epoch)
         evaluating = time.perf_counter()
-        ranks = _test_ranks(tables, split)
+        ranks = _test_ranks(tables, split, task.protocol.mask)
         if not task.spec.cell.is_baseline and (ranks.tied == ranks.candidates - 1).all():
             raise ConstantScores("constant scores: for every test user all items have the same score")
-        seconds |= {"train": sum(epoch[3] for epoch in history), "evaluate": time.perf_counter() - evaluating}
+        seconds |= {"train": training, "evaluate": time.perf_counter() - evaluating}
     except Exception as error:  # whatever a cell does wrong is a result of that cell
         failure = {"reason": _reason(error), "traceback": traceback.format_exc()}
         seconds["total"] = time.perf_counter() - started
@@ -107,7 +107,7 @@ def execute(
         best_epoch,
         seconds,
         record,
-        diagnostics=_ranking_facts(ranks) | _sampling_facts(observer, split),
+        diagnostics=_ranking_facts(ranks) | _sampling_facts(observer, split, task.spec.refit),
         warnings=_warnings(task, split, history, best_epoch),
         embeddings=_embeddings(tables, split) if task.keep_embeddings else None,
         peak_bytes=_peak(),
@@ -159,10 +159,35 @@ def load_split(
 open_split = lru_cache(maxsize=1)(load_split)  # a worker runs many cells on the same data
 
 
-def _trained(
-    task: Task, split: Split, on_epoch: Callable[[int, float, float], None]
-) -> tuple[Any, list[tuple[int, float, float, float]], int, Any]:
-    """Tables, history, best epoch and what watched the sampler; this function sees train and valid only."""
+OnEpoch = Callable[[int, float, float], None]
+
+
+class _Trained(NamedTuple):
+    """What training gives: a refitted run has the tables of the second training and the history of the first."""
+
+    tables: Any
+    history: list[tuple[int, float, float, float]]
+    best_epoch: int
+    observer: Any  # what watched the sampler of the tables
+    seconds: float
+
+
+def _trained(task: Task, split: Split, on_epoch: OnEpoch) -> _Trained:
+    """Train on train, and with `refit` again on train and validation for as many epochs as the first chose."""
+    if not task.spec.refit or not len(split.valid):
+        return _fitted(task, split.train, split.valid, on_epoch)
+    both, nothing = split.train.joined(split.valid), split.valid.take(np.empty(0, np.intp))
+    if task.spec.cell.is_baseline:
+        return _fitted(task, both, nothing, on_epoch)
+    first = _fitted(task, split.train, split.valid, on_epoch)
+    again = _fitted(task, both, nothing, on_epoch, stop_at=first.best_epoch)
+    return first._replace(tables=again.tables, observer=again.observer, seconds=first.seconds + again.seconds)
+
+
+def _fitted(
+    task: Task, known: Interactions, valid: Interactions, on_epoch: OnEpoch, stop_at: int | None = None
+) -> _Trained:
+    """One training; what is learned from counts, seen items and laws is learned from `known`."""
     import torch
 
     from recmodels.diagnostics import Diagnostics
@@ -172,15 +197,15 @@ def _trained(
 
     cell = task.spec.cell
     if cell.sampler is None or cell.loss is None:
-        return BASELINES[cell.model.name](Training(split.train), **cell.model.parameters), [], 0, None
+        return _Trained(BASELINES[cell.model.name](Training(known), **cell.model.parameters), [], 0, None, 0.0)
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
-    training = Training(split.train, settings.positives, settings.epochs)
+    training = Training(known, settings.positives, settings.epochs)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
     lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
     observer = Diagnostics(training, sampler.proposal if lawful else None)
     done = train(
         training,
-        split.valid,
+        valid,
         model=partial(MODELS[cell.model.name], **cell.model.parameters),
         sampler=sampler,
         objective=objective(cell.loss.name, cell.loss.parameters, settings.space, settings.rank_space),
@@ -189,26 +214,30 @@ def _trained(
         device=torch.device(task.device),
         on_epoch=lambda epoch: on_epoch(epoch.epoch, epoch.loss, epoch.valid),
         observer=observer,
+        mask=task.protocol.mask != "none",
+        stop_at=stop_at,
     )
     history = [(epoch.epoch, epoch.loss, epoch.valid, epoch.seconds) for epoch in done.history]
-    return done.tables, history, done.best_epoch, observer
+    return _Trained(done.tables, history, done.best_epoch, observer, sum(epoch.seconds for epoch in done.history))
 
 
-def _test_ranks(tables: Any, split: Split) -> Ranks:
+def _test_ranks(tables: Any, split: Split, mask: str) -> Ranks:
     from recmodels.evaluation import FullRanking
 
-    return FullRanking(split.test, [split.train, split.valid], split.candidates).ranks(tables)
+    masked = {"known": [split.train, split.valid], "train": [split.train], "none": []}[mask]
+    return FullRanking(split.test, masked, split.candidates).ranks(tables)
 
 
-def _sampling_facts(observer: Any, split: Split) -> dict[str, float]:
-    """What the sampler did, now that training is over and what was held out may be looked at."""
+def _sampling_facts(observer: Any, split: Split, refit: bool) -> dict[str, float]:
+    """What the sampler did, now that training is over and what was held out of it may be looked at."""
     if observer is None:
         return {}
     truth = None
     if split.source.source == "generated":
         law, users, items = synthetic.parse(split.source.name), split.user_ids, split.item_ids
         truth = lambda u, i: law.relevant(users[u].astype(np.int64), items[i].astype(np.int64))  # noqa: E731
-    found: dict[str, float] = observer.summary([split.valid, split.test], truth)
+    held_out = [split.test] if refit else [split.valid, split.test]
+    found: dict[str, float] = observer.summary(held_out, truth)
     return found
 
 

@@ -87,11 +87,12 @@ class Data:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One training run: a cell, on some data, with one seed."""
+    """One training run: a cell, on some data, with one seed; with `refit` trained again before the test."""
 
     data: Data
     cell: Cell
     seed: int
+    refit: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The full spec, as `run.json` stores it."""
@@ -106,6 +107,7 @@ class RunSpec:
             "model": asdict(cell.model),
             "settings": dict(cell.settings),
             "seed": self.seed,
+            "refit": self.refit,
             "code_protocol": CODE_PROTOCOL,
             "data_protocol": [LOAD_VERSION, READERS_VERSION],
         }

@@ -27,6 +27,7 @@ def design_of(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
         min_rating=words["min_rating"],
         k_core=_k_core(words["k_core"]),
         candidates=words["candidates"],
+        mask=words["mask"],
         **{name: words[name] for name in ("min_user_count", "min_item_count", "sample_users", "duplicates")},
     )
     options = _data_options(words)
@@ -43,6 +44,7 @@ def design_of(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
         store=store_at(words["results"]),
         device=words["device"],
         expect_sampled=words["expect_sampled"],
+        refit=words["refit"],
     )
     from bench.guards import check_options
 

@@ -70,6 +70,15 @@ class Interactions:
             None if self.values is None else self.values[rows],
         )
 
+    def joined(self, other: Interactions) -> Interactions:
+        """These and then the `other` ones, over the same id space; times and values where both have them."""
+        if (self.n_users, self.n_items) != (other.n_users, other.n_items):
+            raise ValueError("interactions over two id spaces cannot be joined.")
+        times = None if self.times is None or other.times is None else np.concatenate([self.times, other.times])
+        values = None if self.values is None or other.values is None else np.concatenate([self.values, other.values])
+        users, items = (np.concatenate(pair) for pair in ((self.users, other.users), (self.items, other.items)))
+        return Interactions(users, items, self.n_users, self.n_items, times, values)
+
     def by_user(self) -> tuple[NDArray[np.int64], IntArray]:
         """Compressed rows: `offsets` (U + 1,) and the distinct items of each user, ascending.
 

@@ -86,7 +86,8 @@ def load(
     source = resolve(dataset, columns=columns, unverified=unverified, accept_unpinned=accept_unpinned, offline=offline)
     consent = Consent(unverified, accept_unpinned, offline)
     protocol = in_force(dataset, protocol)
-    key = _key(VERSION, source.name, _order(dataset), *_reading(dataset, source), protocol.as_dict())
+    parts = {name: value for name, value in protocol.as_dict().items() if name != "mask"}  # it splits nothing
+    key = _key(VERSION, source.name, _order(dataset), *_reading(dataset, source), parts)
 
     def build() -> tuple[dict[str, Any], Meta]:
         table = _table(dataset, source, columns, consent, report)

@@ -14,13 +14,22 @@ Option: TypeAlias = "str | float"
 SPLITS: dict[str, dict[str, Option]] = {
     "leave-last-one-out": {},
     "leave-random-one-out": {},
-    "ratio": {"test": 0.2, "valid": 0.1, "order": "random"},
+    "ratio": {"test": 0.2, "valid": 0.1, "order": "random", "rounding": "half-up"},
     "global-time": {"test": 0.1, "valid": 0.1, "cold": "drop"},
     "given": {"valid": "auto"},
 }
 """Split name → its options with their defaults (docs/datasets.md says what each does)."""
 
-_WORDS = {"order": ("random", "time"), "cold": ("drop", "keep"), "valid": ("auto", "last")}
+MASKS = ("known", "train", "none")
+"""What a ranking may leave out; see `Protocol`."""
+
+_WORDS = {
+    "order": ("random", "time"),
+    "cold": ("drop", "keep"),
+    "valid": ("auto", "last"),
+    "rounding": ("half-up", "down"),
+}
+_UNSPELLED = {"rounding": "half-up"}  # came later than the splits: left out where it is as it was, so that names stay
 _DUPLICATES = ("last", "first", "sum")
 
 
@@ -38,6 +47,8 @@ class Protocol:
         sample_users: keep so many users, drawn without replacement; 0 keeps all.
         duplicates: of a repeated (user, item) pair keep the `last`, the `first`, or the `sum` of the values.
         candidates: what is ranked per test user: `full`, `sampled:N`, or the `given` lists.
+        mask: what of a user's own a full ranking leaves out: `known`, train, and at test validation too; `train`, the
+            train part alone, at test too; `none`, nothing, so that train items are rivals.
 
     Raises:
         UserError: a name or number that means nothing.
@@ -52,6 +63,7 @@ class Protocol:
     sample_users: int = 0
     duplicates: str = "last"
     candidates: str = "full"
+    mask: str = "known"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "split", _canonical(self.split))
@@ -64,6 +76,12 @@ class Protocol:
             raise unknown("rule for duplicates", self.duplicates, _DUPLICATES)
         if self.candidates not in ("full", "given") and self.sampled is None:
             raise UserError(f"candidates is '{self.candidates}'; give full, given, or sampled:N as in sampled:99.")
+        if self.mask not in MASKS:
+            raise unknown("ranking mask", self.mask, MASKS)
+        if self.mask != Protocol.mask and self.candidates != "full":
+            raise UserError(
+                f"mask={self.mask} means nothing for lists of candidates, ranked as they are; leave it out."
+            )
 
     @property
     def core(self) -> tuple[int, int]:
@@ -126,11 +144,12 @@ def _value(name: str, key: str, text: str) -> Option:
         share = -1.0
     if key in ("test", "valid") and 0 <= share < 1:
         return share
-    allowed = [*words] if key in ("order", "cold") else ["a share from 0 to below 1"]
+    allowed = ["a share from 0 to below 1"] if key in ("test", "valid") else [*words]
     allowed += [*words] if key == "valid" and name == "given" else []
     raise UserError(f"{name}:{key} is '{text}'; give {' or '.join(allowed)}.")
 
 
 def _canonical(text: str) -> str:
     name, options = _parse(text)
-    return name + (":" + ",".join(f"{k}={v}" for k, v in sorted(options.items())) if options else "")
+    spelled = [f"{key}={value}" for key, value in sorted(options.items()) if _UNSPELLED.get(key) != value]
+    return name + (":" + ",".join(spelled) if spelled else "")

@@ -91,7 +91,8 @@ def assign(table: Table, protocol: Protocol) -> tuple[Part, dict[str, JSON]]:
         case "ratio":
             timed = options["order"] == "time"
             order = by_time(table) if timed else at_random(table, seed, "split")
-            part = _shares(table, order, float(options["test"]), float(options["valid"]))
+            down = options["rounding"] == "down"
+            part = _shares(table, order, float(options["test"]), float(options["valid"]), down=down)
         case "global-time":
             part = _global_time(table, float(options["test"]), float(options["valid"]))
             if options["cold"] == "drop":
@@ -137,11 +138,19 @@ def _leave_one_out(table: Table, order: NDArray[np.intp]) -> Part:
     return part
 
 
-def _shares(table: Table, order: NDArray[np.intp], test: float, valid: float) -> Part:
-    """Each user's last `test` share tests, the `valid` share before it validates, rounded half up."""
+def _shares(table: Table, order: NDArray[np.intp], test: float, valid: float, *, down: bool = False) -> Part:
+    """Each user's last `test` share tests, the `valid` share before it validates, rounded half up.
+
+    With `down` they are rounded down; what is then nothing is one row, for test first, while train keeps one.
+    """
     from_end, size = _places(table, order)
-    n_test = np.minimum(np.floor(size * test + 0.5), size - 1)
-    n_valid = np.minimum(np.floor(size * valid + 0.5), size - 1 - n_test)
+    if down:
+        n_test, n_valid = np.floor(size * test), np.floor(size * valid)
+        n_test += (n_test == 0) & (test > 0) & (size - n_valid > 1)
+        n_valid += (n_valid == 0) & (valid > 0) & (size - n_test > 1)
+    else:
+        n_test = np.minimum(np.floor(size * test + 0.5), size - 1)
+        n_valid = np.minimum(np.floor(size * valid + 0.5), size - 1 - n_test)
     part = np.zeros(len(table), dtype=np.int8)
     part[order[from_end < n_test + n_valid]] = VALID
     part[order[from_end < n_test]] = TEST

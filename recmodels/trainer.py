@@ -62,6 +62,8 @@ def train(
     device: torch.device,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     observer: Diagnostics | None = None,
+    mask: bool = True,
+    stop_at: int | None = None,
 ) -> Trained:
     """Train until validation NDCG@10 has not improved for `patience` epochs, and restore the best epoch.
 
@@ -80,6 +82,8 @@ def train(
         device: where the tables live.
         on_epoch: called after every epoch.
         observer: shown a sample of the steps.
+        mask: whether validation ranks without the user's training items.
+        stop_at: the epoch to end with, where it is known; schedules stay those of `settings.epochs`.
 
     Raises:
         Diverged: the loss or a score stopped being finite.
@@ -90,11 +94,11 @@ def train(
     fit = _Fit(training, module, sampler, objective, settings, state, _Encoder(module))
     updates = Updates([*module.parameters(), *state.parameters], settings)
     order, negatives, dropout = (generator(seed, name) for name in ("order", "sampler", "dropout"))
-    ranking = FullRanking(some_users(valid, settings.valid_users), [training.interactions])
+    ranking = FullRanking(some_users(valid, settings.valid_users), [training.interactions] if mask else [])
     history: list[Epoch] = []
     best, best_epoch = -math.inf, 0
     best_tables = fit.snapshot()
-    for number in range(1, settings.epochs + 1):
+    for number in range(1, (stop_at or settings.epochs) + 1):
         started = time.perf_counter()
         rate = settings.learning_rate * learning_rate_factor(settings, number)
         if state.before_epoch is not None:

@@ -287,6 +287,9 @@ def test_the_protocol_is_json_and_complete():
         ({"split_seed": -1}, "split_seed is -1"),
         ({"duplicates": "all"}, "rule for duplicates"),
         ({"candidates": "sampled:x"}, "sampled:99"),
+        ({"split": "ratio:rounding=up"}, "rounding is 'up'; give half-up or down"),
+        ({"mask": "trian"}, r"No ranking mask is called 'trian'\. Did you mean 'train'\?"),
+        ({"mask": "train", "candidates": "sampled:9"}, "mask=train means nothing"),
     ],
 )
 def test_a_protocol_that_means_nothing(options, fragment):
