@@ -186,9 +186,12 @@ class LossInput:
         return self.masked(values, 0.0).sum(dim=1) / self.counted.squeeze(1).clamp(min=1)
 
     def logits(self, values: Tensor) -> Tensor:
-        """(B, N) exponents `values`, plus log(N · weight) if there are weights, `LOWEST` where they must not count."""
+        """(B, N) exponents `values`, `LOWEST` where they must not count.
+
+        If there are weights, log(n · weight) is added, n being how many negatives of the row count.
+        """
         if self.weight is not None:
-            values = values + (self.weight * self.negative.shape[1]).clamp(min=SMALLEST_WEIGHT).log()
+            values = values + (self.weight * self.counted).clamp(min=SMALLEST_WEIGHT).log()
         if self.valid is None:
             return values
         # no `masked`: the gradient is 0 there anyway, and arithmetic is faster than a choice for each cell
@@ -198,6 +201,14 @@ class LossInput:
         """(B,) log Σ_j exp of `values` (B, N) over the valid negatives; 0 where none is valid."""
         total = log_sum_exp(self.logits(values))
         return total if self.valid is None else total.masked_fill(~self.valid.expand(values.shape).any(dim=1), 0.0)
+
+    def log_mean(self, values: Tensor) -> Tensor:
+        """(B,) log of the mean of exp of `values` (B, N) over the valid negatives; 0 where none is valid."""
+        return self.log_sum(values) - self.counted.squeeze(1).clamp(min=1).log()
+
+    def without_negatives(self, values: Tensor) -> Tensor:
+        """(B,) `values` with 0, and no gradient, for rows that have no valid negative."""
+        return values if self.valid is None else values.masked_fill(self.counted.squeeze(1) == 0, 0.0)
 
     def shares(self, values: Tensor) -> Tensor:
         """(B, N) softmax of `values` over the valid negatives, 0 at the others."""

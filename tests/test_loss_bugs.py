@@ -32,7 +32,7 @@ from recmodels.trainer import train
 from recmodels.types import Batch, Candidates, LossInput, Tables, Vectors
 from tests.sampler_cases import EVERYTHING, N_ITEMS, N, batch_of, make, scorer
 from tests.sampler_cases import training as sampler_data
-from tests.test_losses import ITEMS, changed, example, value
+from tests.test_losses import ITEMS, changed, example, unseen, value
 
 Gradients = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -99,10 +99,10 @@ SHARP = 0.005  # cosines up to 1 / 0.005 = 200, whose exponential float32 does n
 EXPONENTIALS: dict[str, Callable[[float, Any], float]] = {
     "softmax": lambda p, n: logsumexp([p / SHARP, *(n / SHARP - math.log(len(n) / ITEMS))]) - p / SHARP,
     "sl": lambda p, n: logsumexp((n - p) / SHARP),
-    "bsl": lambda p, n: SHARP / 0.25 * logsumexp(n / SHARP) - p / 0.25,
+    "bsl": lambda p, n: 1.06 * (logsumexp(n / SHARP) - math.log(len(n))) - p / SHARP,
     "sl-at-k": lambda p, n: logsumexp((n - p) / SHARP) / (1 + math.exp(-p / 3)),
-    "sogclr": lambda p, n: logsumexp((n - p) / SHARP) - math.log(len(n)),
-    "debiased": lambda p, n: logsumexp([0, logsumexp((n - p) / SHARP) - math.log(0.95)]),
+    "sogclr": lambda p, n: 1 - p / SHARP,  # a first visit
+    "debiased": lambda p, n: logsumexp([0, logsumexp((n - p) / SHARP) - math.log(0.999)]),
 }
 
 
@@ -111,8 +111,7 @@ EXPONENTIALS: dict[str, Callable[[float, Any], float]] = {
 def test_sharp_temperatures_do_not_overflow(name: str, positive: float) -> None:
     """BSL, AdvInfoNCE, IR-Benchmark: a bare exp(s / τ) is infinite in float32 where s / τ > 88."""
     own, negative = torch.tensor([positive]), torch.tensor([[0.95, 0.94, -1.0]])
-    form = {"form": "paper"} if name == "bsl" else {}
-    loss, up, down = scored(name, own, negative, temperature=SHARP, **form)
+    loss, up, down = scored(name, own, negative, temperature=SHARP)
     expected = EXPONENTIALS[name](float(own), negative[0].double().numpy())
     # scores of a float32 are right to 6e-8, their quotients by the temperature to 6e-8 / 0.005
     assert loss.item() == pytest.approx(expected, rel=1e-6, abs=1e-4)
@@ -176,10 +175,12 @@ PLANE = torch.eye(2, dtype=torch.float64)[0]
 
 @pytest.mark.parametrize("copies", [1, 2, 5])
 def test_uniformity_is_the_mean_over_pairs(copies: int) -> None:
-    """MAWU's code averages over the whole square with its upper part zeroed, and counts what it zeroed as exp(-4)."""
+    """For `directau`; MAWU's authors, and `mawu`, count the diagonal and half of the pairs as exp(-4)."""
     apart = torch.stack([PLANE, -PLANE]).repeat(copies, 1)  # each direction `copies` times
     alike = math.comb(copies, 2)
-    expected = math.log((2 * alike + copies**2 * math.exp(-8)) / math.comb(2 * copies, 2))
+    of_pairs = 2 * alike + copies**2 * math.exp(-8)
+    expected = math.log(of_pairs / math.comb(2 * copies, 2))
+    of_square = math.log((of_pairs + math.comb(2 * copies + 1, 2) * math.exp(-4)) / (2 * copies) ** 2)
     _, x = example("mawu", rows=2 * copies)
     ones = PLANE.expand(2 * copies, 2)
     users = changed(x, vectors=Vectors(apart, ones, ones))
@@ -187,7 +188,7 @@ def test_uniformity_is_the_mean_over_pairs(copies: int) -> None:
     for given, one in ((users, "gamma_user"), (items, "gamma_item")):
         both = {"gamma_user": 0.0, "gamma_item": 0.0}
         spread = value("mawu", given, **both | {one: 1.0}) - value("mawu", given, **both)
-        torch.testing.assert_close(spread.detach(), torch.full((2 * copies,), expected, dtype=torch.float64))
+        torch.testing.assert_close(spread.detach(), torch.full((2 * copies,), of_square, dtype=torch.float64))
         spread = value("directau", given, gamma=2.0) - value("directau", given, gamma=0.0)
         torch.testing.assert_close(spread, torch.full((2 * copies,), expected, dtype=torch.float64))
 
@@ -549,11 +550,10 @@ def test_warp_rows_without_a_violation_are_exactly_zero_beside_rows_with_one(ran
     positive = torch.tensor([5.0, 0.0, 5.0])
     negative = torch.tensor([[4.0, -9.0], [-0.5, 3.0], [3.9, 4.5]])  # 4 = s⁺ - margin is no violation
     loss, up, down = scored("warp", positive, negative, rank_weight=rank_weight)
+    _, x = example("warp", 3, 2)
+    ranks = unseen(x, 1), unseen(x, 2) // 2
     weights = [
-        sum(1 / k for k in range(1, (ITEMS - 1) // trial + 1))
-        if rank_weight == "harmonic"
-        else math.log((ITEMS - 1) // trial)
-        for trial in (1, 2)
+        sum(1 / k for k in range(1, rank + 1)) if rank_weight == "harmonic" else math.log(rank) for rank in ranks
     ]
     torch.testing.assert_close(loss, torch.tensor([0.0, weights[0] * 0.5, weights[1] * 0.5]))
     torch.testing.assert_close(up, torch.tensor([0.0, -weights[0], -weights[1]]))
@@ -562,7 +562,7 @@ def test_warp_rows_without_a_violation_are_exactly_zero_beside_rows_with_one(ran
 
 
 def test_the_rank_that_warp_estimates_is_at_least_1() -> None:
-    """floor((I - 1) / t) is 0 after more trials than items, and its logarithm minus infinity."""
+    """floor((I - |P_u|) / t) is 0 after more trials than items, and its logarithm minus infinity."""
     negative = torch.full((1, 2 * ITEMS), -9.0)
     negative[0, -1] = 0.5
     for rank_weight, weight in (("harmonic", 1.0), ("log", 0.0)):

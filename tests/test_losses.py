@@ -100,12 +100,15 @@ def _directau(p: float, n: Any, x: LossInput, row: int) -> float:
 
 
 def _mawu(p: float, n: Any, x: LossInput, row: int) -> float:
+    def spread(vectors: torch.Tensor) -> float:
+        unit = vectors.numpy() / np.linalg.norm(vectors.numpy(), axis=1, keepdims=True)
+        rows = range(len(unit))
+        cells = [math.exp(-2 * ((unit[a] - unit[b]) ** 2).sum()) if b < a else math.exp(-4) for a in rows for b in rows]
+        return math.log(np.mean(cells))
+
     u, v = (side[row].numpy() / np.linalg.norm(side[row]) for side in (x.vectors.users, x.vectors.positives))  # type: ignore[union-attr]
-    spread_user, spread_item = (
-        _directau(0, n, changed(x, vectors=Vectors(side, side, side)), row) / 0.5
-        for side in (x.vectors.users, x.vectors.positives)  # type: ignore[union-attr]
-    )
-    return float(-math.cos(math.acos(u @ v) + 0.5)) + 0.8 * spread_user + 0.6 * spread_item
+    angle = min(math.acos(u @ v) + 0.5, math.pi)
+    return -math.cos(angle) + 0.5 * spread(x.vectors.users) + 0.5 * spread(x.vectors.positives)  # type: ignore[union-attr]
 
 
 def _wrmf(p: float, n: Any, x: LossInput, row: int) -> float:
@@ -126,21 +129,32 @@ def _lambdarank(p: float, n: Any, x: LossInput, row: int) -> float:
     return float(np.mean(weights * softplus(n - p)))
 
 
+def unseen(x: LossInput, row: int) -> int:
+    """I - |P_u|; the user u of `training()` has 2u + 3 items."""
+    return ITEMS - (2 * int(x.batch.users[row]) + 3)
+
+
 def _warp(p: float, n: Any, x: LossInput, row: int) -> float:
     for trial, score in enumerate(n, start=1):
         if score > p - 1:
-            return sum(1 / k for k in range(1, (ITEMS - 1) // trial + 1)) * (1 + score - p)
+            return sum(1 / k for k in range(1, unseen(x, row) // trial + 1)) * (1 + score - p)
     return 0.0
 
 
 def _bsl(p: float, n: Any, x: LossInput, row: int) -> float:
-    own = x.positive[x.batch.users == x.batch.users[row]].numpy() / 0.25
-    return float(0.8 * logsumexp(n / 0.2) - (logsumexp(own) - math.log(len(own))))
+    own = x.positive[x.batch.users == x.batch.users[row]].numpy()
+    return float(1.06 * math.log(np.mean(np.exp(n / 0.17))) - math.log(np.mean(np.exp(own / 0.17))))
 
 
 def _debiased(p: float, n: Any, x: LossInput, row: int) -> float:
-    g = max((np.mean(np.exp((n - p) / 0.2)) - 0.05), math.exp((-1 - p) / 0.2)) / 0.95
-    return math.log(1 + len(n) * g)
+    sums = (np.sum(np.exp(n / 0.2)) - 0.001 * len(n) * math.exp(p / 0.2)) / 0.999
+    return math.log(1 + max(sums, len(n) * math.exp(-1 / 0.2)) * math.exp(-p / 0.2))
+
+
+def _sogclr(p: float, n: Any, x: LossInput, row: int) -> float:
+    means = np.mean(np.exp(x.negative.detach().numpy() / 0.2), axis=1)
+    of_user = (x.batch.users == x.batch.users[row]).numpy()  # nobody has been seen before
+    return float(-p / 0.2 + means[row] / np.mean(means[of_user]))
 
 
 def _share(n: Any) -> Any:
@@ -164,7 +178,7 @@ FORMULAS: dict[str, Callable[[float, Any, LossInput, int], float]] = {
     "sl-at-k": lambda p, n, x, row: expit(p / 3) * logsumexp((n - p) / 0.2),
     "bpr-max": lambda p, n, x, row: -math.log(np.sum(_share(n) * expit(p - n))) + np.sum(_share(n) * n**2),
     "top1-max": lambda p, n, x, row: np.sum(_share(n) * (expit(n - p) + expit(n**2))),
-    "sogclr": lambda p, n, x, row: math.log(np.mean(np.exp((n - p) / 0.2))),
+    "sogclr": _sogclr,
     "bsl": _bsl,
     "debiased": _debiased,
     "directau": _directau,
@@ -197,7 +211,7 @@ def test_a_loss_is_not_bpr(name: str) -> None:
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
     loss, x = example(name, rows=3, n=4, seed=3)
     if name == "sogclr":
-        pytest.skip("its gradient is by design not that of its value; tested below")
+        pytest.skip("its gradient is by design not that of its value; the vectors have it")
     state = {key: tensor.clone() for key, tensor in x.state.items()}
 
     def of(positive: Any, negative: Any, users: Any, own: Any, tables: Any) -> torch.Tensor:
@@ -213,19 +227,82 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
     assert torch.autograd.gradcheck(of, inputs)
 
 
-def test_the_gradient_of_sogclr_divides_by_the_average() -> None:
+def rows_of(x: LossInput, users: list[int], valid: list[bool] | None = None) -> LossInput:
+    mask = None if valid is None else torch.tensor(valid)[:, None].expand(len(users), x.negative.shape[1])
+    state = {"log_average": torch.full((USERS,), math.nan, dtype=torch.float64)}
+    return changed(x, batch=Batch(torch.tensor(users), x.batch.positives), valid=mask, state=state)
+
+
+def test_the_gradient_of_sogclr_at_the_positive_does_not_depend_on_what_the_user_had_before() -> None:
+    """One user with positives at .8 and .1 in turn: an average that held the positive would give -0.257 and -1.097."""
     _, x = example("sogclr", rows=1)
-    negative = x.negative.clone().requires_grad_()
-    first = value("sogclr", changed(x, negative=x.negative))  # sets the average of the user
-    value("sogclr", changed(x, negative=negative)).sum().backward()
-    plain = x.negative.clone().requires_grad_()
-    value("sl", changed(x, negative=plain)).sum().backward()
-    torch.testing.assert_close(negative.grad, plain.grad)  # the same batch again: the average is its mean
-    later = (x.negative + 0.1).requires_grad_()
-    now = first + 0.5
-    average = torch.logaddexp(math.log(0.1) + first, math.log(0.9) + now)
-    value("sogclr", changed(x, negative=later)).sum().backward()
-    torch.testing.assert_close(later.grad, plain.grad * (now - average).exp())
+    x = rows_of(x, [0])
+    for own in (0.8, 0.1, 0.8, 0.1):
+        positive = torch.tensor([own], dtype=torch.float64, requires_grad=True)
+        value("sogclr", changed(x, positive=positive)).sum().backward()
+        torch.testing.assert_close(0.2 * positive.grad, torch.tensor([-1.0]).double())  # type: ignore[operator]
+
+
+def test_rows_of_one_user_in_a_batch_count_by_their_mean_for_sogclr() -> None:
+    """The state afterwards, in whatever order the rows stand; the authors' indexed write keeps any one of them."""
+    _, x = example("sogclr", rows=3)
+    means = np.mean(np.exp(x.negative.numpy() / 0.2), axis=1)
+    given = rows_of(x, [2, 4, 2])
+    given.state["log_average"][2] = math.log(3.0)
+    values = value("sogclr", given)
+    of_two = 0.1 * 3.0 + 0.9 * (means[0] + means[2]) / 2
+    after = given.state["log_average"].exp().numpy()
+    np.testing.assert_allclose(after[[2, 4]], [of_two, means[1]], rtol=1e-12)
+    averages = np.array([of_two, means[1], of_two])
+    np.testing.assert_allclose(values, -x.positive.numpy() / 0.2 + means / averages, rtol=1e-12)
+
+
+def test_a_row_without_negatives_leaves_the_average_of_sogclr() -> None:
+    _, x = example("sogclr", rows=3)
+    given = rows_of(x, [1, 3, 1], valid=[False, False, True])
+    given.state["log_average"][3] = 0.5
+    values = value("sogclr", given)
+    after = given.state["log_average"]
+    np.testing.assert_allclose(after[1].exp(), np.mean(np.exp(x.negative[2].numpy() / 0.2)), rtol=1e-12)
+    assert after[3] == 0.5
+    assert after[[0, 2, 4]].isnan().all()
+    assert values[:2].tolist() == [0, 0]
+
+
+def test_sogclr_does_not_overflow_in_single_precision() -> None:
+    """A bare exp(s / τ) is infinite in float32 above 88; both the mean and its average may be far beyond."""
+    _, x = example("sogclr", rows=2, dtype=torch.float32)
+    x = changed(x, batch=Batch(torch.tensor([0, 1]), x.batch.positives), negative=torch.full((2, 7), 0.9))
+    x.state["log_average"][1] = 200.0
+    values = value("sogclr", x, temperature=0.005)  # 0.9 / 0.005 = 180
+    expected = torch.tensor([1.0, 1 / (0.9 + 0.1 * math.exp(20.0))]) - x.positive / 0.005
+    torch.testing.assert_close(values, expected)
+    expected = torch.tensor([180.0, 200 + math.log(0.1 + 0.9 * math.exp(-20.0))])
+    torch.testing.assert_close(x.state["log_average"][:2], expected)
+
+
+def test_masked_negatives_are_not_in_the_number_that_debiased_multiplies() -> None:
+    """Without a prior it is InfoNCE, of 8 negatives as of the same 8 with 8 that do not count."""
+    _, x = example("debiased", rows=1, n=8, scale=0.2)
+    more = changed(
+        x,
+        negative=torch.cat([x.negative, x.negative + 0.3], dim=1),
+        items=x.items.repeat(1, 2),
+        valid=torch.arange(16)[None] < 8,
+    )
+    cosines, own = x.negative[0].numpy() / 0.2, x.positive.item() / 0.2
+    expected = logsumexp([own, *cosines]) - own
+    assert value("debiased", x, prior=0.0).item() == pytest.approx(expected)
+    assert value("debiased", more, prior=0.0).item() == pytest.approx(expected)
+
+
+def test_weights_and_masks_together_count_what_is_left() -> None:
+    """Equal weights over what counts are no weights."""
+    _, x = example("sl", n=5)
+    valid = torch.tensor([True, True, False, True, False]).expand(6, 5)
+    weighted = changed(x, valid=valid, weight=valid.double() / 3)
+    for name in ("sl", "infonce", "bpr", "bce", "debiased"):
+        torch.testing.assert_close(value(name, weighted), value(name, changed(x, valid=valid)))
 
 
 # identities
@@ -248,9 +325,14 @@ def test_identity_lattice(rows: int, n: int, scale: float, seed: int) -> None:
     for tau, own in ((0.2, 0.2), (0.3, 0.7)):
         paper = value("bsl", x, form="paper", temperature=tau, positive_temperature=own)
         close(paper, tau / own * value("sl", x, temperature=tau))
-    close(value("bsl", x, form="weighted", negative_weight=1.0), value("sl", x))
+    close(value("bsl", x, form="reweight", temperature=0.2, negative_weight=1.0), value("sl", x))
+    close(value("bsl", x, form="single", temperature=0.2), value("sl", x) - math.log(n))
     alone = changed(x, batch=Batch(torch.arange(rows), x.batch.positives))
-    close(value("bsl", alone, form="grouped"), value("bsl", x, form="paper"))
+    close(value("bsl", alone), value("bsl", x, form="reweight") - 1.06 * math.log(n))
+    if scale < 0.3:  # cosines
+        close(value("debiased", x, prior=0.0), value("infonce", x))
+    pairs_of_dots = value("softmax", x, logq="none", temperature=0.3)
+    close(value("infonce", x, temperature=0.3), pairs_of_dots)
     state = {"quantile": torch.zeros(USERS, dtype=torch.float64)}
     close(value("sl-at-k", changed(x, state=state), weight_temperature=1e12), 0.5 * value("sl", x))
     tied = changed(x, negative=x.negative[:, :1].expand(-1, n))
@@ -258,7 +340,9 @@ def test_identity_lattice(rows: int, n: int, scale: float, seed: int) -> None:
     close(value("top1-max", tied), value("top1", tied))
     first = changed(x, negative=x.negative[:, :1])
     excess = (1 + first.negative[:, 0] - x.positive).relu()
-    close(value("warp", first, rank_weight="log"), math.log(ITEMS - 1) * excess)
+    ranks = torch.tensor([float(unseen(x, row)) for row in range(rows)]).double()
+    counted = changed(first, state=example("warp", rows, n)[1].state)
+    close(value("warp", counted, rank_weight="log"), ranks.log() * excess)
     shifted = changed(x, log_q=x.log_q + 3.0, log_q_positive=x.log_q_positive + 3.0)
     close(value("softmax", shifted, logq="both"), value("softmax", x, logq="both"))
     assert not torch.allclose(value("softmax", shifted), value("softmax", x), rtol=1e-6, atol=1e-12) or scale > 5
@@ -407,7 +491,7 @@ def test_few_and_many_negatives_and_ties(name: str, n: int) -> None:
     assert loss(tied).isfinite().all()
 
 
-PAIRED = sorted(set(FORMULAS) - {"bce", "gbce", "nce", "ccl", "directau", "mawu", "wrmf", "sogclr"})
+PAIRED = sorted(set(FORMULAS) - {"bce", "gbce", "nce", "ccl", "directau", "mawu", "wrmf"})
 
 
 @pytest.mark.parametrize("name", PAIRED)
@@ -450,13 +534,14 @@ def test_softmax_does_not_overflow_as_bare_exponentials_do() -> None:
 
 def test_warp_without_a_violation_is_exactly_zero_and_masked_draws_are_no_trials() -> None:
     _, x = example("warp", rows=1, n=3)
+    left = unseen(x, 0)
     safe = changed(x, positive=torch.tensor([9.0]), negative=torch.zeros(1, 3))
     assert value("warp", safe).item() == 0.0
     second = changed(x, positive=torch.tensor([2.0]), negative=torch.tensor([[0.0, 5.0, 9.0]]))
-    harmonic = sum(1 / k for k in range(1, (ITEMS - 1) // 2 + 1))
+    harmonic = sum(1 / k for k in range(1, left // 2 + 1))
     assert value("warp", second).item() == pytest.approx(harmonic * 4.0, rel=1e-5)
     masked = changed(second, valid=torch.tensor([[False, True, True]]))
-    assert value("warp", masked).item() == pytest.approx(sum(1 / k for k in range(1, ITEMS)) * 4.0, rel=1e-5)
+    assert value("warp", masked).item() == pytest.approx(sum(1 / k for k in range(1, left + 1)) * 4.0, rel=1e-5)
 
 
 def test_psl_survives_a_difference_of_minus_one() -> None:

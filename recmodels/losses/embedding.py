@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import torch
@@ -12,6 +13,8 @@ from recmodels.losses import LOSSES
 from recmodels.objective import LossState, state
 from recmodels.sampling import Training
 from recmodels.types import LossInput
+
+NEARLY_ONE = 1 - 1e-7  # cosines are not taken for larger: the angle has no gradient at 1
 
 
 def uniformity(directions: Tensor) -> Tensor:
@@ -59,12 +62,13 @@ def directau(x: LossInput, *, gamma: Annotated[float, ">= 0"] = 0.5) -> Tensor:
     spaces_why="it is defined on directions",
 )
 def mawu(
-    x: LossInput, *, gamma_user: Annotated[float, ">= 0"] = 0.8, gamma_item: Annotated[float, ">= 0"] = 0.6
+    x: LossInput, *, gamma_user: Annotated[float, ">= 0"] = 0.5, gamma_item: Annotated[float, ">= 0"] = 0.5
 ) -> Tensor:
     """Alignment -cos(θ + m) with learned margins m = 1 - sigmoid(M_u + M_i), plus weighted uniformity of both sides.
 
-    θ is the angle between user and positive; M are numbers in [0, 1], one for each user and item, trained with the
-    vectors. Ranked by dot product, as in the authors' code.
+    θ is the angle between user and positive, and θ + m is at most π; M are numbers in [0, 1], one for each user and
+    item, trained with the vectors. As in the authors' code, the ranking is by dot product, and uniformity is the log of
+    a mean over all B² cells, of which the diagonal and half of the pairs count as at right angles (e⁻⁴).
 
     Args:
         x: vectors.
@@ -75,9 +79,17 @@ def mawu(
     users, items = normalize(x.vectors.users), normalize(x.vectors.positives)
     margin = 1 - (x.state["user_margin"][x.batch.users] + x.state["item_margin"][x.batch.positives]).sigmoid()
     cosine = (users * items).sum(dim=1)
-    sine = (1 - cosine.square()).clamp(min=1e-6).sqrt()
-    alignment = sine * margin.sin() - cosine * margin.cos()  # -cos(θ + m)
-    return alignment + gamma_user * uniformity(users) + gamma_item * uniformity(items)
+    angle = cosine.clamp(-NEARLY_ONE, NEARLY_ONE).acos() + margin
+    return gamma_user * _half(users) + gamma_item * _half(items) - angle.clamp(max=math.pi).cos()
+
+
+def _half(directions: Tensor) -> Tensor:
+    """`uniformity` (B, D) where only half of the pairs is looked at, and all other cells count as e⁻⁴."""
+    rows = len(directions)
+    if rows < 2:
+        return uniformity(directions) - 4
+    seen = math.log((rows - 1) / (2 * rows))
+    return torch.logaddexp(uniformity(directions) + seen, directions.new_tensor(math.log((rows + 1) / (2 * rows)) - 4))
 
 
 @state("mawu")

@@ -31,7 +31,8 @@ def warp(
     """The hinge of the first draw that violates the margin, times a weight for the rank that its trial tells.
 
     Draws are looked at in order, at most N; a violation s_j > s⁺ - margin at trial t estimates the positive's rank as
-    k = floor((I - 1) / t). No violation, no loss. Draws that do not count as negatives are no trials.
+    k = floor((I - |P_u|) / t), from the number of items that the user has not seen. No violation, no loss. Draws that
+    do not count as negatives are no trials.
 
     Args:
         x: scores of independent draws in order.
@@ -44,9 +45,16 @@ def warp(
     violated = violated & counts
     first = violated.to(torch.uint8).argmax(dim=1, keepdim=True)  # the first of the largest
     trials = counts.cumsum(dim=1).gather(1, first).clamp(min=1)
-    rank = ((x.n_items - 1) // trials).clamp(min=1).squeeze(1).to(excess.dtype)
+    unseen = x.state["unseen"][x.batch.users]
+    rank = (unseen // trials.squeeze(1)).clamp(min=1).to(excess.dtype)
     weight = torch.digamma(rank + 1) + EULER if rank_weight == "harmonic" else rank.log()
     return weight * excess.gather(1, first).squeeze(1) * violated.any(dim=1)
+
+
+@state("warp")
+def unseen_items(training: Training, *, margin: float, rank_weight: str) -> LossState:
+    """I - |P_u|, how many items each user has not seen."""
+    return LossState({"unseen": training.n_items - torch.from_numpy(training.seen.counts)})
 
 
 @LOSSES.register(

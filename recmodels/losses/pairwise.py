@@ -29,7 +29,7 @@ def bpr(x: LossInput) -> Tensor:
 
 @LOSSES.register(
     "hinge",
-    paper="Weimer, Karatzoglou, Smola, RecSys 2008",
+    paper="Joachims, KDD 2002; Weimer, Karatzoglou, Smola, Machine Learning 72(3), 2008",
     space="dot",
     spaces=["dot", "cosine", "half-cosine", "distance"],
     aliases=["pairwise hinge"],

@@ -12,10 +12,12 @@ from torch.nn.functional import logsigmoid, softplus
 from recmodels.losses import LOSSES
 from recmodels.types import LOWEST, LossInput, log_sum_exp
 
+NEAR = 1e-6  # of the prior: a mean so little above it counts as below
+
 
 @LOSSES.register(
     "softmax",
-    paper="Bengio and Senécal, IEEE TNN 2008; Wu et al., TOIS 2024",
+    paper="Bengio and Senécal, IEEE TNN 2008; Yi et al., RecSys 2019; Khrylchenko et al., RecSys 2025",
     space="dot",
     needs={"log_q": "logq != none"},
     spaces=["dot", "cosine", "half-cosine", "distance"],
@@ -36,8 +38,8 @@ def softmax(
         x: scores, and log q of the negatives.
         temperature: τ; 1 on dot products, where the norms set the scale.
         logq: `neg` uses a_j - log(N q_j), an importance-sampled estimate of the full softmax for negatives that
-            exclude the positive; `both` subtracts log q from the positive as well (Yi et al., RecSys 2019); `none`
-            leaves the scores as they are, which is InfoNCE (van den Oord et al., 2018).
+            exclude the positive, which is always there and not drawn (Khrylchenko et al.); `both` subtracts log q from
+            the positive as well (Yi et al.); `none` leaves the scores as they are, as `infonce` does.
         include_positive: whether exp a⁺ stands in the sum; without it, the decoupled form.
     """
     positive, negative = (s if temperature == 1 else s / temperature for s in (x.positive, x.negative))
@@ -84,7 +86,7 @@ def infonce(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tens
 
 @LOSSES.register(
     "sl",
-    paper="Wu, Wang, Gao, Chen, Fu, Qiu, TOIS 2024; Wu et al., ICDE 2024",
+    paper="Yeh et al., ECCV 2022; Wu, Chen, Wu, Shi, He, Wang, ICDE 2024",
     space="cosine",
     spaces=["cosine", "half-cosine"],
     spaces_why="without the positive in its sum it has no lower bound where scores have none",
@@ -93,7 +95,7 @@ def infonce(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tens
 def sl(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
     """The decoupled softmax loss: log Σ_j exp((c_j - c⁺) / temperature), the positive not in the sum.
 
-    What the papers on BSL, PSL and SL@K call SL; it can be negative.
+    What the code of the papers on BSL, PSL and SL@K calls SL or softmax loss; it can be negative.
 
     Args:
         x: cosines.
@@ -106,7 +108,7 @@ def sl(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
     "bsl",
     paper="Wu, Chen, Wu, Shi, He, Wang, ICDE 2024",
     space="cosine",
-    needs={"batch": "form == grouped"},
+    needs={"batch": "form == multi"},
     spaces=["cosine", "half-cosine"],
     spaces_why="without the positive in its sum it has no lower bound where scores have none",
     aliases=["bilateral softmax"],
@@ -114,35 +116,39 @@ def sl(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
 def bsl(
     x: LossInput,
     *,
-    form: Literal["grouped", "paper", "weighted"] = "grouped",
-    temperature: Annotated[float, "> 0"] = 0.2,
-    positive_temperature: Annotated[float, "> 0"] = 0.25,
-    negative_weight: Annotated[float, "> 0"] = 1.1,
+    form: Literal["multi", "reweight", "single", "paper"] = "multi",
+    temperature: Annotated[float, "> 0"] = 0.17,
+    positive_temperature: Annotated[float, "> 0"] | None = None,
+    negative_weight: Annotated[float, "> 0"] = 1.06,
 ) -> Tensor:
     """The bilateral softmax loss: -log mean⁺ exp(c⁺ / τ⁺) + w · log Σ_j exp(c_j / τ), robust on both sides.
 
+    The first three forms and their names are those of the authors' code; the defaults are its run for matrix
+    factorisation on MovieLens 1M. With τ⁺ = τ and w = 1 all are `sl` where no user has two rows, up to a constant.
+
     Args:
         x: cosines.
-        form: which positives the mean is over, and what w is. `paper`: the row's own, w = τ / τ⁺, which with one
-            positive is w times `sl`; `grouped`: all of the user's in the batch, w = τ / τ⁺; `weighted`: the row's own,
-            τ⁺ = τ and w = `negative_weight`, as the authors' code trains.
-        temperature: τ of the negatives.
-        positive_temperature: τ⁺.
-        negative_weight: w of the form `weighted`.
+        form: `multi`: mean⁺ is over the rows of the same user in the batch, and the sum over negatives is a mean;
+            `reweight`: mean⁺ is the row's own positive; `single`: the same with w = 1 and the mean over negatives;
+            `paper`: the row's own positive and w = τ / τ⁺, as IR-Benchmark has it, w times `sl`.
+        temperature: τ of the negatives; .08 to .17 in the authors' runs.
+        positive_temperature: τ⁺; none means τ.
+        negative_weight: w of `multi` and `reweight`; 1.06 to 1.32 in the authors' runs.
     """
-    total = x.log_sum(x.negative / temperature)
-    if form == "weighted":
-        loss = negative_weight * total - x.positive / temperature
+    own = x.positive / (positive_temperature or temperature)
+    negative = x.negative / temperature
+    if form == "multi":
+        loss = negative_weight * x.log_mean(negative) - log_mean_by_user(own, x.batch.users)
+    elif form == "single":
+        loss = x.log_mean(negative) - own
     else:
-        own = x.positive / positive_temperature
-        if form == "grouped":
-            own = _mean_by_user(own, x.batch.users)
-        loss = temperature / positive_temperature * total - own
-    return loss if x.valid is None else loss.masked_fill(x.counted.squeeze(1) == 0, 0.0)
+        weight = negative_weight if form == "reweight" else temperature / (positive_temperature or temperature)
+        loss = weight * x.log_sum(negative) - own
+    return x.without_negatives(loss)
 
 
-def _mean_by_user(values: Tensor, users: Tensor) -> Tensor:
-    """(B,) log mean exp of `values` (B,) over the rows of the same user."""
+def log_mean_by_user(values: Tensor, users: Tensor) -> Tensor:
+    """(B,) log of the mean of exp of `values` (B,) over the rows of the same user."""
     _, group, rows = torch.unique(users, return_inverse=True, return_counts=True)
     top = values.detach().new_full((len(rows),), LOWEST).scatter_reduce(0, group, values.detach(), "amax")
     shifted = (values - top[group]).exp()
@@ -194,24 +200,27 @@ def debiased(
     x: LossInput,
     *,
     temperature: Annotated[float, "> 0"] = 0.2,
-    prior: Annotated[float, ">= 0, < 1"] = 0.05,
+    prior: Annotated[float, ">= 0, < 1"] = 0.001,
     hardness: Annotated[float, ">= 0"] = 0.0,
 ) -> Tensor:
     """InfoNCE less what false negatives add to it: log(1 + N g), g = max((m - τ⁺) / (1 - τ⁺), e^((-1 - c⁺)/τ)).
 
-    m is the mean over negatives of exp((c_j - c⁺) / τ), and the maximum keeps g above what a cosine of -1 gives.
+    m is the mean over the N valid negatives of exp((c_j - c⁺) / τ), and the maximum keeps g above what a cosine of -1
+    gives; where it does, the negatives get no gradient. `prior=0` is `infonce`. DCL has hardness 0, HCL a positive one.
 
     Args:
         x: cosines.
-        temperature: τ.
-        prior: τ⁺, the share of positives among negatives.
+        temperature: τ; 0.5 in the papers.
+        prior: τ⁺, the share of positives among negatives. The papers draw from all classes and take 0.1; samplers here
+            never draw what the user has seen, and what is left to find is about one item in a thousand.
         hardness: β; the mean weighs negatives by exp(β c_j / τ), as hard negative sampling does.
     """
     exponent = (x.negative - x.positive[:, None]) / temperature
-    mean = x.log_sum((1 + hardness) * exponent) - x.log_sum(hardness * exponent)
+    log_g = x.log_sum((1 + hardness) * exponent) - x.log_sum(hardness * exponent)  # log m
     floor = (-1 - x.positive) / temperature
     if prior > 0:
-        above = (mean - math.log(prior)).clamp(min=1e-6)  # log(e^mean - τ⁺) = mean + log(1 - τ⁺ e^-mean)
-        mean = mean + torch.log(-torch.expm1(-above))
-    loss = softplus(torch.maximum(mean - math.log1p(-prior), floor) + math.log(x.negative.shape[1]))
-    return loss if x.valid is None else loss.masked_fill(x.counted.squeeze(1) == 0, 0.0)
+        above = log_g - math.log(prior)
+        some = above > NEAR  # log(m - τ⁺) = log m + log(1 - τ⁺ / m)
+        log_g = torch.where(some, log_g + torch.log(-torch.expm1(-above.clamp(min=NEAR))), LOWEST)
+    log_g = torch.maximum(log_g - math.log1p(-prior), floor)
+    return x.without_negatives(softplus(log_g + x.counted.squeeze(1).clamp(min=1).log()))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from recmodels.losses import LOSSES
+from recmodels.losses.softmax import log_mean_by_user
 from recmodels.objective import LossState, state
 from recmodels.sampling import Scorer, Training
 from recmodels.types import LossInput
@@ -78,28 +79,31 @@ def sogclr(
     temperature: Annotated[float, "> 0"] = 0.2,
     momentum: Annotated[float, "> 0, <= 1"] = 0.9,
 ) -> Tensor:
-    """The log of a moving average, per user, of mean_j exp((c_j - c⁺) / temperature): few negatives stand for many.
+    """The stochastic global contrastive loss: -c⁺/τ + ĝ/g, where g remembers ĝ, so that few negatives stand for many.
 
-    The value is log A_u with A_u ← (1 - γ) A_u + γ · mean; its gradient is that of the mean divided by A_u.
+    ĝ is the mean over negatives of exp(c_j/τ); before it is used, g ← (1 - γ) g + γ ĝ for the row's user, and g = ĝ at
+    the user's first visit. Of several rows of a user in a batch ĝ is the mean. g is a number to the gradient, which is
+    -1/τ at the positive and a softmax times ĝ/g at the negatives.
 
     Args:
         x: cosines.
         temperature: τ.
-        momentum: γ, the share of the new mean; 1 remembers nothing and is `sl` less log N.
+        momentum: γ, the share of the NEW estimate; with 1 nothing is remembered, and the gradient is that of `sl`.
     """
-    now = x.log_sum((x.negative - x.positive[:, None]) / temperature) - x.counted.clamp(min=1).log().squeeze(1)
-    known = x.state["log_average"].index_select(0, x.batch.users)
+    log_now = x.log_mean(x.negative / temperature)
+    log_average = x.state["log_average"]
     with torch.no_grad():
-        fresh = math.log(momentum) + now
+        some = x.counted.squeeze(1) > 0
+        users = x.batch.users[some]
+        fresh, known = log_mean_by_user(log_now[some], users), log_average.index_select(0, users)
         kept = math.log1p(-momentum) + known if momentum < 1 else torch.full_like(known, -torch.inf)
-        average = torch.where(known.isnan(), now, torch.logaddexp(kept, fresh))
-        scale = (now - average).exp()
-        updated = torch.where(x.counted.squeeze(1) > 0, average, known)
-        x.state["log_average"].index_copy_(0, x.batch.users, updated)  # of several rows of a user, the last counts
-    return average + scale * (now - now.detach())
+        updated = torch.where(known.isnan(), fresh, torch.logaddexp(kept, math.log(momentum) + fresh))
+        log_average.index_copy_(0, users, updated)  # rows of one user are equal
+        now = torch.where(some, log_average.index_select(0, x.batch.users), 0.0)
+    return x.without_negatives((log_now - now).exp() - x.positive / temperature)
 
 
 @state("sogclr")
 def averages(training: Training, *, temperature: float, momentum: float) -> LossState:
-    """log A_u, NaN before the user's first batch."""
+    """log g, NaN before the user's first batch."""
     return LossState({"log_average": torch.full((training.n_users,), torch.nan)})
