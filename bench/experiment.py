@@ -49,12 +49,17 @@ class Experiment:
         return [self.spec(cell, seed) for seed in self.seeds for cell in self.cells]
 
     def missing(self, retry_failed: bool = False) -> list[RunSpec]:
-        """The runs the store lacks."""
-        return [
-            spec
-            for spec in self.specs()
-            if (run := self.store.find(spec, self.device)) is None or (retry_failed and run.failure is not None)
-        ]
+        """The runs the store lacks.
+
+        Raises:
+            UserError: some are lacking and a run that is there is damaged, which is better known before training.
+        """
+        found = [(spec, self.store.find(spec, self.device)) for spec in self.specs()]
+        lacking = [spec for spec, run in found if run is None or (retry_failed and run.failure is not None)]
+        for _, run in found if lacking else ():
+            if run is not None:
+                run.check()
+        return lacking
 
 
 def design(

@@ -12,6 +12,7 @@ from bench.across import Across
 from bench.comparison import Comparison
 from bench.experiment import Experiment
 from bench.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, profile, save
+from bench.store import Damaged
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[
     """Write `pairs`, `matrix`, `cost` and `curves`; the files, and why a figure was left out.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or a run's history was changed.
     """
     figures: dict[str, Callable[[], Figure]] = {
         "pairs": lambda: forest(comparison),
@@ -37,6 +38,8 @@ def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[
         for name, figure in figures.items():
             try:
                 drawn = figure()
+            except Damaged:
+                raise
             except UserError as error:
                 left_out.append(f"{name}: {error}")
                 continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,22 +14,23 @@ from datasets.errors import UserError, unknown
 if TYPE_CHECKING:
     from bench.store import Store, StoredRun
 
-app = typer.Typer(help="The store of finished runs: list, show, rm, gc, merge.", no_args_is_help=True)
+app = typer.Typer(help="The store of finished runs: list, show, rm, verify, gc, merge.", no_args_is_help=True)
 
 Results = Annotated[str | None, typer.Option("--results", help="folder of finished runs (also BENCH_RESULTS)")]
 Dataset = Annotated[str | None, typer.Option("--dataset", help="only runs on this data set")]
 Failed = Annotated[bool, typer.Option("--failed", help="only failed runs")]
 Format = Annotated[str, typer.Option("--format", help="table or json")]
 
+DAMAGED = "damaged"
 COLUMNS = ("run", "dataset", "cell", "seed", "state", "ndcg@10", "seconds")
 
 
 @app.command("list")
 def list_(dataset: Dataset = None, failed: Failed = False, results: Results = None, format: Format = "table") -> None:
-    """Every finished run: what it is, how it ended, its mean NDCG@10."""
+    """Every run: what it is, how it ended, its mean NDCG@10 by its own ranks; a damaged one is marked."""
     if format not in ("table", "json"):
         raise unknown("format", format, ["table", "json"])
-    rows = [_row(run) for run in _chosen(_store(results), dataset, failed)]
+    rows = [_row(folder) for folder in _chosen(_store(results), dataset, failed)]
     if format == "json":
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -38,17 +38,23 @@ def list_(dataset: Dataset = None, failed: Failed = False, results: Results = No
 
     cells = [["" if row[name] is None else row[name] for name in COLUMNS] for row in rows]
     typer.echo(tabulate(cells, COLUMNS, floatfmt=".4f", disable_numparse=[0, 1, 2, 3, 4]))
+    if any(row["state"] == DAMAGED for row in rows):
+        typer.echo("Damaged: `bench runs verify` says what is wrong, `bench runs rm` removes.", err=True)
 
 
 @app.command()
 def show(run: Annotated[str, typer.Argument(help="run id, or the beginning of one")], results: Results = None) -> None:
-    """All that is known about one run; for a failed one with its traceback."""
-    found = _one(_store(results), run)
-    typer.echo(json.dumps(found.record, indent=1, ensure_ascii=False))
-    typer.echo("Files: " + ", ".join(str(path) for path in sorted(found.path.iterdir())), err=True)
-    trace = found.path / "traceback.txt"
+    """All that is known about one run; a failed one with its traceback, a damaged one with exit code 1."""
+    folder = _one(_store(results), run)
+    record, trace = folder / "run.json", folder / "traceback.txt"
+    if record.is_file():
+        typer.echo(record.read_text(encoding="utf-8", errors="replace").rstrip())
+    typer.echo("Files: " + ", ".join(str(path) for path in sorted(folder.iterdir())), err=True)
     if trace.exists():
-        typer.echo(trace.read_text(encoding="utf-8").rstrip(), err=True)
+        typer.echo(trace.read_text(encoding="utf-8", errors="replace").rstrip(), err=True)
+    if problem := _problem(folder):
+        typer.echo(problem, err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -58,16 +64,29 @@ def rm(
     failed: Failed = False,
     results: Results = None,
 ) -> None:
-    """Remove runs by id, or all failed ones, or all on a data set."""
+    """Remove runs by id, damaged ones too, or all failed ones, or all on a data set."""
     store = _store(results)
     if not runs and not failed and dataset is None:
         raise UserError("Nothing was named to remove; give run ids, --failed or --dataset.")
-    chosen = [_one(store, run) for run in runs] if runs else list(_chosen(store, dataset, failed))
-    for run in chosen:
-        hidden = run.path.with_name(f".writing-removed-{run.path.name}")  # a rename: never half a run
-        run.path.rename(hidden)
+    chosen = [_one(store, run) for run in runs] if runs else _chosen(store, dataset, failed)
+    for folder in chosen:
+        hidden = folder.with_name(f".writing-removed-{folder.name}")  # a rename: never half a run
+        folder.rename(hidden)
         shutil.rmtree(hidden)
     typer.echo(f"Removed {_runs(len(chosen))}.")
+
+
+@app.command()
+def verify(dataset: Dataset = None, results: Results = None) -> None:
+    """Read every run and compare it with its hashes; each damaged one is a line, and the exit code is 1."""
+    folders = _chosen(_store(results), dataset, failed=False)
+    problems = [problem for folder in folders if (problem := _problem(folder))]
+    for problem in problems:
+        typer.echo(problem)
+    bad = f", {len(problems)} of them damaged" if problems else ": all are as they were written"
+    typer.echo(f"{_runs(len(folders))} read{bad}.", err=bool(problems))
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -101,7 +120,9 @@ def merge(
         for run in Store(source).runs():
             key = (run.path.parent.name, run.path.name)
             here = new.get(key) or store.at(*key)
-            if here is not None and here.failure is None and run.failure is None and not _equal(here, run):
+            run.check()
+            ours, theirs = (each and each.record["result_sha256"] for each in (here, run))
+            if here is not None and ours and theirs and ours != theirs:
                 raise UserError(
                     f"Run {run.run_id} has other numbers in {source} than in {here.path.parents[1]}: they come from "
                     "other code or another kind of processor; remove one with `bench runs rm`."
@@ -119,48 +140,64 @@ def _store(results: str | None) -> Store:
     return store_at(results)
 
 
-def _chosen(store: Store, dataset: str | None, failed: bool) -> Iterator[StoredRun]:
-    names = {run.path.parent.name for run in store.runs()}
+def _chosen(store: Store, dataset: str | None, failed: bool) -> list[Path]:
+    folders = store.folders()
+    names = {folder.parent.name for folder in folders}
     if dataset is not None and dataset not in names:
         raise unknown("data set with runs", dataset, names or ["(none)"])
-    for run in store.runs():
-        if dataset in (None, run.path.parent.name) and (run.failure is not None or not failed):
-            yield run
+    chosen = [folder for folder in folders if dataset in (None, folder.parent.name)]
+    return [folder for folder in chosen if _has_failed(folder)] if failed else chosen
 
 
-def _one(store: Store, run: str) -> StoredRun:
-    found = [each for each in store.runs() if each.path.name.startswith(run)]
+def _has_failed(folder: Path) -> bool:
+    from bench.store import Damaged, read
+
+    try:
+        return read(folder).failure is not None
+    except Damaged:
+        return False
+
+
+def _problem(folder: Path) -> str | None:
+    """What is wrong with a run, in a sentence; None if it is as it was written."""
+    from bench.store import Damaged, read
+
+    try:
+        read(folder).check()
+    except Damaged as error:
+        return str(error)
+    return None
+
+
+def _one(store: Store, run: str) -> Path:
+    found = [folder for folder in store.folders() if folder.name.startswith(run)]
     if not found:
         raise UserError(f"No run in {store.root} begins with {run}; see `bench runs list`.")
-    exact = [each for each in found if each.path.name == run]
+    exact = [folder for folder in found if folder.name == run]
     if len(exact or found) > 1:
         raise UserError(
-            f"{len(found)} runs begin with {run}; give more of the id: {found[0].run_id}, {found[1].run_id}, …."
+            f"{len(found)} runs begin with {run}; give more of the id: {found[0].name}, {found[1].name}, …."
         )
     return (exact or found)[0]
 
 
-def _row(run: StoredRun) -> dict[str, Any]:
+def _row(folder: Path) -> dict[str, Any]:
+    from bench.store import Damaged, read
+
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"run": folder.name, "dataset": folder.parent.name}
+    try:
+        run = read(folder)
+        means = run.check()
+    except Damaged:
+        return row | {"state": DAMAGED}
     spec = run.record["spec"]
-    parts = [spec[kind]["name"] for kind in ("sampler", "loss", "model") if spec[kind]]
-    return {
-        "run": run.path.name,
-        "dataset": run.path.parent.name,
-        "cell": "+".join(parts),
+    return row | {
+        "cell": "+".join(spec[kind]["name"] for kind in ("sampler", "loss", "model") if spec[kind]),
         "seed": spec["seed"],
         "state": "done" if run.failure is None else f"failed: {run.failure}",
-        "ndcg@10": run.record["metrics"].get("ndcg@10"),
+        "ndcg@10": means.get("ndcg@10"),
         "seconds": run.record["seconds"].get("total"),
     }
-
-
-def _equal(one: StoredRun, other: StoredRun) -> bool:
-    """Whether both hold the same ranks of the same users; time and machine may differ."""
-    import pyarrow.parquet as pq
-
-    tables = [pq.ParquetFile(run.path / "users.parquet").read() for run in (one, other)]
-    common = [name for name in tables[0].column_names if name in tables[1].column_names]
-    return bool(tables[0].select(common).equals(tables[1].select(common)))
 
 
 def _runs(count: int) -> str:

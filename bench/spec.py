@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from bench.hashes import canonical
 from datasets.errors import UserError, unknown
 from datasets.load import VERSION as LOAD_VERSION
 from datasets.readers import VERSION as READERS_VERSION
@@ -115,9 +116,13 @@ class RunSpec:
     @property
     def run_id(self) -> str:
         """16 hex digits of the SHA-256 of all that can change the numbers, and of nothing that cannot."""
-        identity = {key: value for key, value in self.as_dict().items() if key != "dataset"}
-        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return run_id_of(self.as_dict())
+
+
+def run_id_of(spec: Mapping[str, Any]) -> str:
+    """The run id of a spec as `run.json` stores it; the name of the data set is not part of it."""
+    identity = {key: value for key, value in spec.items() if key != "dataset"}
+    return hashlib.sha256(canonical(identity).encode()).hexdigest()[:16]
 
 
 def parse_cell(text: str, settings: Mapping[str, str]) -> Cell:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.hashes import record_sha256, result_sha256
+from bench.spec import run_id_of
 from datasets.errors import UserError
 from recmodels.metrics import Ranks, user_metrics
 from recmodels.sampled_metrics import sampled_metrics
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
     from bench.spec import RunSpec
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no hashes
 LAST_EPOCH = "the best epoch was the last allowed; more epochs may help"
 HISTORY = ("epoch", "loss", "valid", "seconds")
 
@@ -64,6 +68,13 @@ def failed(reason: str, traceback: str = "") -> Result:
     return Result(np.empty(0), None, [], 0, {}, {}, failure={"reason": reason, "traceback": traceback})
 
 
+class Damaged(UserError):
+    """A file of a run is not as it was written: what is wrong with it, and the cure."""
+
+    def __init__(self, file: Path, what: str) -> None:
+        super().__init__(f"{file} {what}; remove the run with `bench runs rm {file.parent.name}` and run it again.")
+
+
 @dataclass(frozen=True)
 class StoredRun:
     """A run read back: the content of `run.json`, and the ranks behind its metrics."""
@@ -90,13 +101,10 @@ class StoredRun:
         With `sampled`, the values are those expected if each user's rivals were so many candidates drawn at random.
 
         Raises:
-            UserError: `sampled` for users with several held-out items, or more than the candidates there are.
+            UserError: a damaged run, as `measured` says; `sampled` for users with several held-out items, or more than
+                the candidates there are.
         """
-        import pyarrow.parquet as pq
-
-        table = pq.ParquetFile(self.path / "users.parquet").read()  # read_table would import pyarrow.dataset
-        labels = _numpy(table.column("user").combine_chunks())
-        ranks = _ranks(table)
+        labels, ranks = self.measured()
         if sampled is None:
             return labels, user_metrics(ranks, cutoffs)[1]
         if len(ranks.users) != len(labels):
@@ -106,10 +114,54 @@ class StoredRun:
         except ValueError as error:
             raise UserError(f"--expect-sampled {sampled} is too many: {error}") from error
 
+    def measured(self) -> tuple[NDArray[Any], Ranks]:
+        """Labels of the test users, and where their held-out items stand, as they were when the run was written.
+
+        Raises:
+            Damaged: `users.parquet` is missing, cannot be read, or holds something else.
+        """
+        file = self.path / "users.parquet"
+        try:
+            labels, ranks = _read_users(file)
+        except FileNotFoundError:
+            raise Damaged(file, "is missing") from None
+        except Exception as error:  # pyarrow tells of bad bytes in many ways
+            raise Damaged(file, f"cannot be read ({_said(error)})") from error
+        if result_sha256(labels, ranks) != self.record["result_sha256"]:
+            raise Damaged(file, "is not what the run measured (its sha256 differs from the one in run.json)")
+        return labels, ranks
+
     def history(self) -> list[dict[str, float]]:
-        """The training history, one dict per epoch."""
-        lines = (self.path / "history.csv").read_text(encoding="utf-8").splitlines()[1:]
+        """The training history, one dict per epoch.
+
+        Raises:
+            Damaged: `history.csv` is missing or holds something else than what was written.
+        """
+        file = self.path / "history.csv"
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise Damaged(file, f"cannot be read ({error.strerror or error})") from error
+        if hashlib.sha256(content).hexdigest() != self.record["history_sha256"]:
+            raise Damaged(file, "was changed (its sha256 differs from the one in run.json)")
+        lines = content.decode().splitlines()[1:]
         return [dict(zip(HISTORY, map(float, line.split(",")), strict=True)) for line in lines]
+
+    def check(self) -> dict[str, float]:
+        """The means of all metrics that `run.json` names, computed anew; empty for a failed run.
+
+        Raises:
+            Damaged: a file is missing or was changed, or the means in `run.json` are others.
+        """
+        self.history()
+        if self.failure is not None:
+            return {}
+        written = self.record["metrics"]
+        cutoffs = sorted({int(name.partition("@")[2]) for name in written})
+        means = {name: float(values.mean()) for name, values in self.user_metrics(cutoffs)[1].items()}
+        if means.keys() != written.keys() or not np.allclose([*means.values()], [written[m] for m in means]):
+            raise Damaged(self.path / "run.json", "has other means than its own ranks")
+        return means
 
 
 class Store:
@@ -130,13 +182,21 @@ class Store:
 
     def at(self, dataset: str, name: str) -> StoredRun | None:
         """The finished run in the folder `<dataset>/<name>`, or None."""
-        path = self.root / dataset / name / "run.json"
-        return _read(path) if path.exists() else None
+        path = self.root / dataset / name
+        return read(path) if (path / "run.json").exists() else None
+
+    def folders(self) -> list[Path]:
+        """The folder of every run, by path, also of those whose `run.json` is lost."""
+        found = self.root.glob("*/[!.]*")  # a leading dot is a run that was never finished
+        return sorted(path for path in found if (path / "run.json").exists() or (path.is_dir() and _ID(path.name)))
 
     def runs(self) -> Iterator[StoredRun]:
-        """Every finished run, by path."""
-        for path in sorted(self.root.glob("*/[!.]*/run.json")):  # a leading dot is a run that was never finished
-            yield _read(path)
+        """Every finished run, by path.
+
+        Raises:
+            Damaged: a `run.json` is not as it was written.
+        """
+        yield from map(read, self.folders())
 
     def save(self, spec: RunSpec, result: Result, cutoffs: list[int], device: str = "cpu") -> StoredRun:
         """Write a run; if another process was first, keep what it wrote.
@@ -154,7 +214,10 @@ class Store:
 
                 pq.write_table(table, temporary / "users.parquet", compression="zstd")
             lines = [",".join(HISTORY), *(f"{e},{loss!r},{valid!r},{s:.4f}" for e, loss, valid, s in result.history)]
-            (temporary / "history.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            history = ("\n".join(lines) + "\n").encode()
+            (temporary / "history.csv").write_bytes(history)
+            record["history_sha256"] = hashlib.sha256(history).hexdigest()
+            record["record_sha256"] = record_sha256(record)
             if result.embeddings is not None:
                 np.savez_compressed(temporary / "embeddings.npz", **result.embeddings)  # type: ignore[arg-type]
             text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -162,7 +225,7 @@ class Store:
                 (temporary / "traceback.txt").write_text(result.failure["traceback"], encoding="utf-8")
             (temporary / "run.json").write_text(text, encoding="utf-8")
             _put(temporary, target)
-        return _read(target / "run.json")
+        return read(target)
 
     def copy(self, run: StoredRun) -> None:
         """Copy a run of another store into this one; a finished run that is here stays.
@@ -193,12 +256,19 @@ def _put(temporary: Path, target: Path) -> None:
         else:
             _flush(target.parent)
             return
-        if (target / "run.json").exists() and _read(target / "run.json").failure is None:
+        if _finished(target):
             shutil.rmtree(temporary)
             return
         with suppress(FileNotFoundError):  # another process may have moved it first
             target.rename(temporary.with_name(f"{temporary.name}-replaced"))
         shutil.rmtree(temporary.with_name(f"{temporary.name}-replaced"), ignore_errors=True)
+
+
+def _finished(folder: Path) -> bool:
+    try:
+        return read(folder).failure is None
+    except Damaged:
+        return False
 
 
 def _flush(path: Path) -> None:
@@ -245,6 +315,7 @@ def _record(spec: RunSpec, result: Result) -> dict[str, Any]:
         "schema": SCHEMA,
         "run_id": spec.run_id,
         "spec": spec.as_dict(),
+        "result_sha256": None if result.ranks is None else result_sha256(result.users, result.ranks),
         "metrics": {},
         "epochs": len(result.history),
         "best_epoch": result.best_epoch,
@@ -297,12 +368,38 @@ def _numpy(array: pa.Array) -> NDArray[Any]:
     return np.from_dlpack(array)
 
 
-def _read(path: Path) -> StoredRun:
+def _read_users(file: Path) -> tuple[NDArray[Any], Ranks]:
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(file).read()  # read_table would import pyarrow.dataset
+    return _numpy(table.column("user").combine_chunks()), _ranks(table)
+
+
+_ID = re.compile(r"[0-9a-f]{16}(-[a-z]+)?").fullmatch
+
+
+def read(folder: Path) -> StoredRun:
+    """The run in a folder, its `run.json` checked; `measured` and `history` check the other files when they read them.
+
+    Raises:
+        Damaged: `run.json` is missing, cannot be read, was changed, or is of another run or version.
+    """
+    file = folder / "run.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(file.read_text(encoding="utf-8"))
         schema = record["schema"]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{path} is not a readable run ({error}); remove its folder and run again.") from error
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise Damaged(file, f"is not a readable run ({_said(error)})") from error
     if schema != SCHEMA:
-        raise UserError(f"{path} has schema {schema}; this version reads schema {SCHEMA}. Run it again, or update.")
-    return StoredRun(path.parent, record)
+        raise Damaged(file, f"has schema {schema} and this version reads schema {SCHEMA}")
+    if record.get("record_sha256") != record_sha256(record):
+        raise Damaged(file, "was changed (its content has another sha256 than record_sha256 says)")
+    if not record["run_id"] == run_id_of(record["spec"]) == folder.name.partition("-")[0]:
+        raise Damaged(file, f"is of another run ({record['run_id']}) than its folder")
+    return StoredRun(folder, record)
+
+
+def _said(error: Exception) -> str:
+    """The error in one line that ends without a full stop."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (text.splitlines() or [type(error).__name__])[0].rstrip(".")
