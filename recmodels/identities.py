@@ -1,0 +1,96 @@
+"""Cells that are the same training by identity, whatever they are called; nothing is imported for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from recmodels.compatibility import Parameters, held, is_whole
+from recmodels.losses import LOSSES
+from recmodels.registry import Value
+
+Named = tuple[str, Parameters]
+
+
+def canonical(sampler: Named, loss: Named, model: Named, settings: Parameters) -> str:
+    """A text that two cells share where every step of one is a step of the other, up to rounding.
+
+    The losses then have equal gradients on the same draws. Cells that are alike in distribution only, or after
+    rescaling by the optimiser, have texts of their own. Arguments as for `recmodels.compatibility.reason`.
+    """
+    whole, facts = is_whole(sampler[0]), LOSSES.entry(loss[0]).facts
+    without = "no_negatives" in held("needs", LOSSES.entry(loss[0]), loss[1])
+    chosen: dict[str, object] = dict(settings)
+    space = facts["space"] if settings["space"] == "loss" else settings["space"]
+    chosen["space"] = space
+    if settings["rank_space"] == "loss":
+        chosen["rank_space"] = facts.get("rank_space", space)
+    if whole or without:
+        chosen["negatives"] = "all"
+    user, positive, negative = (
+        settings["l2"] if settings[f"l2_{role}"] is None else settings[f"l2_{role}"]
+        for role in ("user", "positive", "negative")
+    )
+    chosen |= {"l2": None, "l2_user": user, "l2_positive": positive, "l2_negative": None if without else negative}
+    if settings["init"] == "xavier":
+        chosen["init_std"] = None
+    # full: every item once, with q = 1 / I
+    flat = whole or (sampler[0] == "uniform" and sampler[1]["reject"] is False)
+    named, before = loss, None
+    while named != before:
+        named, before = _simpler(named, whole, flat, chosen["negatives"] == 1), named
+    parts = {"sampler": sampler, "loss": named, "model": model}
+    return json.dumps(
+        {kind: [name, dict(parameters)] for kind, (name, parameters) in parts.items()} | {"settings": chosen},
+        sort_keys=True,
+    )
+
+
+def _simpler(loss: Named, whole: bool, flat: bool, single: bool) -> Named:
+    """The same loss under a simpler name, or as it is.
+
+    Args:
+        loss: name and parameters.
+        whole: whether the negatives are the catalogue, each item once.
+        flat: whether all items have one probability.
+        single: whether each row has one negative.
+    """
+    name, p = loss
+    tau: dict[str, Value] = {"temperature": p.get("temperature")}
+    match name:
+        case "gbce" if whole or p["calibration"] == 0:  # β = 1
+            return "bce", {"counting": "sum"}
+        case "nce" if whole:  # log(N q) = 0
+            return "bce", {"counting": "sum"}
+        case "bce" if single:
+            return "bce", {"counting": "sum"}
+        case "softmax" if p["logq"] == "none":
+            return ("infonce" if p["include_positive"] else "sl"), tau
+        case "softmax" if whole or (flat and p["logq"] == "both"):  # log(N q) = 0; one shift of all exponents
+            return name, {**p, "logq": "none"}
+        case "debiased" if p["prior"] == 0 and p["hardness"] == 0:  # a mean over cosines is not below its floor
+            return "infonce", tau
+        case "bsl":
+            return _bsl(p)
+        case "infonce" if single and p["temperature"] == 1:
+            return "bpr", {}
+        case "bpr-max" if single and p["regularization"] == 0:
+            return "bpr", {}
+        case "top1-max" if single:
+            return "top1", {}
+    return loss
+
+
+def _bsl(p: Mapping[str, Value]) -> Named:
+    """`single` and `paper` as `reweight`; `sl` where both sides are alike. `single` differs by log N, a constant."""
+    form, negative, weight = p["form"], p["temperature"], p["negative_weight"]
+    positive = p["positive_temperature"] or negative
+    if form in ("single", "paper"):
+        assert isinstance(negative, (int, float))
+        assert isinstance(positive, (int, float))
+        form, weight = "reweight", (1.0 if form == "single" else negative / positive)
+    if form == "reweight" and weight == 1 and positive == negative:
+        return "sl", {"temperature": negative}
+    return "bsl", {
+        "form": form, "temperature": negative, "positive_temperature": positive, "negative_weight": weight
+    }  # fmt: skip
