@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.comparison import Comparison
-from bench.statistics.across import FEW, Ranks, average_ranks, bayesian_signed_rank, interquartile_mean, wilcoxon_holm
+from bench.statistics.across import (
+    Ranks,
+    average_ranks,
+    bayesian_signed_rank,
+    interquartile_mean,
+    too_few,
+    wilcoxon_pairs,
+)
+from bench.statistics.moments import ROUNDING
 from datasets.errors import UserError
 
 FloatArray = NDArray[np.float64]
@@ -26,7 +34,7 @@ class AcrossPair:
         ranks: average rank of a − that of b; below 0 where a is better.
         nemenyi: whether it exceeds Nemenyi's critical difference; None with two methods.
         p: Wilcoxon's signed-rank test over data sets.
-        p_adjusted: the same after Holm over all pairs.
+        p_adjusted: the same after correction over all pairs.
         a_better, equivalent, b_better: posterior probabilities of the Bayesian signed-rank test.
     """
 
@@ -51,7 +59,7 @@ class Across:
         scores: (N, k) means over seeds and users.
         average: (k,) average rank, 1 is best.
         ranks: Friedman and Nemenyi; None with two methods.
-        pairs: every two methods.
+        pairs: every two methods, or each method and the baseline.
         aggregate: (k,) interquartile mean of runs × data sets with its interval, scores over `unit` of the data set.
         runs: k arrays (seeds, N), the scores of the runs over `unit` of the data set.
         unit: what scores are divided by for the aggregate, in words.
@@ -88,6 +96,8 @@ class Across:
             "metric": first.metric,
             "seeds": list(first.seeds),
             "alpha": first.alpha,
+            "correction": first.correction,
+            "alternative": first.alternative,
             "rope": self.rope,
             "unit": self.unit,
             "friedman": friedman,
@@ -127,16 +137,17 @@ def across(comparisons: Sequence[Comparison], rope: float = 0.0) -> Across:
     chosen = [i for i, row in enumerate(first.rows) if row.name not in lost]
     names = tuple(first.rows[i].name for i in chosen)
     scores = np.array([[c.values[i][metric].mean for i in chosen] for c in comparisons])
-    adjusted = wilcoxon_holm(names, scores)
+    against = None if baseline in lost else baseline
+    adjusted = wilcoxon_pairs(names, scores, first.correction, first.alternative, against)
     ranks = average_ranks(names, scores, alpha=first.alpha) if len(names) > 2 else None
     average = rankdata(-scores, axis=1).mean(axis=0)
     pairs = []
-    for (i, j), (a, b, p, p_adjusted) in zip(combinations(range(len(names)), 2), adjusted, strict=True):
+    for a, b, p, p_adjusted in adjusted:
+        i, j = names.index(a), names.index(b)
         b_better, equivalent, a_better = bayesian_signed_rank(scores[:, i] - scores[:, j], rope)
         difference = float(average[i] - average[j])
         nemenyi = None if ranks is None else abs(difference) > ranks.critical
         pairs.append(AcrossPair(a, b, difference, nemenyi, p, p_adjusted, a_better, equivalent, b_better))
-    against = None if baseline in lost else baseline
     units = scores[:, names.index(against)] if against else scores.mean(axis=1)
     if not (units > 0).all():
         raise UserError(f"A score of 0 cannot be the unit of the aggregate ({metric}); choose another --baseline.")
@@ -156,14 +167,30 @@ def across(comparisons: Sequence[Comparison], rope: float = 0.0) -> Across:
         runs=runs,
         unit=f"the mean of {against}" if against else "the mean of all methods",
         rope=rope,
-        warnings=tuple(_warnings(comparisons, names, sorted(lost))),
+        warnings=tuple(_warnings(comparisons, names, scores, pairs, ranks, sorted(lost))),
     )
 
 
-def _warnings(comparisons: Sequence[Comparison], names: Sequence[str], lost: Sequence[str]) -> list[str]:
-    found, few = [], len(comparisons)
-    if few < FEW:
-        found.append(f"{few} data sets are too few for a test over data sets; read each table by itself.")
+def _warnings(
+    comparisons: Sequence[Comparison],
+    names: Sequence[str],
+    scores: FloatArray,
+    pairs: Sequence[AcrossPair],
+    ranks: Ranks | None,
+    lost: Sequence[str],
+) -> list[str]:
+    first = comparisons[0]
+    few = too_few(len(comparisons), len(pairs), first.alpha, first.correction, first.alternative)
+    found = [few] if few else []
+    same = [
+        f"{names[i]} and {names[j]}"
+        for i, j in combinations(range(len(names)), 2)
+        if (np.abs(scores[:, i] - scores[:, j]) <= ROUNDING).all()
+    ]
+    if same:
+        found.append(f"Equal on every data set, so that the Bayesian test calls them equivalent: {'; '.join(same)}.")
+    if ranks and ranks.warning:
+        found.append(ranks.warning)
     if len(names) == 2:
         found.append("Friedman's test and ranks need three methods; two are compared by signed ranks alone.")
     if lost:

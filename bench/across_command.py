@@ -16,6 +16,11 @@ def across(each: list[dict[str, Any]], *, margin: Margin = None, figures: Figure
     """Run what each data set lacks, and print what their comparisons say together."""
     if len(each) < 2:
         raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
+    if each[0]["test"] != "crossed":
+        raise UserError(
+            f"--test {each[0]['test']} compares rows on one data set; bench across compares them by signed ranks over "
+            "data sets: leave --test out, or use bench table."
+        )
     designs = [design_of(words) for words in each]  # every mistake is found before anything starts
     for words, (found, options, cutoffs) in zip(each, designs, strict=True):
         run_missing(found, options, cutoffs, words)

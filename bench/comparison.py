@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.guards import check_options, check_together, checked, warnings
 from bench.statistics.corrections import adjust
-from bench.statistics.crossed import Alternative, crossed
+from bench.statistics.crossed import CONSTANT, Alternative, crossed
 from bench.statistics.effects import Effects, effects
 from bench.statistics.equivalence import Equivalence, equivalence
 from bench.statistics.letters import letters
@@ -355,6 +355,8 @@ def _family(wanted: Sequence[tuple[Row, Row]], metric: str, options: _Options) -
         tested.append((a, b, m, outcome, wider))
         if shared < max(len(a.seeds), len(b.seeds)):
             notes.append(f"{a.name} and {b.name} are paired on the {shared} seeds both have.")
+        if outcome.note == CONSTANT:
+            notes.append(f"{a.name} − {b.name} in {metric} has p = {outcome.p:.2g}: {outcome.note}.")
         if outcome.p is None:
             notes.append(f"No p value for {a.name} and {b.name} in {metric}: {outcome.note}.")
     margin = options.margin
@@ -383,10 +385,10 @@ def _shared(a: Row, b: Row, metric: str) -> tuple[FloatArray, FloatArray, int]:
 
 
 def standardised(m: Moments) -> float | None:
-    """Mean difference over the standard deviation over users of their means over seeds; None without one."""
+    """Mean difference over the standard deviation of a single one, d_su; None where nothing varies."""
     if m.mean == 0:
         return 0.0
-    return m.mean / m.sd_users if m.sd_users > 0 else None
+    return m.mean / m.sd_single if m.sd_single > 0 else None
 
 
 def by_group(rows: Sequence[Row], groups: Mapping[str, ArrayLike], **options: Any) -> dict[str, Comparison]:

@@ -8,7 +8,9 @@ from bench.statistics.across import (
     cliques,
     interquartile_mean,
     performance_profile,
-    wilcoxon_holm,
+    smallest_p,
+    too_few,
+    wilcoxon_pairs,
 )
 from datasets.errors import UserError
 
@@ -59,12 +61,23 @@ def test_friedman_equals_scipy():
     np.testing.assert_allclose((r.chi2, r.p), (expected.statistic, expected.pvalue), rtol=1e-12)
 
 
-def test_wilcoxon_holm_over_data_sets():
-    found = wilcoxon_holm(NAMES, DEMSAR)
+def test_wilcoxon_pairs_over_data_sets():
+    found = wilcoxon_pairs(NAMES, DEMSAR)
     assert [(a, b) for a, b, *_ in found[:2]] == [("C4.5", "C4.5+m"), ("C4.5", "C4.5+cf")]
     d = DEMSAR[:, 0] - DEMSAR[:, 3]
     np.testing.assert_allclose(found[2][2], stats.wilcoxon(np.round(d[d != 0], 12)).pvalue, rtol=1e-10)
     assert all(q >= p for *_, p, q in found)
+
+
+def test_signed_ranks_say_when_no_score_could_be_significant():
+    """All five differences on one side have p = 2/2⁵; six times that after Holm over six pairs."""
+    assert smallest_p(5, 1) == stats.wilcoxon([1.0, 2, 3, 4, 5]).pvalue == 0.0625
+    assert smallest_p(5, 1, alternative="greater") == 0.03125
+    assert smallest_p(8, 6) == 6 * 2 / 2**8
+    assert smallest_p(8, 6, "bh") == 2 / 2**8
+    assert "α = 0.05 takes 6 data sets" in too_few(5, 1, 0.05)
+    assert "smallest p of 6 pairs (holm) is 0.0938; α = 0.05 takes 8 data sets" in too_few(7, 6, 0.05)
+    assert too_few(8, 6, 0.05) == too_few(5, 1, 0.05, "holm", "greater") == ""
 
 
 def test_degenerate_and_few_data_sets():
@@ -86,6 +99,10 @@ def test_bayesian_signed_rank():
     back = bayesian_signed_rank(-d, 0.01)
     np.testing.assert_allclose(back, (better, same, worse), atol=0.01)
     assert bayesian_signed_rank(d, 1.0) == (0.0, 1.0, 0.0)
+    # Methods that are equal on every data set are equivalent, whatever the region; draws that tie are shared, as in
+    # baycomp's histogram, which counts a weight of 0.5 half on either side.
+    assert bayesian_signed_rank(np.zeros(5), 0.0) == bayesian_signed_rank(np.zeros(5), 0.1) == (0.0, 1.0, 0.0)
+    np.testing.assert_allclose(bayesian_signed_rank(np.array([0.2, -0.2, 0, 0]), 0.0), (0.5, 0, 0.5), atol=0.01)
     # One data set with weight w ~ Beta(1, 1/2): without a region, 1 − (1 − w)²/2 > 1/2 is better whatever w is; with
     # one, the mean of (z, 0) counts as better too, and better wins where 1 − (1 − w)² > 1/2.
     assert bayesian_signed_rank(np.array([1.0]), 0.0) == (0.0, 0.0, 1.0)

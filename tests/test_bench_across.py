@@ -22,7 +22,7 @@ from tests.test_cli import QUICK, bench
 NAMES = ("uniform", "popularity", "inbatch")
 
 
-def comparisons(count: int, names: tuple[str, ...] = NAMES, baseline: str | None = None) -> list[Comparison]:
+def comparisons(count: int, names: tuple[str, ...] = NAMES, **options: str) -> list[Comparison]:
     """Every method 0.02 above the one before it, on data sets of other users and another level."""
     found = []
     for k in range(count):
@@ -36,7 +36,7 @@ def comparisons(count: int, names: tuple[str, ...] = NAMES, baseline: str | None
             for i, name in enumerate(names)
         ]  # fmt: skip
         context = Context(f"set{k}", data={"sha256": f"{k:064}"})
-        found.append(compare(rows, metrics=("ndcg@10",), baseline=baseline, context=context))
+        found.append(compare(rows, metrics=("ndcg@10",), context=context, **options))
     return found
 
 
@@ -56,7 +56,31 @@ def test_ranks_tests_and_aggregate_are_of_the_means_per_data_set() -> None:
     ]
     np.testing.assert_allclose(a.aggregate[2][0], stats.trim_mean(np.ravel(runs), 0.25), rtol=1e-12)
     assert a.aggregate[2][1] < a.aggregate[2][0] < a.aggregate[2][2]
-    assert not any("too few" in warning for warning in a.warnings)
+    assert not any("too few" in warning or "No signed-rank" in warning for warning in across(comparisons(7)).warnings)
+    assert any("smallest p of 3 pairs (holm) is 0.0938; α = 0.05 takes 7 data sets" in w for w in a.warnings)
+
+
+def test_correction_side_and_baseline_make_the_family() -> None:
+    a = across(comparisons(6, correction="bonferroni", alternative="less"))
+    expected = stats.wilcoxon(a.scores[:, 0] - a.scores[:, 2], alternative="less").pvalue
+    np.testing.assert_allclose((a.pairs[1].p, a.pairs[1].p_adjusted), (expected, 3 * expected), rtol=1e-10)
+    assert "p (bonferroni)" in render_across(a)
+    against = across(comparisons(6, baseline="popularity"))
+    assert [(pair.a, pair.b) for pair in against.pairs] == [("uniform", "popularity"), ("inbatch", "popularity")]
+    np.testing.assert_allclose(against.pairs[0].p_adjusted, 2 * against.pairs[0].p, rtol=1e-10)
+
+
+def test_methods_that_are_equal_everywhere_are_equivalent_and_that_is_said() -> None:
+    given = comparisons(6, NAMES[:2])
+    same = [
+        compare(
+            [c.rows[0], replace(c.rows[0], name="twin", runs=c.rows[1].runs)], metrics=("ndcg@10",), context=c.context
+        )
+        for c in given
+    ]
+    a = across(same)
+    assert (a.pairs[0].a_better, a.pairs[0].equivalent, a.pairs[0].b_better) == (0.0, 1.0, 0.0)
+    assert any("Equal on every data set" in w and "uniform and twin" in w for w in a.warnings)
 
 
 def test_the_baseline_is_the_unit_of_the_aggregate() -> None:
@@ -70,7 +94,7 @@ def test_few_data_sets_two_methods_and_failures_are_said() -> None:
     assert a.ranks is None
     assert a.pairs[0].nemenyi is None
     text = " ".join(render_across(a).split())
-    assert "Warning: 3 data sets are too few for a test over data sets" in text
+    assert "with 3 data sets the smallest p of 1 pair (holm) is 0.25; α = 0.05 takes 6 data sets" in text
     assert "need three methods" in text
     given = comparisons(5)
     rows = [replace(given[1].rows[0], failed=("1 of 4 failed",)), *given[1].rows[1:]]
@@ -143,3 +167,9 @@ def test_one_data_set_is_one_sentence(ratings_csv: Path) -> None:
     done = bench("across", "uniform", "popularity", "--dataset", ratings_csv)
     assert done.returncode == 2
     assert done.stderr == "bench across needs at least two data sets; repeat --dataset, or list them in a file.\n"
+
+
+def test_a_test_of_one_data_set_is_refused_before_anything_runs() -> None:
+    done = bench("across", "uniform", "popularity", "--dataset", "a", "--dataset", "b", "--test", "t")
+    assert done.returncode == 2
+    assert done.stderr.startswith("--test t compares rows on one data set")

@@ -68,7 +68,10 @@ def test_every_number_is_what_the_arrays_say():
         a, b = (next(r for r in given if r.name == n).metrics["ndcg@10"] for n in (pair.a, pair.b))
         d = a - b
         np.testing.assert_allclose(pair.difference, d.mean(), rtol=1e-10)
-        np.testing.assert_allclose(pair.effect_size, d.mean(0).mean() / d.mean(0).std(ddof=1), rtol=1e-10)
+        s, n = d.shape
+        rest = ((d - d.mean(0) - d.mean(1)[:, None] + d.mean()) ** 2).sum() / ((s - 1) * (n - 1))
+        single = d.mean(0).var(ddof=1) + d.mean(1).var(ddof=1) + rest * (1 - 1 / s - 1 / n)
+        np.testing.assert_allclose(pair.effect_size, d.mean() / single**0.5, rtol=1e-10)
         wins = (d.mean(0) > 1e-12).sum(), (d.mean(0) < -1e-12).sum()
         assert (pair.users_a_better, pair.users_b_better) == wins
         assert pair.users_tied == 60 - sum(wins)
@@ -170,15 +173,18 @@ def test_a_failed_row_is_shown_and_enters_no_pair():
     assert any("no pair was tested" in w for w in with_lost_base.warnings)
 
 
-def test_a_difference_that_does_not_vary_has_no_p_and_says_so():
+def test_a_difference_that_does_not_vary_is_found_and_says_so():
     a = row("a")
     b = row("b", metrics={k: v + 0.25 for k, v in a.metrics.items()})
     same = row("c", metrics=a.metrics)
     c = compare([a, b, same], context=CONTEXT)
     ab, ac, _ = c.pairs[3:]
-    assert (ab.p, ab.p_adjusted, ab.lo, ab.effect_size) == (None, None, None, None)
+    assert (ab.p, ab.p_adjusted, ab.effect_size) == (0.0, 0.0, None)
+    np.testing.assert_allclose((ab.lo, ab.hi), -0.25)
+    assert c.groups("ndcg@10") == ["b", "a", "b"]
     assert (ac.p, ac.lo, ac.hi, ac.effect_size, ac.users_tied) == (1.0, 0.0, 0.0, 0.0, 60)
-    assert any("No p value for a and b in ndcg@10" in w for w in c.warnings)
+    assert "a − b in ndcg@10 has p = 0: the difference does not vary, so that its variance is 0." in c.warnings
+    assert compare([a, same], context=CONTEXT, margin=0.01).pairs[1].p_equivalent == 0.0
     json.dumps(c.as_dict(), allow_nan=False)
 
 

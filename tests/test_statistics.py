@@ -127,8 +127,14 @@ def test_degenerate_tables():
     a = np.random.default_rng(0).random((3, 9))
     for constant in (moments(a + 0.1, a), moments(np.full((3, 9), 0.3)), moments(np.full((1, 9), 0.3))):
         stuck = crossed(constant)
-        assert (stuck.p, stuck.lo, stuck.hi) == (None, None, None)
+        assert stuck.p == 0.0
+        np.testing.assert_allclose((stuck.lo, stuck.hi), constant.mean, rtol=1e-12)
         assert "not vary" in stuck.note
+        assert crossed(constant, alternative="greater").p == 0.0
+        assert crossed(constant, alternative="less").p == 1.0
+        # The limit of ever smaller variances.
+        almost = constant.mean + 1e-6 * table(constant.seeds, constant.users, 0.0)
+        assert crossed(moments(almost)).p < 1e-4
     assert crossed(moments(a[:, :1])).p is None
     assert crossed(moments(a, a[:, ::-1][:, ::-1])).p == 1.0
 
@@ -283,7 +289,7 @@ def test_bootstrap_outcomes():
         assert far.lo < d.mean() < far.hi
         assert bootstrap(d, level) == far
         assert bootstrap(np.zeros((3, 4)), level).p == 1.0
-        assert bootstrap(np.full((3, 4), 0.2), level).p is None
+        assert bootstrap(np.full((3, 4), 0.2), level).p == 1e-4  # the smallest of 9,999 resamples
     assert bootstrap(d[:1], "seeds").p is None
     assert bootstrap(d[:1], "both").note == "one seed"
     np.testing.assert_allclose(bootstrap(d, "users").p, users_t(moments(d)).p, atol=0.01)
@@ -315,7 +321,7 @@ def test_effects_written_out():
     e, m = effects(a, b), moments(a, b)
     assert (e.difference.value, e.difference.lo) == (m.mean, crossed(m).lo)
     np.testing.assert_allclose(e.relative.value, a.mean() / b.mean() - 1, rtol=1e-12)
-    np.testing.assert_allclose(e.standardised.value, (a - b).mean() / (a - b).mean(0).std(ddof=1), rtol=1e-10)
+    np.testing.assert_allclose(e.standardised.value, (a - b).mean() / m.sd_single, rtol=1e-10)
     np.testing.assert_allclose(e.superiority.value, (a > b).mean(), rtol=1e-12)
     for estimate in (e.difference, e.relative, e.standardised, e.superiority):
         assert estimate.lo < estimate.value < estimate.hi
@@ -325,6 +331,49 @@ def test_effects_written_out():
     always = effects(a + 1, a).superiority
     assert (always.value, always.lo, always.hi) == (1.0, None, None)
     assert e.users_a_better + e.users_b_better + e.users_tied == 40
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 20])
+def test_the_standardised_effect_does_not_depend_on_the_number_of_seeds(seeds):
+    """Components 0.25, 0.04 and 1: the variance of a single difference is 1.29; one seed cannot show the 0.04."""
+    rng, found = np.random.default_rng(seeds), []
+    for _ in range(400):
+        d = 0.3 + rng.normal(0, 0.5, (1, 300)) + rng.normal(0, 0.2, (seeds, 1)) + rng.normal(0, 1, (seeds, 300))
+        found.append(moments(d).sd_single ** 2)
+    expected = 0.25 + 1 + (0.04 if seeds > 1 else 0)
+    np.testing.assert_allclose(np.mean(found), expected, atol=4 * np.std(found) / 20)
+    np.testing.assert_allclose(np.mean(found), expected, rtol=0.02)
+
+
+def test_the_relative_interval_is_fiellers():
+    """One seed is a paired t over users, where Fieller's limits are the roots of a quadratic in mean(a)/mean(b)."""
+    rng = np.random.default_rng(0)
+    b = rng.random((1, 50)) + 0.2
+    a = 1.3 * b + rng.normal(0, 0.4, (1, 50))
+    (va, vab), (_, vb) = np.cov(a[0], b[0]) / 50
+    t, ma, mb = stats.t.ppf(0.975, 49), a.mean(), b.mean()
+    lo, hi = sorted(np.roots([mb**2 - t**2 * vb, 2 * (t**2 * vab - ma * mb), ma**2 - t**2 * va]) - 1)
+    e = effects(a, b).relative
+    np.testing.assert_allclose((e.value, e.lo, e.hi), (ma / mb - 1, lo, hi), rtol=1e-9)
+
+
+def test_the_ends_of_the_relative_interval_are_where_the_default_test_turns():
+    a, b = np.abs(table(shift=1.5, seed=1)), np.abs(table(shift=1.0, seed=2))
+    e = effects(a, b, alpha=0.1).relative
+    for end in (e.lo, e.hi):
+        np.testing.assert_allclose(crossed(moments(a - (1 + end) * b)).p, 0.1, rtol=1e-6)
+    assert effects(a, b - b.mean() + 0.01).relative.lo is None  # a base that may be 0 bounds no ratio
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 10**6), st.floats(-0.3, 0.3))
+def test_the_relative_interval_never_contradicts_the_difference(seeds, seed, shift):
+    rng = np.random.default_rng(seed)
+    b = rng.random((seeds, 30)) + 0.5
+    e = effects(b * rng.random((1, 30)) + 0.25 + shift + rng.normal(0, 0.2, (seeds, 1)), b)
+    if e.relative.lo is not None:
+        assert (e.difference.lo <= 0) == (e.relative.lo <= 0)
+        assert (e.difference.hi >= 0) == (e.relative.hi >= 0)
 
 
 def test_relative_interval_covers_the_true_ratio():
@@ -355,7 +404,10 @@ def test_equivalence_with_seeds():
     assert wide.inside > 0.95
     assert narrow.p > 0.3
     assert narrow.inside < 0.1
-    assert equivalence(moments(d * 0), 0.1).p is None
+    identical = equivalence(moments(d * 0), 0.1)
+    assert (identical.p, identical.below, identical.inside, identical.above) == (0.0, 0.0, 1.0, 0.0)
+    apart = equivalence(moments(d * 0 + 0.3), 0.1)
+    assert (apart.p, apart.below, apart.inside, apart.above) == (1.0, 0.0, 0.0, 1.0)
     # TOST rejects exactly where the interval at twice the level lies within the margin.
     for margin in np.linspace(0.1, 2, 30):
         outcome = crossed(moments(d), alpha=0.10)

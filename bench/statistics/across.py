@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.statistics.corrections import adjust
+from bench.statistics.crossed import Alternative
+from bench.statistics.moments import ROUNDING
 from bench.statistics.named import wilcoxon
 from datasets.errors import UserError
 
 FloatArray = NDArray[np.float64]
 
-FEW = 5  # fewer data sets than this cannot carry a test over data sets
+FEW = 5  # with fewer data sets than this Friedman's test is a poor approximation
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,41 @@ def cliques(ranks: Ranks) -> list[tuple[int, ...]]:
     return found
 
 
-def wilcoxon_holm(names: Sequence[str], scores: FloatArray) -> list[tuple[str, str, float, float]]:
-    """(a, b, p, Holm-adjusted p) of the signed-rank test over data sets for every pair of methods."""
+def wilcoxon_pairs(
+    names: Sequence[str],
+    scores: FloatArray,
+    correction: str = "holm",
+    alternative: Alternative = "two-sided",
+    baseline: str | None = None,
+) -> list[tuple[str, str, float, float]]:
+    """(a, b, p, adjusted p) of the signed-rank test over data sets: every pair of methods, or each and the baseline."""
     _, methods = _checked(names, scores, least=2)
     pairs = [(i, j) for i in range(methods) for j in range(i + 1, methods)]
-    p = [wilcoxon(scores[:, i] - scores[:, j]).p for i, j in pairs]
-    adjusted = adjust(p, "holm")
+    if baseline is not None:
+        pairs = [(i, names.index(baseline)) for i in range(methods) if names[i] != baseline]
+    p = [wilcoxon(scores[:, i] - scores[:, j], alternative).p for i, j in pairs]
+    adjusted = adjust(p, correction)
     return [(names[i], names[j], float(x or 0), float(q or 0)) for (i, j), x, q in zip(pairs, p, adjusted, strict=True)]
+
+
+def smallest_p(datasets: int, pairs: int, correction: str = "holm", alternative: Alternative = "two-sided") -> float:
+    """The smallest adjusted p that signed ranks can give: all N differences on one side, 2/2^N, in every pair."""
+    least = min(1.0, (2.0 if alternative == "two-sided" else 1.0) / 2**datasets)
+    return float(adjust([least] * pairs, correction)[0] or 0)
+
+
+def too_few(
+    datasets: int, pairs: int, alpha: float, correction: str = "holm", alternative: Alternative = "two-sided"
+) -> str:
+    """A sentence where no signed-rank test of these pairs can reach the level, whatever the scores; else ""."""
+    least = smallest_p(datasets, pairs, correction, alternative)
+    if least < alpha:
+        return ""
+    enough = next(n for n in range(datasets, 1000) if smallest_p(n, pairs, correction, alternative) < alpha)
+    return (
+        f"No signed-rank test can find a difference here: with {datasets} data sets the smallest p of {pairs} "
+        f"{'pair' if pairs == 1 else 'pairs'} ({correction}) is {least:.3g}; α = {alpha:g} takes {enough} data sets."
+    )
 
 
 def bayesian_signed_rank(
@@ -100,11 +130,14 @@ def bayesian_signed_rank(
 
     With z_0 = 0 of prior weight `prior` beside the data sets' differences, first − second, and Dirichlet weights w,
     a draw gives each of the three the weight Σ_ij w_i w_j over the pairs whose mean (z_i + z_j)/2 lies below
-    −rope, within, or above it; a probability is the share of draws in which that weight is the largest. A mean on
-    the very edge counts half on either side, so that without a rope nothing is equivalent, as in baycomp.
+    −rope, within, or above it; a probability is the share of draws in which that weight is the largest, and weights
+    that tie share the draw. A mean on the very edge counts half on either side, so that without a rope nothing is
+    equivalent, as in baycomp, but for methods that are equal on every data set: these are.
 
     Paper: A. Benavoli et al., ICML, 2014, and JMLR, 2017.
     """
+    if (np.abs(differences) <= ROUNDING).all():
+        return 0.0, 1.0, 0.0
     z = np.append(0.0, differences)
     sums = z[:, None] + z[None, :]
     above, below = np.heaviside(sums - 2 * rope, 0.5), np.heaviside(-sums - 2 * rope, 0.5)
@@ -112,8 +145,9 @@ def bayesian_signed_rank(
     right = ((weights @ above) * weights).sum(axis=1)
     left = ((weights @ below) * weights).sum(axis=1)
     within = 1 - left - right if rope > 0 else np.zeros(draws)
-    winner = np.argmax([left, within, right], axis=0)
-    return tuple(float((winner == i).mean()) for i in range(3))  # type: ignore[return-value]
+    each = np.array([left, within, right])
+    won = each >= each.max(axis=0) - ROUNDING
+    return tuple(map(float, (won / won.sum(axis=0)).mean(axis=1)))  # type: ignore[return-value]
 
 
 def interquartile_mean(
@@ -155,4 +189,4 @@ def _checked(names: Sequence[str], scores: FloatArray, least: int) -> tuple[int,
 def _few(datasets: int) -> str:
     if datasets >= FEW:
         return ""
-    return f"{datasets} data sets are too few for a test over data sets; read each table by itself."
+    return f"{datasets} data sets are too few for average ranks; read each table by itself."

@@ -14,12 +14,15 @@ FloatArray = NDArray[np.float64]
 Alternative = Literal["two-sided", "greater", "less"]
 
 
+CONSTANT = "the difference does not vary, so that its variance is 0"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a test says of one paired difference.
 
     Attributes:
-        p: p value, or None where the test says nothing (no variance beside a non-zero mean, one user).
+        p: p value, or None where the test says nothing (one user, one seed).
         lo: lower end of the interval, or None where the test gives none.
         hi: upper end.
         note: what the reader must know beside the numbers.
@@ -93,9 +96,10 @@ def crossed(m: Moments, *, alpha: float = 0.05, alternative: Alternative = "two-
     if m.seeds == 1:
         outcome = users_t(m, alpha=alpha, alternative=alternative)
         return Outcome(outcome.p, outcome.lo, outcome.hi, outcome.note or "one seed")
-    degenerate = _degenerate(m, m.ms_users + m.ms_seeds)
-    if degenerate or m.users == 1:
-        return degenerate or Outcome(None, None, None, "one user")
+    if m.users > 1 and m.ms_users + m.ms_seeds == 0:
+        return without_variance(m.mean, alternative)
+    if m.users == 1:
+        return Outcome(None, None, None, "one user")
     tests = crossed_tests(
         m.mean,
         m.ms_users,
@@ -123,18 +127,16 @@ def seeds_t(m: Moments, *, alpha: float = 0.05, alternative: Alternative = "two-
 def _one_way(m: Moments, mean_square: float, n: int, single: str, alpha: float, side: Alternative) -> Outcome:
     if n == 1:
         return Outcome(None, None, None, single)
-    degenerate = _degenerate(m, mean_square)
-    if degenerate:
-        return degenerate
+    if mean_square == 0:
+        return without_variance(m.mean, side)
     variance = mean_square / (m.users * m.seeds)
     p, half = _t_test(np.asarray(m.mean), np.asarray(variance), np.asarray(n - 1.0), alpha, side)
     return Outcome(float(p), m.mean - float(half), m.mean + float(half))
 
 
-def _degenerate(m: Moments, mean_square: float) -> Outcome | None:
-    """The answer where there is no variance to test against, else None."""
-    if mean_square > 0:
-        return None
-    if m.mean == 0:
+def without_variance(mean: float, alternative: Alternative, least: float = 0.0) -> Outcome:
+    """The limit of a test as the variance falls to 0: no difference has p = 1, any other p = `least` on its side."""
+    if mean == 0:
         return Outcome(1.0, 0.0, 0.0)
-    return Outcome(None, None, None, "the difference does not vary")
+    found = {"two-sided": True, "greater": mean > 0, "less": mean < 0}[alternative]
+    return Outcome(least if found else 1.0, mean, mean, CONSTANT)

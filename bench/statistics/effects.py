@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.statistics.crossed import crossed
-from bench.statistics.moments import ROUNDING, moments
+from bench.statistics.moments import ROUNDING, Moments, moments
 
 FloatArray = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ class Effects:
     Attributes:
         difference: mean of a − b.
         relative: mean(a)/mean(b) − 1.
-        standardised: the difference over the standard deviation, over users, of their means over seeds.
+        standardised: the difference over the standard deviation of a single one, d_su, whatever the number of seeds.
         superiority: how often a is better than b on the same user and seed, ties counting one half.
         users_a_better: users whose mean over seeds is better under a.
         users_b_better: under b.
@@ -48,31 +49,66 @@ class Effects:
 def effects(a: FloatArray, b: FloatArray, *, alpha: float = 0.05) -> Effects:
     """The effect sizes of a against b, both (S, U), rows paired by seed and columns by user.
 
-    Every interval is that of the crossed test. The relative one linearises the ratio: with r = mean(a)/mean(b) − 1
-    it is the interval of the mean of (a_su − (1 + r)·b_su)/mean(b), moved to r. The standardised one takes the
-    deviation as known.
+    Every interval is that of the crossed test. The standardised one takes the deviation as known.
     """
     m = moments(a, b)
     outcome = crossed(m, alpha=alpha)
-    scale = m.sd_users
-    base = float(b.mean())
-    relative = Estimate(None)
-    if abs(base) > ROUNDING:
-        r = float(a.mean()) / base - 1
-        linear = crossed(moments(a / base, b * ((1 + r) / base)), alpha=alpha)
-        relative = Estimate(r, *(None if x is None else r + x for x in (linear.lo, linear.hi)))
+    scale = m.sd_single
     d = a - b
     wins = ((d > ROUNDING) + 0.5 * (np.abs(d) <= ROUNDING)).astype(np.float64)
     won = crossed(moments(wins), alpha=alpha)
     return Effects(
         difference=Estimate(m.mean, outcome.lo, outcome.hi),
-        relative=relative,
+        relative=relative(m, moments(a), moments(b), alpha),
         standardised=Estimate(*(_over(x, scale) for x in (m.mean, outcome.lo, outcome.hi))),
         superiority=Estimate(float(wins.mean()), *((_clip(won.lo), _clip(won.hi)) if np.ptp(wins) else ())),
         users_a_better=m.positive,
         users_b_better=m.negative,
         users_tied=m.users - m.positive - m.negative,
     )
+
+
+def relative(d: Moments, a: Moments, b: Moments, alpha: float) -> Estimate:
+    """r = mean(a)/mean(b) − 1, with the interval of every r for which a − b − r·b may have mean 0 by the crossed test.
+
+    It holds 0 exactly where the interval of the difference does. The mean squares of d − r·b, with d = a − b, are
+    MS_d − 2r·MS_db + r²·MS_b, where MS_db = (MS_a − MS_d − MS_b)/2, so that no r needs a pass over the data. No
+    interval where mean(b) itself does not differ from 0: every ratio, however large, is then possible.
+
+    Paper: E. C. Fieller, JRSS B, 1954.
+    """
+    if b.mean == 0:
+        return Estimate(None)
+    value = d.mean / b.mean
+    names = ("ms_users", "ms_seeds", "ms_error")
+
+    def refuted(r: float) -> bool:
+        squares = {}
+        for name in names:
+            of_a, of_b, of_d = (getattr(m, name) for m in (a, b, d))
+            squares[name] = max(of_d - r * (of_a - of_d - of_b) + r * r * of_b, 0.0)
+        outcome = crossed(replace(d, mean=d.mean - r * b.mean, **squares), alpha=alpha)
+        return outcome.lo is not None and outcome.hi is not None and (outcome.lo > 0 or outcome.hi < 0)
+
+    base = crossed(b, alpha=alpha)
+    if base.lo is None or base.hi is None or base.lo <= 0 <= base.hi:
+        return Estimate(value)
+    return Estimate(value, *(_end(refuted, value, side * (abs(value) or 1e-3)) for side in (-1, 1)))
+
+
+def _end(refuted: Callable[[float], bool], inside: float, step: float) -> float | None:
+    """Where `refuted` becomes true on the way from `inside` in the direction of `step`, by doubling and bisection."""
+    outside = inside + step
+    for _ in range(60):
+        if refuted(outside):
+            break
+        inside, outside, step = outside, outside + 2 * step, 2 * step
+    else:
+        return None
+    for _ in range(60):
+        middle = (inside + outside) / 2
+        inside, outside = (inside, middle) if refuted(middle) else (middle, outside)
+    return (inside + outside) / 2
 
 
 def _over(value: float | None, scale: float) -> float | None:

@@ -16,7 +16,8 @@ class Equivalence:
 
     Attributes:
         margin: half width of the region of practical equivalence.
-        p: p value of the two one-sided tests; small means shown to be equivalent. None without variance.
+        p: p value of the two one-sided tests; small means shown to be equivalent, 0 for methods that are identical.
+            None where the crossed test has none.
         below: posterior probability of a difference under −margin.
         inside: of one within the region.
         above: of one over +margin.
@@ -39,7 +40,7 @@ def equivalence(m: Moments, margin: float) -> Equivalence:
     """
     over = crossed(replace(m, mean=m.mean + margin), alternative="greater").p
     under = crossed(replace(m, mean=m.mean - margin), alternative="less").p
-    if over is None or under is None or (m.ms_users + m.ms_seeds) == 0:
+    if over is None or under is None:
         return Equivalence(margin, None, None, None, None)
     below, above = 1 - _posterior(m, -margin), _posterior(m, margin)
     return Equivalence(margin, max(over, under), below, 1 - below - above, above)
@@ -48,6 +49,8 @@ def equivalence(m: Moments, margin: float) -> Equivalence:
 def _posterior(m: Moments, bound: float) -> float:
     """Probability that the difference exceeds `bound`."""
     shifted = replace(m, mean=m.mean - bound)
+    if m.ms_users + m.ms_seeds == 0:
+        return float(np.heaviside(shifted.mean, 0.5))
     if m.seeds == 1:
         p = users_t(shifted, alternative="less").p
         return 0.5 if p is None else p

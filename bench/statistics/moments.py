@@ -44,6 +44,15 @@ class Moments:
         return float(np.sqrt(self.ms_users / self.seeds))
 
     @property
+    def sd_single(self) -> float:
+        """Standard deviation of a single x_su, √(σ_u² + σ_s² + σ_e²) of the variance components, whatever S and U are.
+
+        The estimate under the root, MS_U/S + MS_S/U + MS_E·(1 − 1/S − 1/U), is unbiased; with one seed σ_s² is missing.
+        """
+        rest = self.ms_error * (1 - 1 / self.seeds - 1 / self.users)
+        return float(np.sqrt(self.ms_users / self.seeds + self.ms_seeds / self.users + rest))
+
+    @property
     def sd_seeds(self) -> float:
         """Standard deviation over seeds of the seeds' means over users."""
         return float(np.sqrt(self.ms_seeds / self.users))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.statistics.crossed import Alternative, Outcome
+from bench.statistics.crossed import Alternative, Outcome, without_variance
 from bench.statistics.moments import ROUNDING
 
 FloatArray = NDArray[np.float64]
@@ -91,7 +91,7 @@ def bootstrap(
         means = _crossed_means(values[None, :], resamples, rng)
     mean = float(differences.mean())
     if np.ptp(means) <= ROUNDING:
-        return Outcome(1.0, 0.0, 0.0) if abs(mean) <= ROUNDING else Outcome(None, None, None, "nothing varies")
+        return without_variance(mean if abs(mean) > ROUNDING else 0.0, alternative, 1 / (1 + resamples))
     extreme = int(_as_extreme(means - mean, mean, alternative).sum())
     p = (1 + extreme) / (1 + resamples)
     if level == "both":

@@ -44,14 +44,24 @@ def _scores(a: Across) -> Grid:
 
 
 def _pairs(a: Across) -> Grid:
-    alpha = a.comparisons[0].alpha
+    alpha, correction = a.comparisons[0].alpha, a.comparisons[0].correction
     body = []
     for pair in a.pairs:
         nemenyi = {None: "–", True: "differ", False: "not found"}[pair.nemenyi]
         p = (Cell(p_value(pair.p)), Cell(p_value(pair.p_adjusted), bold=pair.p_adjusted < alpha))
         bayes = (Cell(number(x, 3)) for x in (pair.a_better, pair.equivalent, pair.b_better))
         body.append((Cell(pair.a), Cell(pair.b), Cell(signed(pair.ranks, 2)), Cell(nemenyi), *p, *bayes))
-    header = ("a", "b", "ranks a − b", "Nemenyi", "Wilcoxon p", "p (holm)", "a better", "equivalent", "b better")
+    header = (
+        "a",
+        "b",
+        "ranks a − b",
+        "Nemenyi",
+        "Wilcoxon p",
+        f"p ({correction})",
+        "a better",
+        "equivalent",
+        "b better",
+    )
     return Grid(header, tuple(body), left=2, title="Pairs over data sets")
 
 

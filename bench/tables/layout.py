@@ -17,7 +17,7 @@ _PAIRED = "rows are compared on paired users, so that overlapping intervals can 
 _BOLD = "bold: best, underlined: not found to differ from it."
 _BOLD_ONLY = "bold: best."
 _BOLD_MATRIX = "bold: best of its column, *: best of all."
-_EFFECT = "effect: mean over standard deviation of the users' differences."
+_EFFECT = "effect: mean over standard deviation of single differences, of one user with one seed."
 _EFFECTS = "a beats b: on the same user and seed, ties counting one half."
 _EQUIVALENCE = (
     "A small p shows that the difference lies within the margin (two one-sided tests, a family of their own); the "
