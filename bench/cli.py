@@ -189,7 +189,9 @@ def _power(
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="samplers, losses, models, baselines, datasets, metrics, or all")] = "all",
+    kind: Annotated[
+        str, typer.Argument(help="samplers, losses, models, baselines, datasets, metrics, all; or a method")
+    ] = "all",
     format: Annotated[str, typer.Option("--format", help="table | json")] = "table",
     compatibility: Annotated[
         bool, typer.Option("--compatibility", help="which sampler, loss and model go together, and why others do not")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench import advice
 from bench.comparison import Context, Row
 from bench.spec import REGISTRIES, Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
 from bench.store import LAST_EPOCH, Store, StoredRun
@@ -77,6 +78,7 @@ def design(
     device: str = "cpu",
     expect_sampled: int | None = None,
     refit: bool = False,
+    recommended: bool = False,
 ) -> Experiment:
     """The experiment that the words of the command line mean.
 
@@ -94,7 +96,7 @@ def design(
             REGISTRIES[kind].entry(text.partition(":")[0].strip())
     texts = expand(names or list(samplers or losses or models), list(samplers), list(losses), list(models))
     common, varied = _settings(settings)
-    cells = [parse_cell(text, common) for text in vary(texts, varied)]
+    cells = [parse_cell(text, common, recommended) for text in vary(texts, varied)]
     check_distinct(cells)
     reasons = {cell.name: incompatibility(cell) for cell in cells}
     for cell in cells:
@@ -220,7 +222,7 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
     failures: list[dict[str, str]] = []
     found: list[Row] = []
     first: StoredRun | None = None
-    warnings: dict[str, None] = {}
+    warnings = dict.fromkeys(advice.warnings(experiment.cells))
     for cell in experiment.cells:
         stored = [experiment.store.find(experiment.spec(cell, seed), experiment.device) for seed in experiment.seeds]
         runs = [run for run in stored if run is not None]
@@ -242,7 +244,7 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
         dataset=experiment.data.name,
         protocol=_protocol(experiment, provenance.get("facts", {})),
         data=provenance.get("data", {"sha256": experiment.data.sha256, "verified": None, "source": None}),
-        facts=_common_settings(experiment.cells),
+        facts=_common_settings(experiment.cells) | _recommended(experiment.cells),
         skipped=experiment.skipped,
         failed=tuple(failures),
         warnings=tuple(warnings),
@@ -310,6 +312,12 @@ def _common_settings(cells: Sequence[Cell]) -> dict[str, Any]:
         and all(settings[name] == trained[0][name] for settings in trained)
         and (name in _ALWAYS_TOLD or trained[0][name] != defaults[name])
     }
+
+
+def _recommended(cells: Sequence[Cell]) -> dict[str, str]:
+    """What the caption says of recommended settings, where there are any."""
+    told = advice.recommended(cells)
+    return {"recommended": told} if told else {}
 
 
 def vary(texts: Sequence[str], varied: dict[str, list[str]]) -> list[str]:

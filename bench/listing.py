@@ -9,23 +9,28 @@ from bench.spec import REGISTRIES
 from datasets.errors import unknown
 from recmodels.compatibility import table
 from recmodels.metrics import METRICS
-from recmodels.registry import Entry
+from recmodels.registry import Entry, not_registered
 
+# what an argument of `bench list` may be beside the name of one entry
 KINDS = {"samplers": "sampler", "losses": "loss", "models": "model", "baselines": "baseline"}
 
 
 def listing(kind: str, format: str) -> str:
-    """The entries of one kind, or of all, as text or as a JSON array.
+    """The entries of one kind, or of all, or the one of a name, as text or as a JSON array.
 
     Raises:
-        UserError: a kind or format nobody knows.
+        UserError: a kind, name or format nobody knows.
     """
     kinds = [*KINDS, "metrics", "datasets"]
-    if kind != "all" and kind not in kinds:
-        raise unknown("kind", kind, [*kinds, "all"])
+    one = next((each for each, word in KINDS.items() if kind in REGISTRIES[word]), None)
+    if kind != "all" and kind not in kinds and one is None:
+        raise not_registered("kind, sampler, loss, model or baseline", kind, REGISTRIES.values(), [*kinds, "all"])
     if format not in ("table", "json"):
         raise unknown("format", format, ["table", "json"])
-    found = {each: _entries(each) for each in (kinds if kind == "all" else [kind])}
+    if one is not None:
+        found = {one: [row for row in _entries(one) if row["name"] == kind]}
+    else:
+        found = {each: _entries(each) for each in (kinds if kind == "all" else [kind])}
     if format == "json":
         rows = [{"kind": each, **row} for each, rows in found.items() for row in rows]
         return json.dumps(rows, indent=1, ensure_ascii=False)
@@ -95,6 +100,8 @@ def _describe(entry: Entry) -> dict[str, Any]:
         "spaces": entry.facts.get("spaces", []),
         "gives": entry.facts.get("gives", []),
         "needs": entry.facts.get("needs", []),
+        "recommended": entry.facts.get("recommended", {}),
+        "recommended_from": entry.facts.get("recommended_from"),
     }
 
 
@@ -110,6 +117,9 @@ def _section(kind: str, rows: list[dict[str, Any]], heading: bool) -> str:
         ]
         if row.get("aliases"):
             lines.append(f"  {'':{width}}    also called {', '.join(row['aliases'])}")
+        if row.get("recommended"):
+            told = ", ".join(f"{name}={_shown(value)}" for name, value in row["recommended"].items())
+            lines.append(f"  {'':{width}}    recommended: {told} ({row['recommended_from']})")
         if row["paper"]:
             lines.append(f"  {'':{width}}    [{row['paper']}]")
     return "\n".join(lines)

@@ -78,6 +78,12 @@ Refit = Annotated[
         "--refit", help="train again on train and validation, for the chosen number of epochs, before the test"
     ),
 ]
+Recommended = Annotated[
+    bool,
+    typer.Option(
+        "--recommended", help="settings that the methods of each row recommend (bench list NAME), in place of defaults"
+    ),
+]
 Unverified = Annotated[bool, typer.Option("--unverified", help="accept data whose checksum is not the official one")]
 AcceptUnpinned = Annotated[bool, typer.Option("--accept-unpinned", help="accept data for which no checksum is known")]
 Offline = Annotated[bool, typer.Option("--offline", help="never open a connection (also BENCH_OFFLINE=1)")]
@@ -142,6 +148,7 @@ def experiment_options(
     candidates: Candidates = "full",
     mask: Mask = "known",
     refit: Refit = False,
+    recommended: Recommended = False,
     expect_sampled: Expected = None,
     columns: Columns = None,
     unverified: Unverified = False,

@@ -15,6 +15,7 @@ from datasets.readers import VERSION as READERS_VERSION
 from recmodels.compatibility import reason, text_of
 from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
+from recmodels.recommended import Recommended, recommended
 from recmodels.registry import Entry, Registry, Value, fill, not_registered
 from recmodels.samplers import SAMPLERS
 from recmodels.settings import setting_parameters
@@ -22,7 +23,7 @@ from recmodels.settings import setting_parameters
 CODE_PROTOCOL = 5
 """Raised by whoever changes what the same spec computes; see the changelog's "Results" sections."""
 
-DEFAULT_SAMPLER, DEFAULT_LOSS, DEFAULT_MODEL = "uniform", "bpr", "mf"
+DEFAULTS = {"sampler": "uniform", "loss": "bpr", "model": "mf"}
 
 REGISTRIES: dict[str, Registry] = {"sampler": SAMPLERS, "loss": LOSSES, "model": MODELS, "baseline": BASELINES}
 
@@ -50,6 +51,8 @@ class Cell:
     loss: Part | None
     model: Part
     settings: Mapping[str, Value]
+    recommended: Mapping[str, tuple[Value, str]] = field(default_factory=dict)  # what of it is so: value and source
+    clashes: tuple[str, ...] = ()  # sentences on settings for which two parts recommend different values
 
     @property
     def is_baseline(self) -> bool:
@@ -125,39 +128,44 @@ def run_id_of(spec: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(identity).encode()).hexdigest()[:16]
 
 
-def parse_cell(text: str, settings: Mapping[str, str]) -> Cell:
+def parse_cell(text: str, settings: Mapping[str, str], recommend: bool = False) -> Cell:
     """The cell written as `sampler`, `loss`, `sampler+loss`, `sampler+loss+model` or the name of a baseline.
 
     Each name may carry options, `popularity:alpha=0.5,negatives=4`: its own parameters, or trainer settings for this
     row alone. What is not named is `uniform`, `bpr` and `mf`. `settings` are the trainer settings of all rows, as text.
+    With `recommend`, what the parts recommend stands in for the defaults.
 
     Raises:
         UserError: a name or option nobody knows, or two names of one kind.
     """
-    parts: dict[str, Part] = {}
-    chosen, own_settings = dict(settings), set[str]()
+    parts: dict[str, Entry] = {}
+    given: dict[str, dict[str, str]] = {}
+    row: dict[str, str] = {}
     for piece in text.split("+"):
         name, _, rest = piece.partition(":")
         kind = _kind(name.strip())
         if kind in parts:
             raise UserError(f"'{text}' names two {kind}s; give one of each kind, as in uniform+softmax.")
-        own, trainer = _options(piece, rest, REGISTRIES[kind].entry(name.strip()))
-        parts[kind] = Part(name.strip(), REGISTRIES[kind].parameters(name.strip(), own))
-        if twice := own_settings & trainer.keys():
+        parts[kind] = REGISTRIES[kind].entry(name.strip())
+        given[kind], trainer = _options(piece, rest, parts[kind])
+        if twice := row.keys() & trainer.keys():
             raise UserError(f"'{text}' gives {', '.join(sorted(twice))} twice; give it once.")
-        own_settings |= trainer.keys()
-        chosen |= trainer
-    if "baseline" in parts:
-        if len(parts) > 1:
-            raise UserError(f"'{text}' joins a baseline to something else; a baseline needs no sampler, loss or model.")
-        return Cell(text, None, None, parts["baseline"], {})
-    return Cell(
-        text,
-        parts.get("sampler") or _default("sampler", DEFAULT_SAMPLER),
-        parts.get("loss") or _default("loss", DEFAULT_LOSS),
-        parts.get("model") or _default("model", DEFAULT_MODEL),
-        fill("trainer", setting_parameters(), chosen),
-    )
+        row |= trainer
+    if "baseline" not in parts:
+        for kind, name in DEFAULTS.items():
+            parts.setdefault(kind, REGISTRIES[kind].entry(name))
+            given.setdefault(kind, {})
+    elif len(parts) > 1:
+        raise UserError(f"'{text}' joins a baseline to something else; a baseline needs no sampler, loss or model.")
+    advice = recommended(parts, given, settings.keys() | row.keys()) if recommend else Recommended()
+    whole = {
+        kind: Part(entry.name, REGISTRIES[kind].parameters(entry.name, advice.own.get(kind, {}) | given[kind]))
+        for kind, entry in parts.items()
+    }
+    if "baseline" in whole:
+        return Cell(text, None, None, whole["baseline"], {}, advice.told)
+    chosen = fill("trainer", setting_parameters(), {**advice.settings, **settings, **row})
+    return Cell(text, whole["sampler"], whole["loss"], whole["model"], chosen, advice.told, advice.clashes)
 
 
 def expand(names: Iterable[str], samplers: list[str], losses: list[str], models: list[str]) -> list[str]:
@@ -183,7 +191,7 @@ def check_distinct(cells: Iterable[Cell]) -> None:
     """
     known: dict[str, str] = {}
     for cell in cells:
-        key = json.dumps(asdict(replace(cell, name="")), sort_keys=True)
+        key = json.dumps(asdict(replace(cell, name="", recommended={}, clashes=())), sort_keys=True)
         if key in known:
             raise UserError(f"'{known[key]}' and '{cell.name}' mean the same cell; name it once.")
         known[key] = cell.name
@@ -221,10 +229,6 @@ def _options(piece: str, rest: str, entry: Entry) -> tuple[dict[str, str], dict[
         else:
             raise unknown(f"option of {entry.name}", key, [*entry.parameters, *settings])
     return own, trainer
-
-
-def _default(kind: str, name: str) -> Part:
-    return Part(name, REGISTRIES[kind].parameters(name, {}))
 
 
 def _join(kind: str, value: str, text: str) -> str:

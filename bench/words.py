@@ -45,6 +45,7 @@ def design_of(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
         device=words["device"],
         expect_sampled=words["expect_sampled"],
         refit=words["refit"],
+        recommended=words["recommended"],
     )
     from bench.guards import check_options
 

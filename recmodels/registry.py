@@ -174,20 +174,21 @@ class Registry:
         return fill(f"{self.kind} {name}", self.entry(name).parameters, given)
 
 
-def not_registered(kind: str, given: str, registries: Iterable[Registry]) -> UserError:
+def not_registered(kind: str, given: str, registries: Iterable[Registry], also: Iterable[str] = ()) -> UserError:
     """The error for a name that none of the `registries` has: what it is called here, or the closest name.
 
     Args:
         kind: what was asked for, in words.
         given: the name; of an alias, capitals, spaces and signs do not matter.
         registries: where it was looked for.
+        also: other words that were allowed.
     """
     entries = [entry for registry in registries for entry in registry.entries.values()]
     aliases = {alias: entry.name for entry in entries for alias in entry.aliases}
     meant = {plain(entry.name): entry.name for entry in entries} | {plain(a): name for a, name in aliases.items()}
     if plain(given) in meant:
         return UserError(f"'{given}' is called {meant[plain(given)]} here.")
-    return unknown(kind, given, [entry.name for entry in entries], aliases)
+    return unknown(kind, given, [*also, *(entry.name for entry in entries)], aliases)
 
 
 def plain(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import lzma
 from dataclasses import replace
@@ -14,12 +15,16 @@ import torch
 
 import recmodels.trainer
 from bench.experiment import design, store_at
+from bench.experiment_file import read, resolved
+from bench.options import experiment_options
 from bench.runner import DataOptions, Task, execute, load_split
 from bench.spec import Data, RunSpec, parse_cell
 from bench.store import Result
+from bench.words import design_of
 from datasets import Interactions, Protocol, Split, load
 from recmodels.metrics import user_metrics
 from recmodels.sampling import Sampler
+from recmodels.settings import setting_parameters
 
 MASKS = ("known", "train", "none")
 REAL = Path(__file__).parents[2] / "shared" / "data" / "research-only" / "ml-1m" / "sasrec_ml-1m.txt.xz"
@@ -192,3 +197,29 @@ def test_refit_is_another_run_and_said_in_it(ratings_csv: Path, tmp_path: Path) 
     stored = again.store.save(spec, run(ratings_csv, "uniform", refit=True), [10])
     assert json.loads((stored.path / "run.json").read_text())["spec"]["refit"] is True
     assert len(stored.history()) == stored.record["epochs"] >= stored.record["best_epoch"]
+
+
+def test_a_file_and_flags_say_the_same_of_mask_refit_and_recommended(ratings_csv: Path, tmp_path: Path) -> None:
+    """`design_of` is what every command over an experiment goes through, `bench across` for each data set."""
+    given = inspect.signature(experiment_options, eval_str=True).parameters
+    defaults = {name: p.default for name, p in given.items()} | {"dataset": str(ratings_csv), "results": str(tmp_path)}
+    file = tmp_path / "mine.toml"
+    file.write_text('names = ["lambdarank", "toppop"]\nmask = "none"\nrefit = true\nrecommended = true\n')
+    words = defaults | read(file, {name: p.annotation for name, p in given.items()})
+    flags = {"names": ["lambdarank", "toppop"], "mask": "none", "refit": True, "recommended": True}
+    from_file, from_flags, plain = (
+        [spec.as_dict() for spec in design_of(each)[0].specs()]
+        for each in (words, defaults | flags, defaults | {"names": flags["names"]})
+    )
+    assert from_file == from_flags
+    for one, usual in zip(from_file, plain, strict=True):
+        assert (one["refit"], one["protocol"]["mask"]) == (True, "none")
+        assert (usual["refit"], usual["protocol"]["mask"]) == (False, "known")
+    assert (from_file[0]["settings"]["l2"], plain[0]["settings"]["l2"]) == (3e-5, setting_parameters()["l2"].default)
+    assert read_again(file, words, given) == words["mask"]
+
+
+def read_again(file: Path, words: dict[str, Any], given: Any) -> Any:
+    """The mask of the file that means the same whatever the defaults become."""
+    file.write_text(resolved(words))
+    return read(file, {name: p.annotation for name, p in given.items()})["mask"]

@@ -65,6 +65,8 @@ def top1(x: LossInput) -> Tensor:
     space="dot",
     needs=["tables"],
     spaces=["dot", "cosine", "half-cosine", "distance"],
+    recommended={"l2": 3e-5},
+    recommended_from="validation on ml-100k",
 )
 def lambdarank(x: LossInput) -> Tensor:
     """The mean over negatives of |1/log2(1 + r⁺) - 1/log2(1 + r_j)| · softplus(s_j - s⁺).

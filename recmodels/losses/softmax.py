@@ -162,6 +162,8 @@ def log_mean_by_user(values: Tensor, users: Tensor) -> Tensor:
     paper="Yang et al., NeurIPS 2024",
     space="half-cosine",
     spaces=["half-cosine"],
+    recommended={"negatives": 128},
+    recommended_from="validation on ml-100k; its authors take 1,000",
     spaces_why="differences of scores beyond 1 have no gradient",
     aliases=["pairwise softmax"],
 )
