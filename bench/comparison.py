@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.guards import check_options, check_together, checked, warnings
+from bench.hashes import list_sha256
 from bench.statistics.corrections import adjust
 from bench.statistics.crossed import CONSTANT, Alternative, crossed
 from bench.statistics.effects import Effects, effects
@@ -45,6 +46,8 @@ class Row:
         identity: what must agree between rows of one table, e.g. {"data": sha256, "split": hash}.
         budget: what should agree, or the table warns, e.g. {"tuning trials": "30"}.
         peak_bytes: most memory that any of the runs held; None where no run says.
+        results: (S,) sha256 of what each run measured.
+        settings: all parameters: {"sampler", "loss", "model", "trainer"}, each name → value.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Row:
     identity: Mapping[str, str] = field(default_factory=dict)
     budget: Mapping[str, str] = field(default_factory=dict)
     peak_bytes: float | None = None
+    results: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Context:
         skipped: cells that cannot run, each {"sampler", "loss", "reason"}.
         failed: runs that failed, each {"run", "reason"}.
         warnings: sentences for the reader.
+        manifest: what the runs were made with, as `bench.provenance.manifest` says it.
+        command: the command as typed, or "".
     """
 
     dataset: str
@@ -86,6 +93,8 @@ class Context:
     skipped: tuple[Mapping[str, str], ...] = ()
     failed: tuple[Mapping[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,6 +187,16 @@ class Comparison:
         """Number of test users."""
         return max(len(row.users) for row in self.rows)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of run ids and result hashes in the table's order; "" where the hashes are not known."""
+        return list_sha256(self.evidence) if self.evidence else ""
+
+    @property
+    def evidence(self) -> list[tuple[str, str]]:
+        """Run id and result hash of every run, row by row."""
+        return [pair for row in self.rows for pair in zip(row.runs, row.results, strict=False)]
+
     def differ(self, a: str, b: str, metric: str) -> bool | None:
         """Whether rows a and b were found to differ; None where no test looked at both sides of a − b."""
         if self.alternative != "two-sided":
@@ -212,7 +231,7 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """The one object of `--format json`; what is missing or not finite is None."""
-        context = self.context
+        context, letters = self.context, {metric: self.groups(metric) for metric in self.metrics}
         result = {
             "dataset": context.dataset,
             "protocol": dict(context.protocol),
@@ -223,12 +242,21 @@ class Comparison:
             "correction": self.correction,
             "alpha": self.alpha,
             "alternative": self.alternative,
+            "baseline": self.baseline,
             "data": {key: context.data.get(key) for key in ("sha256", "verified", "source")},
-            "rows": [_row_dict(row, v) for row, v in zip(self.rows, self.values, strict=True)],
+            "rows": [
+                {**_row_dict(row, v), "letters": {metric: marks[i] or None for metric, marks in letters.items()}}
+                for i, (row, v) in enumerate(zip(self.rows, self.values, strict=True))
+            ],
             "pairs": [pair.as_dict() for pair in self.pairs],
             "skipped": [{key: cell.get(key) for key in ("sampler", "loss", "reason")} for cell in context.skipped],
             "failed": [{key: run.get(key) for key in ("run", "reason")} for run in context.failed],
             "warnings": list(self.warnings),
+            "facts": dict(context.facts),
+            "command": context.command or None,
+            **{key: ", ".join(context.manifest.get(f"{key}s", ())) or None for key in ("version", "commit")},
+            "manifest": dict(context.manifest),
+            "digest": self.digest or None,
         }
         return _finite(result)  # type: ignore[no-any-return]
 
@@ -245,6 +273,8 @@ def _row_dict(row: Row, values: Mapping[str, Value]) -> dict[str, Any]:
         "epochs": row.epochs,
         "peak_bytes": row.peak_bytes,
         "runs": list(row.runs),
+        "results": list(row.results),
+        "settings": {kind: dict(values) for kind, values in row.settings.items()},
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,14 @@ import numpy as np
 
 from bench import advice
 from bench.comparison import Context, Row
+from bench.provenance import manifest, mixed
 from bench.spec import REGISTRIES, Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
 from bench.store import LAST_EPOCH, Store, StoredRun
+from bench.told import by_value, facts, settings_of
 from datasets.errors import UserError
 from datasets.load import in_force, resolve
 from datasets.protocol import Protocol
 from recmodels.models import BASELINES
-from recmodels.settings import setting_parameters
 
 if TYPE_CHECKING:
     from bench.runner import DataOptions, Task
@@ -221,7 +222,7 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
     """
     failures: list[dict[str, str]] = []
     found: list[Row] = []
-    first: StoredRun | None = None
+    provenances: list[Mapping[str, Any]] = []
     warnings = dict.fromkeys(advice.warnings(experiment.cells))
     for cell in experiment.cells:
         stored = [experiment.store.find(experiment.spec(cell, seed), experiment.device) for seed in experiment.seeds]
@@ -234,22 +235,35 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
         good = [run for run in runs if run.failure is None]
         failures += [{"run": run.run_id, "reason": str(run.failure)} for run in runs if run.failure is not None]
         found.append(_row(cell, good, len(runs), experiment, cutoffs))
-        first = first or next(iter(good), None)
+        provenances += [run.record["provenance"] for run in good]
         for run in good:
             warnings |= dict.fromkeys(w for w in run.record["warnings"] if w != LAST_EPOCH)
     if experiment.expect_sampled is not None:
         warnings[SAMPLED] = None
-    provenance = first.record["provenance"] if first else {}
+    origin = manifest(provenances)
+    warnings |= dict.fromkeys(mixed(origin))
+    provenance = provenances[0] if provenances else {}
     context = Context(
         dataset=experiment.data.name,
         protocol=_protocol(experiment, provenance.get("facts", {})),
         data=provenance.get("data", {"sha256": experiment.data.sha256, "verified": None, "source": None}),
-        facts=_common_settings(experiment.cells) | _recommended(experiment.cells),
+        facts=_facts(experiment, found),
         skipped=experiment.skipped,
         failed=tuple(failures),
         warnings=tuple(warnings),
+        manifest=origin,
     )
     return found, context
+
+
+def _facts(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
+    told = facts(experiment.cells)
+    if recommended := advice.recommended(experiment.cells):
+        told["recommended"] = recommended
+    scored = [(row.name, n) for row in rows if (n := row.diagnostics.get("candidates_per_positive")) is not None]
+    if scored:
+        told["candidates scored per positive"] = by_value((name, f"{n:.6g}") for name, n in scored)
+    return told
 
 
 SAMPLED = "metrics over sampled candidates do not order models as full ranking does (Krichene and Rendle, KDD 2020)"
@@ -271,6 +285,8 @@ def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, 
         train_seconds=float(np.mean([run.record["seconds"]["train"] for run in runs])) if runs else float("nan"),
         epochs=float(np.mean([run.record["epochs"] for run in runs])) if runs else float("nan"),
         runs=tuple(run.run_id for run in runs),
+        results=tuple(run.record["result_sha256"] for run in runs),
+        settings=settings_of(cell),
         marks=(f"best epoch was the last allowed in {last} of {len(runs)} runs",) if last else (),
         failed=(f"{total - len(runs)} of {total} failed",) if len(runs) < total else (),
         identity={"data": experiment.data.sha256},
@@ -286,38 +302,15 @@ def _mean_diagnostics(runs: list[StoredRun]) -> dict[str, float]:
     }
 
 
-def _protocol(experiment: Experiment, facts: dict[str, Any]) -> dict[str, Any]:
+def _protocol(experiment: Experiment, split: dict[str, Any]) -> dict[str, Any]:
     """The protocol as it was applied, with the facts of the split that a caption needs."""
     wanted = ("users_without_test", "users_with_tied_last_time")
-    told = {**experiment.protocol.as_dict(), **{name: facts[name] for name in wanted if name in facts}}
+    told = {**experiment.protocol.as_dict(), **{name: split[name] for name in wanted if name in split}}
     if experiment.expect_sampled is not None:
         told["expected_over_sampled_candidates"] = experiment.expect_sampled
     if experiment.refit:
         told["refit"] = "on train and validation"
     return told
-
-
-_ALWAYS_TOLD = ("negatives", "batch_size", "embedding_size", "optimizer", "learning_rate", "l2", "epochs", "patience")
-
-
-def _common_settings(cells: Sequence[Cell]) -> dict[str, Any]:
-    """The trainer settings that all trained rows share; rows that name their own show it in their names."""
-    trained = [cell.settings for cell in cells if not cell.is_baseline]
-    defaults = {name: parameter.default for name, parameter in setting_parameters().items()}
-    names = [*_ALWAYS_TOLD, *(name for name in defaults if name not in _ALWAYS_TOLD)]
-    return {
-        name: trained[0][name]
-        for name in names
-        if trained
-        and all(settings[name] == trained[0][name] for settings in trained)
-        and (name in _ALWAYS_TOLD or trained[0][name] != defaults[name])
-    }
-
-
-def _recommended(cells: Sequence[Cell]) -> dict[str, str]:
-    """What the caption says of recommended settings, where there are any."""
-    told = advice.recommended(cells)
-    return {"recommended": told} if told else {}
 
 
 def vary(texts: Sequence[str], varied: dict[str, list[str]]) -> list[str]:

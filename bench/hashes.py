@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,11 @@ def record_sha256(record: Mapping[str, Any]) -> str:
     """Hex digest of a `run.json` without its own `record_sha256`: its JSON with sorted keys and no spaces, in UTF-8."""
     content = {key: value for key, value in record.items() if key != "record_sha256"}
     return hashlib.sha256(canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def list_sha256(runs: Iterable[tuple[str, str]]) -> str:
+    """Hex digest of a table's runs in its order: lines `<run id> <result sha256>`, no newline after the last."""
+    return hashlib.sha256("\n".join(f"{run} {result}" for run, result in runs).encode()).hexdigest()
 
 
 def canonical(value: Any) -> str:

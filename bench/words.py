@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +98,10 @@ def compared(experiment: Any, cutoffs: list[int], words: dict[str, Any], margin:
     """The comparison of the stored runs, and the options it was made with."""
     from bench.comparison import compare
     from bench.experiment import rows, short_names
+    from bench.provenance import command_line
 
     found, context = rows(short_names(experiment), cutoffs)
+    context = replace(context, command=command_line(sys.argv[1:]))
     metric = words["metric"]
     asked = {
         **{name: words[name] for name in ("metric", "test", "correction", "alpha", "alternative", "baseline")},

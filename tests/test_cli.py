@@ -44,14 +44,15 @@ def test_json_is_the_contract(ratings_csv: Path, tmp_path: Path) -> None:
     done = compare(ratings_csv, "uniform", "toppop", "--results", tmp_path, "--format", "json")
     table = json.loads(done.stdout)
     assert list(table) == [
-        "dataset", "protocol", "metric", "seeds", "users", "test", "correction", "alpha", "alternative",
-        "data", "rows", "pairs", "skipped", "failed", "warnings",
+        "dataset", "protocol", "metric", "seeds", "users", "test", "correction", "alpha", "alternative", "baseline",
+        "data", "rows", "pairs", "skipped", "failed", "warnings", "facts", "command", "version", "commit", "manifest",
+        "digest",
     ]  # fmt: skip
     assert set(table["data"]) == {"sha256", "verified", "source"}
     row, baseline = table["rows"]
     assert list(row) == [
         "name", "sampler", "loss", "model", "metrics", "diagnostics", "train_seconds", "epochs",
-        "peak_bytes", "runs",
+        "peak_bytes", "runs", "results", "settings", "letters",
     ]  # fmt: skip
     assert set(row["metrics"]["ndcg@10"]) == {"mean", "ci", "std_seeds"}
     assert set(row["metrics"]) == {f"{name}@{k}" for name in ("hr", "ndcg", "mrr", "recall") for k in (5, 10, 20)}

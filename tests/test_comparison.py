@@ -43,10 +43,11 @@ def rows():
 
 def test_json_is_the_contract():
     d = compare(rows(), context=CONTEXT).as_dict()
-    top = "dataset protocol metric seeds users test correction alpha alternative data rows pairs"
-    assert list(d) == [*top.split(), "skipped", "failed", "warnings"]
+    top = "dataset protocol metric seeds users test correction alpha alternative baseline data rows pairs"
+    last = "skipped failed warnings facts command version commit manifest digest"
+    assert list(d) == [*top.split(), *last.split()]
     assert list(d["data"]) == ["sha256", "verified", "source"]
-    keys = "name sampler loss model metrics diagnostics train_seconds epochs peak_bytes runs"
+    keys = "name sampler loss model metrics diagnostics train_seconds epochs peak_bytes runs results settings letters"
     assert all(list(r) == keys.split() for r in d["rows"])
     assert list(d["rows"][0]["metrics"]) == ["hr@10", "ndcg@10"]
     assert list(d["rows"][0]["metrics"]["hr@10"]) == ["mean", "ci", "std_seeds"]

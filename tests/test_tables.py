@@ -40,7 +40,8 @@ def row(sampler, loss, shift, seed, *, seeds=5, n=80, **changes):
     made = Row(
         name, sampler, loss, "mf", tuple(range(seeds)), np.arange(n), metrics, {"coverage": 0.5}, 3.25, 17.4, runs
     )
-    return replace(made, **changes)
+    results = tuple(hashlib.sha256(run.encode()).hexdigest() for run in runs)
+    return replace(made, results=results, **changes)
 
 
 def toy(**options):
@@ -156,11 +157,16 @@ def test_all_tied_winners_are_bold_and_what_does_not_differ_is_underlined():
 
 def test_documents_say_which_runs_they_rest_on_and_the_terminal_stays_short():
     runs = [run for r in toy().rows for run in r.runs]
-    digest = hashlib.sha256("\n".join(runs).encode()).hexdigest()[:12]
+    results = [result for r in toy().rows for result in r.results]
+    lines = [f"{run} {result}" for run, result in zip(runs, results, strict=True)]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert toy().as_dict()["digest"] == digest
+    other = replace(toy().rows[0], results=("0" * 64, *results[1:5]))
+    assert compare([other, *toy().rows[1:]], context=CONTEXT).digest != digest
     for format in ("markdown", "latex", "html"):
         text = render(toy(), format)
         assert f"Runs: {len(runs)}, uniform+bpr-0 " in text
-        assert f"list sha256 {digest}" in text
+        assert f"sha256 of ids and results {digest[:12]}" in text
     assert "Runs:" not in render(toy(), "table")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.comparison import Comparison
+from bench.hashes import list_sha256
 from bench.tables.layout import SIGNS
 from datasets.protocol import Protocol
+from recmodels.compatibility import text_of
 
 
 def caption(c: Comparison, users: int | None = None) -> str:
@@ -25,8 +26,10 @@ def caption(c: Comparison, users: int | None = None) -> str:
         ": ".join(filter(None, (context.dataset, _words(_told(context.protocol))))),
         f"{users or c.users} test users, {_seeds(c.seeds)}",
         _words(context.facts),
+        _masked(context.protocol),
         f"{c.test} test{_side(c)}, {family}, α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
         _data(c),
+        _code(context.manifest),
     ]
     return ". ".join(part[0].upper() + part[1:] for part in parts[1:] if part).join((f"{parts[0]}. ", "."))
 
@@ -39,22 +42,55 @@ def _side(c: Comparison) -> str:
 
 
 def runs_line(comparisons: Sequence[Comparison]) -> str:
-    """How many runs stand behind a table, the first and last id, and the sha256 of all ids in order, one a line."""
+    """How many runs stand behind a table, the first and last id, and the sha256 of all ids and result hashes."""
     runs = [run for c in comparisons for row in c.rows for run in row.runs]
     if not runs:
         return ""
-    digest = hashlib.sha256("\n".join(runs).encode()).hexdigest()[:12]
-    return f"Runs: {len(runs)}, {runs[0]} … {runs[-1]}, list sha256 {digest}."
+    evidence = [pair for c in comparisons for pair in c.evidence]
+    digest = f", sha256 of ids and results {list_sha256(evidence)[:12]}" if evidence else ""
+    return f"Runs: {len(runs)}, {runs[0]} … {runs[-1]}{digest}."
+
+
+def _masked(protocol: Mapping[str, Any]) -> str:
+    """What a full ranking leaves out, and whether the model saw validation."""
+    words = {
+        "known": "ranking masks what the user has in train and validation",
+        "train": "ranking masks what the user has in train",
+        "none": "ranking masks nothing",
+    }
+    masked = words.get(str(protocol.get("mask"))) if protocol.get("candidates") == "full" else None
+    refit = f"trained again {protocol['refit']}" if "refit" in protocol else "trained on train alone"
+    return ", ".join(filter(None, (masked, refit if masked else None)))
+
+
+def _code(manifest: Mapping[str, Any]) -> str:
+    """Versions and commits that the runs were made with."""
+    if not manifest.get("runs"):
+        return ""
+    commits = [commit[:12] for commit in manifest["commits"]]
+    words = [
+        f"contrarec {', '.join(manifest['versions'])}",
+        f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits) or 'unknown'}"
+        + (" with uncommitted changes" if manifest["dirty"] else ""),
+        *(f"{name} {', '.join(manifest[name])}" for name in ("torch", "numpy")),
+        ", ".join(manifest["processors"]),
+    ]
+    return "Code " + ", ".join(filter(None, words))
 
 
 def _told(protocol: Mapping[str, Any]) -> dict[str, Any]:
     """The protocol without what is as usual, but always the split and what is ranked."""
     usual = Protocol().as_dict()
-    return {k: v for k, v in protocol.items() if k in ("split", "candidates") or k not in usual or v != usual[k]}
+    said = ("mask", "refit")  # by a sentence
+    return {
+        k: v
+        for k, v in protocol.items()
+        if k not in said and (k in ("split", "candidates") or k not in usual or v != usual[k])
+    }
 
 
 def _words(facts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items())
+    return ", ".join(f"{key.replace('_', ' ')} {text_of(value)}" for key, value in facts.items())
 
 
 def _family(c: Comparison) -> int:
