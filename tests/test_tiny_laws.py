@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from datasets import Interactions
+from recmodels.samplers.static import Uniform, Weighted
 from recmodels.sampling import Scorer, Training
-from recmodels.types import Batch, Tables
+from recmodels.types import Batch, Candidates, Tables
 from tests.sampler_cases import law_of, make
 
 # 16 users; items have 8, 4, 2, 1 and 1 interactions; user 0 has item 0, whose scores are below
@@ -106,3 +107,85 @@ def test_aobpr_rank_is_a_share_of_the_catalogue():
         law = law_of(sampler, none, torch.tensor([1]), scorer)[0]
         assert law[0] == pytest.approx(1 / (0.05 * size), rel=1e-3)
         assert law @ np.arange(1, size + 1) == pytest.approx(0.05 * size, rel=1e-3)
+
+
+PROPOSED = torch.tensor([1, 2, 3, 2])
+
+
+@pytest.mark.parametrize(
+    ("proposal", "law"),
+    [
+        ("uniform", [0, 0.221211, 0.364715 + 0.364715, 0.049359, 0]),
+        ("popularity", [0, 0.117822, 2 * 0.38851, 0.105158, 0]),
+    ],
+)
+def test_adasir_resamples_what_was_drawn_with_replacement(proposal, law, monkeypatch):
+    for source in (Uniform, Weighted):
+        monkeypatch.setattr(
+            source, "draw", lambda self, batch, *rest: Candidates(PROPOSED.expand(len(batch.users), -1).clone())
+        )
+    sampler = make("adasir", DATA, proposal=proposal, pool=200_000, draws=4)
+    sampler.before_epoch(1, model(), np.random.default_rng(3))
+    np.testing.assert_allclose(shares(torch.from_numpy(sampler.state["lists"][0])), law, atol=CLOSE)
+
+
+def test_adasir_from_popularity_is_uniform_where_scores_are_equal():
+    sampler = make("adasir", DATA, proposal="popularity", pool=50, draws=20_000)
+    sampler.before_epoch(1, model([0.0] * 5), np.random.default_rng(3))
+    pools = np.asarray(sampler.state["lists"])[0]
+    many = [pools]
+    for seed in range(200):
+        sampler.before_epoch(1, model([0.0] * 5), np.random.default_rng(seed))
+        many.append(np.asarray(sampler.state["lists"])[0])
+    np.testing.assert_allclose(shares(torch.from_numpy(np.stack(many))), [0, 0.25, 0.25, 0.25, 0.25], atol=0.02)
+
+
+def test_adasir_later_pools_are_drawn_from_the_old_and_the_new(monkeypatch):
+    """Uniformly and with replacement: of 50, a binomial number is old, and not 25 for certain."""
+    users = 4000
+    data = Training(Interactions(np.arange(users, dtype=np.int32), np.zeros(users, np.int32), users, 3))
+    scorer, sampler = Scorer(Tables(torch.ones(users, 1), torch.zeros(3, 1))), make("adasir", data)
+    for epoch, item in ((1, 1), (2, 2)):
+        monkeypatch.setattr(
+            Uniform, "draw", lambda self, b, n, *rest, item=item: Candidates(torch.full((len(b.users), n), item))
+        )
+        sampler.before_epoch(epoch, scorer, np.random.default_rng(epoch))
+    assert sampler.state["lists"].shape == (users, 50)  # published: 50 of 200
+    old = (np.asarray(sampler.state["lists"]) == 1).sum(axis=1)
+    assert old.mean() == pytest.approx(25, abs=0.25)
+    assert old.var() == pytest.approx(12.5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "inclusion"), [(1.0, [0.946615, 0.755272, 0.298114]), (10.0, [0.707648, 0.667775, 0.624577])]
+)
+def test_srns_memory_keeps_different_items_by_their_score(temperature, inclusion):
+    """Two of three unseen items, without replacement by exp(s / τ), however often each was drawn."""
+    users = 20_000
+    data = Training(Interactions(np.arange(users, dtype=np.int32), np.zeros(users, np.int32), users, 4))
+    scorer = Scorer(Tables(torch.ones(users, 1), torch.tensor([[5.0], [2.0], [1.0], [0.0]])))
+    sampler = make("srns", data, memory=2, draws=60, temperature=temperature)
+    for epoch in (1, 2):
+        sampler.before_epoch(epoch, scorer, np.random.default_rng(epoch))
+        kept = np.asarray(sampler.state["lists"])
+        assert (kept[:, 0] != kept[:, 1]).all()
+        np.testing.assert_allclose(2 * np.bincount(kept.ravel())[1:] / kept.size, inclusion, atol=0.015)
+
+
+def test_srns_picks_by_likelihood_and_by_its_spread():
+    """A positive of score 1 and three items in the memory; the model of five earlier epochs is remembered."""
+    past = [[-2.0, 2.0, -1.0], [3.0, 1.0, -1.0], [0.0, 0.0, -1.0], [2.0, 1.0, 1.0], [-1.0, 2.0, -3.0]]
+    positives, now = [0.0, 1.0, 1.0, 0.0, 1.0], torch.tensor([[1.0], [1.3], [1.5], [-0.5]])
+    data = Training(Interactions(np.zeros(1, np.int32), np.zeros(1, np.int32), 1, 4))
+    batch = Batch(torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
+    for alpha, best in ((0.0, 2), (5.0, 1)):
+        sampler = make("srns", data, memory=3, draws=60, alpha=alpha)
+        for epoch, (own, others) in enumerate(zip(positives, past, strict=True), start=21):
+            table = torch.tensor([own, *others]).unsqueeze(1)
+            sampler.state.setdefault("lists", np.array([[1, 2, 3]]))
+            sampler.before_epoch(epoch, Scorer(Tables(torch.ones(1, 1), table)), np.random.default_rng(0))
+        assert float(sampler.state["weight"]) == pytest.approx(alpha / 2)  # epoch 25 of 50
+        scorer = Scorer(Tables(torch.ones(1, 1), now))
+        pool = sampler.propose(batch, 1, np.random.default_rng(0), scorer)
+        assert sorted(pool.items[0].tolist()) == [1, 2, 3]
+        assert sampler.choose(batch, pool, 1, np.random.default_rng(0), scorer).items.tolist() == [[best]]

@@ -14,7 +14,7 @@ from torch import Tensor
 from recmodels.samplers import SAMPLERS
 from recmodels.samplers.hard import masked, pick
 from recmodels.samplers.static import Uniform, by_popularity
-from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_by_weight, mask_seen
+from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_by_weight, first_occurrence, mask_seen
 from recmodels.types import Batch, Candidates, Tables
 
 State = dict[str, NDArray[Any] | Tensor]
@@ -60,42 +60,41 @@ def ance(
 def adasir(
     training: Training,
     *,
-    pool: Annotated[int, ">= 2"] = 200,
-    draws: Annotated[int, ">= 1"] = 400,
+    pool: Annotated[int, ">= 1"] = 50,
+    draws: Annotated[int, ">= 1"] = 200,
     proposal: Literal["uniform", "popularity"] = "uniform",
 ) -> Sampler:
-    """Adaptive sampling importance resampling: a pool per user, half of it renewed before every epoch.
+    """Adaptive sampling importance resampling: a pool per user, renewed before every epoch.
 
-    Of the draws from q, items are resampled with probability ∝ exp(s_j - log q_j) into half of the pool; the other
-    half is what a random half of the old pool held. Negatives are drawn from the pool uniformly. The law is unknown.
-    Cost: one draw per negative, and `draws` scores per user and epoch.
+    Of the draws from q, a new pool is drawn with replacement with probability ∝ exp(s_j - log q_j); later pools are
+    drawn from the old one and the new one together, uniformly and with replacement. Negatives are drawn from the pool
+    uniformly. The law is unknown. Cost: one draw per negative, and `draws` scores per user and epoch.
 
     Args:
         training: the training interactions.
-        pool: items kept per user; 50 in the paper, with 5 negatives, which for 16 come back too often.
+        pool: items kept per user; 50 in the paper, with 5 negatives: with many more they come back often.
         draws: proposed per user and epoch; 200 in the paper.
-        proposal: q, among unseen items; `popularity` is q ∝ n_j.
+        proposal: q, among unseen items; `popularity` is q ∝ n_j, and log(1 + n_j) in the authors' code.
     """
     drawing: Proposal = Uniform(training, reject=True)
     if proposal == "popularity":
         drawing = by_popularity(training, 1.0, reject=True)
     state: State = {}
 
-    def resample(users: Tensor, scorer: Scorer, rng: np.random.Generator, size: int) -> NDArray[np.int64]:
+    def resample(users: Tensor, scorer: Scorer, rng: np.random.Generator) -> NDArray[np.int64]:
         drawn = drawing.draw(Batch(users, users), draws, rng, scorer)
         log_q = drawing.log_prob(users, drawn.items, scorer).to(scorer.device)
         logits = masked(scorer.scores(users, drawn.items.to(scorer.device)) - log_q, _on(drawn.valid, scorer))
-        return pick(drawn, draw_by_weight(logits, size, rng)).items.numpy()
+        return pick(drawn, draw_by_weight(logits, pool, rng)).items.numpy()
 
     def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
-        renewed = pool // 2 if epoch > 1 else pool
         lists = np.empty((training.n_users, pool), np.int32)
         for users in _all_users(training):
             rows = users.numpy()
+            lists[rows] = resample(users, scorer, rng)
             if epoch > 1:
-                old = rng.permuted(np.asarray(state["lists"])[rows], axis=1)
-                lists[rows, renewed:] = old[:, : pool - renewed]
-            lists[rows, :renewed] = resample(users, scorer, rng, renewed)
+                both = np.concatenate([np.asarray(state["lists"])[rows], lists[rows]], axis=1)
+                lists[rows] = np.take_along_axis(both, rng.integers(2 * pool, size=(len(rows), pool)), 1)
         state["lists"] = lists
 
     return Sampler(_FromLists(training, state), before_epoch=before_epoch, state=state)
@@ -115,7 +114,7 @@ def srns(
 
     Chooses the N items of the memory with the largest sigmoid(s_j - s⁺) + α_t std_j, where std_j is the standard
     deviation of that sigmoid over the last 5 epochs and α_t = α min(1, t / T₀) with T₀ = warm_up × epochs. Before
-    every epoch the memory is joined by new uniform draws, and keeps S₁ of them, drawn without replacement by
+    every epoch the memory is joined by new uniform draws, and keeps S₁ different items, drawn without replacement by
     exp(s / τ). False negatives score high but steadily. The law is unknown. Cost: S₁ scores per row, and S₁ + S₂ per
     user and epoch.
 
@@ -138,7 +137,8 @@ def srns(
                 drawn = torch.cat([torch.from_numpy(np.asarray(state["lists"])[users.numpy()]), drawn], dim=1)
             noise = torch.from_numpy(rng.gumbel(size=tuple(drawn.shape)).astype(np.float32)).to(scorer.device)
             drawn = drawn.to(scorer.device, torch.int64)
-            kept = (scorer.scores(users.to(scorer.device), drawn) / temperature + noise).topk(memory, dim=1).indices
+            keys = scorer.scores(users.to(scorer.device), drawn) / temperature + noise
+            kept = masked(keys, first_occurrence(drawn)).topk(memory, dim=1).indices
             lists[users.numpy()] = drawn.gather(1, kept).cpu().numpy()
         state["lists"], state["weight"] = lists, np.array(alpha * min(1.0, epoch / (warm_up * training.epochs)))
         _remember(state, scorer)
