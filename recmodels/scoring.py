@@ -38,7 +38,7 @@ def batch_scores(
     Args:
         tables: what the model encodes to.
         batch: users and positives.
-        candidates: with `items`, or `vectors` in their place, which get whatever gradient they carry; with `mix`,
+        candidates: with `items`, or `vectors` in place of the last, which get whatever gradient they carry; with `mix`,
             the gradient reaches the negatives and the positives they are mixed with.
         space: dot u·v, cosine, half-cosine (half of it), or distance: -‖u - v‖².
         keep: (B, D) factors of the users' vectors, for dropout.
@@ -65,7 +65,12 @@ def batch_scores(
 def batch_vectors(tables: Tables, batch: Batch, candidates: Candidates, keep: Tensor | None = None) -> Vectors:
     """The embeddings behind a batch; their gradient reaches the tables through autograd."""
     users, positives = tables.users.index_select(0, batch.users), tables.items.index_select(0, batch.positives)
-    negatives = rows_of(tables.items, candidates.items) if candidates.vectors is None else candidates.vectors
+    given, ids = candidates.vectors, candidates.items
+    if given is None:
+        negatives = rows_of(tables.items, ids)
+    else:
+        own = ids.shape[-1] - given.shape[-2]
+        negatives = torch.cat([rows_of(tables.items, ids[..., :own]), given], dim=-2) if own else given
     if candidates.mix is not None:
         negatives = torch.lerp(negatives, positives.unsqueeze(1), candidates.mix.unsqueeze(2))
     return Vectors(users if keep is None else users * keep, positives, negatives)

@@ -38,7 +38,7 @@ class Candidates:
         log_q_positive: (B,) the same law at each row's positive.
         weight: (B, N) importance weights, detached; None means equal.
         ordered: columns are independent draws in order, as losses that count draws need.
-        vectors: (B, N, D) or (N, D) embeddings to use in place of those of `items`.
+        vectors: (B, K, D) or (K, D) embeddings to use in place of those of the last K `items`.
         mix: (B, N) share b of the row's positive in each negative, whose embedding is b·v⁺ + (1 - b)·v_j.
     """
 

@@ -167,7 +167,7 @@ def test_being_watched_changes_no_bit_of_training(name):
     valid = Interactions(np.array([3, 9], np.int32), np.array([30, 31], np.int32), U, N_ITEMS)
     tables = []
     for watch in (False, True):
-        sampler = make(name, DATA, **({"mode": "frozen"} if name == "memory" else {}))
+        sampler = make(name, DATA, **({"mode": "frozen", "warm_up": 0.0} if name == "memory" else {}))
         observer = Diagnostics(DATA, every=2) if watch else None
         done = train(
             DATA,

@@ -148,10 +148,11 @@ def test_a_checkpoint_restores_the_draws(name, data):
 def test_what_it_gives_is_what_it_has(name, data):
     entry = SAMPLERS.entry(name)
     gives = held("gives", entry, SAMPLERS.parameters(name, {}))
-    assert gives <= {"log_q", "ordered", "uniform_q", "all", "weight"}
+    assert gives <= {"log_q", "ordered", "uniform_q", "all", "weight", "vectors"}
     sampler, model = make(name, data), scorer()
     batch, chosen = run(sampler, data, np.random.default_rng(1), model)[-1]
     assert ("weight" in gives) == (chosen.weight is not None)
+    assert ("vectors" in gives) == (chosen.vectors is not None or chosen.mix is not None)
     assert not (chosen.ordered and "ordered" not in gives)
     assert entry.facts["paper"]
     assert sampler.select is None or "log_q" not in gives

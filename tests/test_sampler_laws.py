@@ -43,7 +43,7 @@ OF_BATCHES = [
     ("mixed", {}),
     ("mixed", {"uniform": 0.3}),
     ("memory", {}),
-    ("memory", {"mode": "frozen"}),
+    ("memory", {"mode": "frozen", "warm_up": 0.0}),
 ]
 
 

@@ -9,6 +9,7 @@ import torch
 from recmodels.losses import LOSSES
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Scorer, Training
+from recmodels.scoring import batch_scores
 from recmodels.types import Batch, LossInput, Tables
 from tests.sampler_cases import N_ITEMS, N, U, batch_of, law_of, make, run, scorer, training
 
@@ -269,7 +270,8 @@ def test_mixed_shares():
 
 @pytest.mark.parametrize("mode", ["ids", "frozen"])
 def test_memory_is_first_in_first_out(mode):
-    sampler, rng = make("memory", DATA, mode=mode, capacity=80, mask="none"), np.random.default_rng(0)
+    parameters = {"mode": mode, "capacity": 80, "mask": "none", "warm_up": 0.0}
+    sampler, rng = make("memory", DATA, **parameters), np.random.default_rng(0)
     batches = [batch_of(DATA, seed=s, size=32) for s in range(4)]
     for age, batch in enumerate(batches):
         sampler.after_step(batch, None, scorer(age))
@@ -277,19 +279,79 @@ def test_memory_is_first_in_first_out(mode):
     assert sampler.state["items"].tolist() == expected.tolist()
     batch = batch_of(DATA, seed=9, size=16)
     drawn = sampler.propose(batch, None, rng, scorer(7))
+    assert drawn.items.tolist() == torch.cat([batch.positives, expected]).tolist()
     if mode == "ids":
-        assert drawn.items.tolist() == torch.cat([batch.positives, expected]).tolist()
         assert drawn.vectors is None
         return
-    assert drawn.items.tolist() == expected.tolist()
     stale = torch.cat([scorer(age).tables.items[b.positives] for age, b in reversed(list(enumerate(batches)))])[:80]
     assert torch.equal(drawn.vectors, stale)
-    some = sampler.propose(batch, 5, rng, scorer(7))
-    assert some.vectors.shape == (16, 5, stale.shape[1])
+    some = sampler.propose(batch, 12, rng, scorer(7))
+    assert some.items.shape == (16, 12)
+    assert some.vectors.shape == (16, 10, stale.shape[1])  # 12 · 80 / (16 + 80)
     known = {(i, tuple(v.tolist())) for i, v in zip(expected.tolist(), stale, strict=True)}
-    assert {
-        (int(i), tuple(v.tolist())) for i, v in zip(some.items.ravel(), some.vectors.flatten(0, 1), strict=True)
-    } <= known
+    stood = zip(some.items[:, 2:].ravel(), some.vectors.flatten(0, 1), strict=True)
+    assert {(int(i), tuple(v.tolist())) for i, v in stood} <= known
+    assert set(some.items[:, :2].ravel().tolist()) <= set(batch.positives.tolist())
+
+
+def test_memory_columns_of_four_steps():
+    """Batches 01, 21, 34, 02 and five places: the batch first, then the memory from the newest on."""
+    sampler, columns = make("memory", DATA, mode="frozen", capacity=5, mask="none", warm_up=0.0), []
+    for items in ([0, 1], [2, 1], [3, 4], [0, 2]):
+        batch = Batch(torch.tensor([3, 4]), torch.tensor(items))
+        columns.append(sampler.propose(batch, None, np.random.default_rng(0), scorer()).items.tolist())
+        sampler.after_step(batch, None, scorer())
+    assert columns == [[0, 1], [2, 1, 0, 1], [3, 4, 2, 1, 0, 1], [0, 2, 3, 4, 2, 1, 0]]
+
+
+@pytest.mark.parametrize("n", [None, 7])
+def test_memory_without_a_memory_is_in_batch(n):
+    def steps(name, **parameters):
+        sampler, rng = make(name, DATA, **parameters), np.random.Generator(np.random.SFC64(3))
+        found = []
+        for epoch in (1, 5, 6):
+            if sampler.before_epoch is not None:
+                sampler.before_epoch(epoch, scorer(), rng)
+            batch = batch_of(DATA, seed=epoch)
+            found.append(sampler.propose(batch, n, rng, scorer()))
+            if sampler.after_step is not None:
+                sampler.after_step(batch, None, scorer())
+        return found
+
+    plain = steps("inbatch")
+    for parameters in ({"capacity": 0}, {"mode": "frozen", "capacity": 0}, {"mode": "frozen"}):
+        for epoch, (a, b) in enumerate(zip(plain, steps("memory", **parameters), strict=True)):
+            if parameters == {"mode": "frozen"} and epoch == 2:  # 5 of 100 epochs are over
+                assert b.vectors is not None
+                continue
+            assert torch.equal(a.items, b.items)
+            assert torch.equal(a.valid, b.valid)
+            assert b.vectors is None
+    assert (make("memory", DATA, mode="frozen").settles, make("memory", DATA).settles) == (0.05, 0.0)
+
+
+@pytest.mark.parametrize("n", [None, 12])
+def test_frozen_memory_is_ids_while_vectors_stand_still_and_learns_from_the_batch_alone(n):
+    gradients, scores = [], []
+    batch, model = batch_of(DATA, seed=1, size=16), scorer()
+    for mode in ("ids", "frozen"):
+        sampler, rng = make("memory", DATA, mode=mode, capacity=80, warm_up=0.0), np.random.default_rng(0)
+        for seed in range(5):
+            sampler.after_step(batch_of(DATA, seed=seed), None, model)
+        drawn = sampler.propose(batch, n, rng, model)
+        items = model.tables.items.clone().requires_grad_()
+        _, negative = batch_scores(Tables(model.tables.users, items), batch, drawn)
+        negative.sum().backward()
+        gradients.append(items.grad)
+        scores.append(negative.detach())
+    torch.testing.assert_close(scores[0], scores[1])
+    ids, users = drawn.items.expand(16, -1), model.tables.users[batch.users]
+    expected = torch.zeros(N_ITEMS, users.shape[1])
+    for row in range(16):
+        for item in ids[row, : 16 if n is None else 2].tolist():  # 12 · 16 / 96
+            expected[item] += users[row]
+    torch.testing.assert_close(gradients[1], expected)
+    assert not torch.allclose(gradients[0], gradients[1])
 
 
 def test_memory_never_takes_the_row_itself():
@@ -380,7 +442,7 @@ def test_curriculum_is_uniform_from_a_share_of_the_epochs(epochs, last):
 
 def test_what_has_no_schedule_settles_at_once():
     schedules = {name for name in SAMPLERS if make(name, DATA).settles}
-    assert schedules == {"curriculum", "srns"}
+    assert schedules == {"curriculum", "srns"}  # and `memory:mode=frozen`
 
 
 # not uniform by another name
@@ -460,6 +522,7 @@ def test_scores_by_matrix_product_and_by_gathering_agree():
 
 
 def test_frozen_memory_and_mixing_run_in_a_step():
-    for name, parameters in [("memory", {"mode": "frozen"}), ("mixgcf", {})]:
-        for _, chosen in run(make(name, DATA, **parameters), DATA, np.random.default_rng(0), scorer()):
-            assert (chosen.vectors is not None) == (name == "memory")
+    for name, parameters in [("memory", {"mode": "frozen", "warm_up": 0.0}), ("mixgcf", {})]:
+        chosen = run(make(name, DATA, **parameters), DATA, np.random.default_rng(0), scorer())[-1][1]
+        assert (chosen.vectors is not None) == (name == "memory")
+        assert (chosen.mix is not None) == (name == "mixgcf")

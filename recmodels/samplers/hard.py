@@ -179,7 +179,7 @@ def _unseen_below(
     return count / (~seen).sum(dim=1, keepdim=True).clamp(min=1)
 
 
-@SAMPLERS.register("mixgcf", paper="Huang, Dong, Ding, Yang, Feng, Wang, Tang, KDD 2021")
+@SAMPLERS.register("mixgcf", paper="Huang, Dong, Ding, Yang, Feng, Wang, Tang, KDD 2021", gives=["vectors"])
 def mixgcf(training: Training, *, pool: Annotated[int, ">= 1"] = 16) -> Sampler:
     """Positive mixing: the draw whose vector, with some of the positive mixed in, scores highest.
 

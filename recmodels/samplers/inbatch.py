@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -52,38 +52,55 @@ def mixed(
     return Sampler(_Mixed(training, InBatch(training, mask, False), uniform))
 
 
-@SAMPLERS.register("memory", paper="Wang, Zhu, He, SIGIR 2021", gives=["log_q", "all"], aliases=["CBNS"])
+@SAMPLERS.register(
+    "memory", paper="Wang, Zhu, He, SIGIR 2021", gives={"log_q": "", "all": "", "vectors": "mode == frozen"}
+)
 def memory(
     training: Training,
     *,
     mode: Literal["ids", "frozen"] = "ids",
-    capacity: Annotated[int, ">= 1"] = 8192,
+    capacity: Annotated[int, ">= 0"] = 8192,
+    warm_up: Annotated[float, ">= 0, <= 1"] = 0.05,
     mask: Literal["none", "same-item", "seen"] = "seen",
 ) -> Sampler:
-    """The positives of earlier batches, kept in a first-in first-out memory (cross-batch negatives).
+    """The positives of other rows and of earlier batches, kept in a first-in first-out memory (cross-batch negatives).
 
-    q(j) = n_j / |D|, as in a batch. Cost: one draw per negative. `negatives=all` takes the whole memory.
+    q(j) = n_j / |D|, as in a batch, for both; they share the negatives in proportion to their sizes B and C. Cost: one
+    draw per negative. `negatives=all` takes the whole batch and the whole memory. An empty memory leaves `inbatch`.
 
     Args:
         training: the training interactions.
-        mode: `ids` embeds remembered items anew and adds those of the batch, a larger batch for sampling; `frozen`
-            uses the vectors as they were when remembered, without a gradient, as the paper does, and no others once
-            there are some.
+        mode: `ids` embeds remembered items anew, a larger batch for sampling; `frozen` uses their vectors as they were
+            after their step, without a gradient, as the paper does.
         capacity: positives remembered, C.
+        warm_up: the share of `epochs` before `frozen` uses its memory, for the vectors of the first steps are soon
+            out of date; the paper has such a time, of a length that suits the data. `ids` needs none.
         mask: as for `inbatch`.
     """
-    state: dict[str, NDArray[np.int64] | Tensor] = {"items": np.empty(0, np.int64)}
+    frozen = mode == "frozen"
+    state: dict[str, NDArray[Any] | Tensor] = {
+        "items": np.empty(0, np.int64),
+        "used": np.array(not (frozen and warm_up)),
+    }
+
+    def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
+        state["used"] = np.array(not frozen or epoch > warm_up * training.epochs)
 
     def remember(batch: Batch, candidates: Candidates, scorer: Scorer) -> None:
         known = torch.as_tensor(state["items"])
         state["items"] = torch.cat([batch.positives.cpu(), known])[:capacity].numpy()
-        if mode == "frozen":
+        if frozen:
             new = scorer.tables.items.index_select(0, batch.positives.to(scorer.device))
             old = state.get("vectors", new[:0])
             state["vectors"] = torch.cat([new, torch.as_tensor(old, device=new.device)])[:capacity]
 
-    proposal = _Memory(training, InBatch(training, mask, False), state, frozen=mode == "frozen")
-    return Sampler(proposal, after_step=remember, state=state)
+    return Sampler(
+        _Memory(training, InBatch(training, mask, False), state),
+        before_epoch=before_epoch,
+        after_step=remember,
+        settles=warm_up if frozen else 0.0,
+        state=state,
+    )
 
 
 @SAMPLERS.register(
@@ -158,6 +175,14 @@ class InBatch(Proposal):
             log_q = np.log(self.training.positive_law[items.numpy()])
         return torch.from_numpy(np.atleast_2d(log_q).astype(np.float32))
 
+    def joined(self, batch: Batch, own: Candidates, others: Tensor) -> Candidates:
+        """Candidates `own` of this batch, and after them `others` from elsewhere, (M,) or (B, M), masked alike."""
+        found = self.masked(batch, others, torch.ones(1, 1, dtype=torch.bool))
+        assert own.valid is not None
+        assert found.valid is not None
+        valid = torch.cat([own.valid, found.valid.expand(len(own.valid), others.shape[-1])], dim=1)
+        return Candidates(torch.cat([own.items, others], dim=-1), valid=valid)
+
 
 @dataclass(frozen=True)
 class _Mixed(Proposal):
@@ -170,15 +195,10 @@ class _Mixed(Proposal):
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         size = len(batch.positives)
         wanted = self.share * n if n is not None else self.share / (1 - self.share) * size
-        extra = int(wanted) if wanted == int(wanted) else int(wanted + rng.random())  # right on average
+        extra = _about(wanted, rng)
         own = self.batch.draw(batch, None if n is None else n - extra, rng, scorer)
         shape = (extra,) if n is None else (size, extra)
-        other = torch.from_numpy(rng.integers(self.training.n_items, size=shape))
-        drawn = self.batch.masked(batch, other, torch.ones(1, 1, dtype=torch.bool))
-        assert own.valid is not None
-        assert drawn.valid is not None
-        valid = torch.cat([own.valid, drawn.valid.expand(len(own.valid), extra)], dim=1)
-        return Candidates(torch.cat([own.items, other], dim=-1), valid=valid)
+        return self.batch.joined(batch, own, torch.from_numpy(rng.integers(self.training.n_items, size=shape)))
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         in_batch = self.batch.log_prob(users, items, scorer).double().exp()
@@ -189,30 +209,26 @@ class _Mixed(Proposal):
 class _Memory(Proposal):
     training: Training
     batch: InBatch
-    state: dict[str, NDArray[np.int64] | Tensor]
-    frozen: bool
+    state: dict[str, NDArray[Any] | Tensor]
     static: bool = False
     reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         known, size = torch.as_tensor(self.state["items"]), len(batch.positives)
-        own = size if not (self.frozen and len(known)) else 0  # the batch's own positives come first
-        entries = torch.cat([batch.positives[:own], known])
-        rows = torch.arange(size).unsqueeze(1)
-        if n is None:
-            columns = torch.arange(len(entries)).unsqueeze(0)
-        elif own:
-            columns = (rows + 1 + torch.from_numpy(rng.integers(max(1, len(entries) - 1), size=(size, n)))) % len(
-                entries
-            )
-        else:
-            columns = torch.from_numpy(rng.integers(len(entries), size=(size, n)))
-        other_row = columns != rows if own else torch.ones(1, 1, dtype=torch.bool)
-        found = self.batch.masked(batch, entries[columns[0] if n is None else columns], other_row)
-        if not self.frozen:
+        if not (self.state["used"] and len(known)):
+            return self.batch.draw(batch, n, rng, scorer)
+        extra = len(known) if n is None else _about(n * len(known) / (size + len(known)), rng)
+        own = self.batch.draw(batch, None if n is None else n - extra, rng, scorer)
+        columns = torch.arange(extra) if n is None else torch.from_numpy(rng.integers(len(known), size=(size, extra)))
+        found = self.batch.joined(batch, own, known[columns])
+        if "vectors" not in self.state:
             return found
-        vectors = scorer.tables.items[batch.positives] if own else torch.as_tensor(self.state["vectors"])
-        return replace(found, vectors=vectors[columns[0] if n is None else columns])
+        return replace(found, vectors=torch.as_tensor(self.state["vectors"])[columns])
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         return self.batch.log_prob(users, items, scorer)
+
+
+def _about(wanted: float, rng: np.random.Generator) -> int:
+    """A whole number that is right on average."""
+    return int(wanted) if wanted == int(wanted) else int(wanted + rng.random())
