@@ -8,7 +8,7 @@ SEEDS   ?= 5
 JOBS    ?=
 ARGS    ?=
 
-.PHONY: help install bench test check format golden benchmarks results cluster lock clean
+.PHONY: help install bench test test-all check format golden benchmarks results cluster lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this help
@@ -30,6 +30,9 @@ bench: install  ## Compare samplers and losses: DATASET, SAMPLERS, LOSSES, SEEDS
 
 test: install  ## Run the tests
 	$(BIN)/python -m pytest
+
+test-all: install  ## Run the tests and those that train every method on real data
+	$(BIN)/python -m pytest -m "slow or not slow"
 
 check: install  ## Lint, formatting and types, as CI runs them
 	$(BIN)/ruff check .

@@ -1,4 +1,10 @@
+import pytest
+
+from bench import loss_page, sampler_page
+from bench.advice import law_is_lost
 from bench.sampler_page import PAGE, registry_part, replaced, table_part
+from bench.spec import CODE_PROTOCOL, check_distinct, incompatibility, parse_cell
+from recmodels.losses import LOSSES
 from recmodels.samplers import SAMPLERS
 
 
@@ -17,17 +23,88 @@ def test_the_page_has_a_row_for_every_sampler():
     assert set(SAMPLERS) <= rows
 
 
-def test_table_is_sorted_and_shows_missing_values():
-    def row(name, mean, diagnostics):
-        ci = [None, None] if mean is None else [mean, mean + 0.01]
-        metrics = {"ndcg@10": {"mean": mean, "ci": ci, "std_seeds": None}}
-        return {"name": name, "metrics": metrics, "diagnostics": diagnostics, "train_seconds": 3.2, "epochs": 7.0}
+def row(name, mean, sampler="", loss="", **diagnostics):
+    ci = [None, None] if mean is None else [mean, mean + 0.01]
+    metrics = {"ndcg@10": {"mean": mean, "ci": ci, "std_seeds": None}}
+    return {"name": name, "sampler": sampler, "loss": loss, "metrics": metrics, "diagnostics": diagnostics,
+            "train_seconds": 3.2, "epochs": 7.0, "runs": ["a", "b"]}  # fmt: skip
 
-    rows = [row("low", 0.1, {"false_negatives": 0.0123}), row("high", 0.2, {"popularity": 1.5})]
-    lines = table_part({"metric": "ndcg@10", "rows": rows}).splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["high", "low"]
-    assert "| 1.23 |" in lines[3]
-    assert "| – |" in lines[2]
+
+def comparison(*rows):
+    skipped = [{"sampler": "dns", "loss": "softmax", "reason": "no law"}]
+    return {"metric": "ndcg@10", "dataset": "ml-100k", "seeds": [0, 1], "rows": rows, "failed": [], "skipped": skipped}
+
+
+def lines_of(text):
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+
+
+def test_a_sampler_is_shown_with_a_loss_that_uses_no_law_and_one_that_does():
+    rows = [
+        row("popularity+bpr", 0.1, "popularity", "bpr", false_negatives=0.0123),
+        row("popularity+softmax", 0.4, "popularity", "softmax", false_negatives=0.9),
+        row("dns+bpr", 0.3, "dns", "bpr", popularity=1.5),
+        row("dns+infonce", None, "dns", "infonce"),
+        row("toppop", 0.2),
+    ]
+    text = table_part(comparison(*rows))
+    head, _, first, second, last = lines_of(text)
+    assert first[:6] == ["popularity", "0.1000", "0.1000 – 0.1100", "softmax", "0.4000", "0.4000 – 0.4100"]
+    assert second[:6] == ["toppop", "0.2000", "0.2000 – 0.2100", "–", "0.2000", "0.2000 – 0.2100"]
+    assert last[:6] == ["dns", "0.3000", "0.3000 – 0.3100", "infonce", "–", "– – –"]
+    assert first[head.index("false negatives, %")] == "1.23"
+    assert last[head.index("false negatives, %")] == "–"
+    assert "$(python -m bench.sampler_page --cells) --dataset ml-100k --seeds 2 " in text
+    assert f"Code protocol {CODE_PROTOCOL}." in text
+
+
+@pytest.mark.parametrize("cells", [sampler_page.cells(), loss_page.cells()])
+def test_the_cells_of_a_page_are_all_methods_and_can_be_trained(cells):
+    parsed = [parse_cell(cell, {}) for cell in cells]
+    assert [incompatibility(cell) for cell in parsed] == [None] * len(cells)
+    check_distinct(parsed)
+    assert {cell.sampler.name for cell in parsed if cell.sampler} == set(SAMPLERS)
+    lost = [cell.sampler.name for cell in parsed if cell.sampler and law_is_lost(cell) and cell.loss.name != "bpr"]
+    assert lost == []
+
+
+def test_the_cells_of_the_losses_are_all_losses():
+    assert {cell.loss.name for cell in map(lambda c: parse_cell(c, {}), loss_page.cells()) if cell.loss} == set(LOSSES)
+
+
+def test_methods_are_shown_with_defaults_and_recommended_settings():
+    names = ["uniform+lambdarank", "toppop"]
+    defaults, recommended = (comparison(*map(row, names, values)) for values in ((0.1, 0.3), (0.4, 0.3)))
+    text = loss_page.methods_part(defaults, recommended)
+    told = "`l2=3e-05` (lambdarank: validation on ml-100k)"
+    assert lines_of(text)[2:] == [
+        ["uniform+lambdarank", "0.1000", "0.4000", "0.4000 – 0.4100", told],
+        ["toppop", "0.3000", "0.3000", "0.3000 – 0.3100", "–"],
+    ]
+    assert text.count("```") == 2
+    assert "--seeds 2 --recommended " in text
+
+
+def test_a_matrix_is_shown_with_the_command_that_makes_it():
+    pairs = (("dns", "bpr"), ("uniform", "bpr"), ("uniform", "softmax"))
+    rows = [row(f"{sampler}+{loss}", 0.1, sampler, loss) for sampler, loss in pairs]
+    text = loss_page.matrix_part(comparison(*rows))
+    assert lines_of(text) == [
+        ["", "bpr", "softmax"],
+        ["---", "---", "---"],
+        ["dns", "0.1000", "–"],
+        ["uniform", "0.1000", "0.1000"],
+    ]
+    joined = text.replace(" \\\n ", "")
+    flags = "--sampler dns --sampler uniform --loss bpr --loss softmax --format json"
+    assert f"bench run --dataset ml-100k --seeds 2 {flags}" in joined
+    assert "6 runs, 0 failed, 1 cells with a reason" in text
+
+
+@pytest.mark.parametrize("mark", ["matrix", "methods"])
+def test_the_page_of_losses_has_a_place_for_each_table(mark):
+    page = loss_page.PAGE.read_text(encoding="utf-8")
+    assert page.count(f"<!-- {mark} -->") == page.count(f"<!-- /{mark} -->") == 1
 
 
 def test_only_what_is_between_the_marks_is_replaced():

@@ -1,0 +1,98 @@
+"""Writes the tables of docs/losses.md from the JSON of comparisons; the words around them are kept.
+
+`python -m bench.loss_page --cells` prints every method as a cell, for `--methods DEFAULTS.json RECOMMENDED.json`;
+`--matrix FILE.json` takes a grid of samplers × losses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.sampler_page import loss_for, made_by, markdown, mean, number, replaced, value
+from bench.spec import CODE_PROTOCOL, DEFAULTS, parse_cell
+from recmodels.compatibility import text_of
+from recmodels.losses import LOSSES
+from recmodels.samplers import SAMPLERS
+
+PAGE = Path(__file__).parents[1] / "docs" / "losses.md"
+
+
+def cells() -> list[str]:
+    """Every sampler with a loss that can use its law, every loss with the default sampler; and toppop."""
+    samplers = [f"{sampler}+{loss_for(sampler)}" for sampler in SAMPLERS]
+    return [*dict.fromkeys(samplers + [f"{DEFAULTS['sampler']}+{loss}" for loss in LOSSES]), "toppop"]
+
+
+def methods_part(defaults: dict[str, Any], recommended: dict[str, Any]) -> str:
+    """How it was made, and a line per method: with the defaults, as recommended, and what is recommended by whom."""
+    metric = defaults["metric"]
+    plain = {row["name"]: row for row in defaults["rows"]}
+    lines = []
+    for row in sorted(recommended["rows"], key=lambda row: -(mean(row, metric) or 0.0)):
+        told = parse_cell(row["name"], {}, True).recommended
+        said = ", ".join(f"`{key}={text_of(v)}` ({source})" for key, (v, source) in told.items())
+        lines.append([row["name"], number(mean(plain[row["name"]], metric), 4), *value(row, metric), said or "–"])
+    head = ["cell", f"{metric}, defaults", f"{metric}, as recommended", "95 % interval", "recommended, and by whom"]
+    first = made_by("bench.loss_page", defaults, "defaults.json")
+    second = made_by(
+        "bench.loss_page",
+        recommended,
+        "recommended.json",
+        "python -m bench.loss_page --methods defaults.json recommended.json",
+        options=" --recommended",
+    )
+    commands = first.partition("\n```\n")[0] + second.removeprefix("```")
+    return f"{commands}\n\n{markdown(head, lines)}"
+
+
+def matrix_part(comparison: dict[str, Any]) -> str:
+    """The grid's command, what ran and what did not, and samplers × losses; – where they do not go together."""
+    metric, rows = comparison["metric"], comparison["rows"]
+    found = {(row["sampler"], row["loss"]): number(mean(row, metric), 4) for row in rows}
+    kinds = [*rows, *comparison["skipped"]]
+    samplers, losses = ([*dict.fromkeys(row[kind] for row in kinds)] for kind in ("sampler", "loss"))
+    flags = [
+        f"--{kind} {shlex.quote(name)}" for kind, names in (("sampler", samplers), ("loss", losses)) for name in names
+    ]
+    lines = [f"bench run --dataset {comparison['dataset']} --seeds {len(comparison['seeds'])}"]
+    for flag in [*flags, "--format json", "--out matrix.json"]:
+        if len(lines[-1]) + len(flag) > 110:
+            lines[-1] += " \\"
+            lines.append(" ")
+        lines[-1] += f" {flag}"
+    lines.append("python -m bench.loss_page --matrix matrix.json")
+    runs = sum(len(row["runs"]) for row in rows)
+    said = (
+        f"{runs} runs, {len(comparison['failed'])} failed, {len(comparison['skipped'])} cells with a reason; "
+        f"code protocol {CODE_PROTOCOL}."
+    )
+    table = [[sampler, *(found.get((sampler, loss), "–") for loss in losses)] for sampler in samplers]
+    return "\n".join(["```", *lines, "```", "", said, "", markdown(["", *losses], table)])
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the cells, or write the tables that are given."""
+    parser = argparse.ArgumentParser(prog="python -m bench.loss_page")
+    parser.add_argument("--cells", action="store_true", help="print the cells of the table of methods")
+    parser.add_argument("--methods", nargs=2, type=Path, metavar="JSON", help="comparisons: defaults, recommended")
+    parser.add_argument("--matrix", type=Path, metavar="JSON", help="comparison of samplers × losses")
+    given = parser.parse_args(arguments)
+    if given.cells:
+        sys.stdout.write(" ".join(cells()) + "\n")
+        return
+    page = PAGE.read_text(encoding="utf-8")
+    if given.methods:
+        page = replaced(page, "methods", methods_part(*(json.loads(path.read_text("utf-8")) for path in given.methods)))
+    if given.matrix:
+        page = replaced(page, "matrix", matrix_part(json.loads(given.matrix.read_text("utf-8"))))
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
