@@ -29,6 +29,7 @@ GIVES = {
     "all": "`negatives=all`",
     "uniform_q": "a uniform law",
     "weight": "weights",
+    "vectors": "vectors of its own",
 }
 COLUMNS = {
     "hardness_first": ("hardness, first", 2),
