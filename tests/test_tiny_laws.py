@@ -189,3 +189,54 @@ def test_srns_picks_by_likelihood_and_by_its_spread():
         pool = sampler.propose(batch, 1, np.random.default_rng(0), scorer)
         assert sorted(pool.items[0].tolist()) == [1, 2, 3]
         assert sampler.choose(batch, pool, 1, np.random.default_rng(0), scorer).items.tolist() == [[best]]
+
+
+FOUR = [3.0, 0.5, 1.0, -1.0, 0.0]  # of which the negatives 1, 2, 3 are looked at
+
+
+def weights_of(name, scorer, valid=None, **parameters):
+    """The weights (3,) of the negatives 1, 2, 3 of user 0, whose positive is item 0."""
+    batch = Batch(torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
+    pool = Candidates(torch.tensor([[1, 2, 3]]), valid=valid)
+    return make(name, DATA, **parameters).choose(batch, pool, 3, np.random.default_rng(0), scorer).weight[0].numpy()
+
+
+@pytest.mark.parametrize(
+    ("scale", "weights"),
+    [
+        (0.0, [0.333333, 0.333333, 0.333333]),
+        (1.0, [0.348207, 0.574097, 0.077696]),
+        (None, [0.348207, 0.574097, 0.077696]),
+        (2.0, [0.265388, 0.721399, 0.013213]),
+    ],
+)
+def test_self_adversarial_weights(scale, weights):
+    np.testing.assert_allclose(weights_of("self-adversarial", model(FOUR), scale=scale), weights, atol=1e-6)
+    masked = weights_of("self-adversarial", model(FOUR), valid=torch.tensor([[True, True, False]]), scale=scale)
+    kept = np.array(weights[:2]) / sum(weights[:2])  # what is masked has no part in the sum either
+    np.testing.assert_allclose(masked, [*kept, 0], atol=2e-6)
+
+
+def in_plane(cosines, space):
+    """A model whose cosines with user 0 are as given; all vectors have a length of 3."""
+    angles = torch.arccos(torch.tensor(cosines))
+    items = 3 * torch.stack([angles.cos(), angles.sin()], dim=1)
+    return Scorer(Tables(torch.tensor([[3.0, 0.0]]).expand(16, 2), items), space)
+
+
+@pytest.mark.parametrize("space", ["cosine", "half-cosine"])
+def test_weights_on_cosines_are_those_of_a_temperature_of_a_fifth(space):
+    """And not nearly equal, as those of cosines at a scale of 1 are."""
+    cosines = np.array([0.5, 1.0, -1.0])
+    expected = np.exp(cosines / 0.2) / np.exp(cosines / 0.2).sum()
+    scorer = in_plane([0.9, 0.5, 1.0, -1.0, 0.0], space)
+    np.testing.assert_allclose(weights_of("self-adversarial", scorer), expected, atol=1e-5)
+    z = np.log1p(np.exp((cosines - 0.9) / 0.2))
+    expected = np.exp(z / np.sqrt(z.var() / 2))
+    np.testing.assert_allclose(weights_of("softmax-rho", scorer), expected / expected.sum(), atol=1e-4)
+
+
+def test_softmax_rho_on_dot_products():
+    z = np.log1p(np.exp(np.array([0.5, 1.0, -1.0]) - 3))
+    expected = np.exp(z / np.sqrt(z.var() / 2))
+    np.testing.assert_allclose(weights_of("softmax-rho", model(FOUR)), expected / expected.sum(), atol=1e-4)

@@ -57,9 +57,10 @@ def softmax_by_score(training: Training, *, temperature: Annotated[float, "> 0"]
 def kernel(training: Training, *, alpha: Annotated[float, ">= 0"] = 100.0) -> Sampler:
     """Unseen items in proportion to a quadratic kernel of the score.
 
-    q(j|u) = (alpha s_uj² + 1) / sum over unseen k of (alpha s_uk² + 1). Cost: the scores of the catalogue for each
-    row, and a binary search per draw; the paper's tree takes D² log I per draw for the same law, which pays on larger
-    catalogues.
+    q(j|u) = (alpha s_uj² + 1) / sum over unseen k of (alpha s_uk² + 1). Scores far below 0 are drawn as often as those
+    far above: the paper trains an absolute softmax, of |s|, with it, which is not among the losses. Cost: the scores of
+    the catalogue for each row, and a binary search per draw; the paper's tree takes D² log I per draw for the same law,
+    which pays on larger catalogues.
 
     Args:
         training: the training interactions.
