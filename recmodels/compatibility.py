@@ -59,9 +59,10 @@ def reason(
         if settings["negatives"] == "all" and "all" not in gives:
             return f"{drawn.name} has no negatives=all; give a number"
     own = str(trained.facts["space"] if settings["space"] == "loss" else settings["space"])
-    if own not in trained.facts["spaces"]:
-        spaces = " and ".join(trained.facts["spaces"])
-        return f"{trained.name} is for {spaces} scores, not {own}: {trained.facts['spaces_why']}"
+    spaces = trained.facts.get("spaces", [trained.facts["space"]])
+    if own not in spaces:
+        why = trained.facts.get("spaces_why")
+        return f"{trained.name} is for {' and '.join(spaces)} scores, not {own}" + (f": {why}" if why else "")
     for word in [own, *sorted(needs)]:
         if word in FROM_MODEL and word not in from_model:
             return f"{trained.name} needs {FROM_MODEL[word]}, which {_called(model, encoder)} does not give"
