@@ -53,7 +53,10 @@ def mixed(
 
 
 @SAMPLERS.register(
-    "memory", paper="Wang, Zhu, He, SIGIR 2021", gives={"log_q": "", "all": "", "vectors": "mode == frozen"}
+    "memory",
+    paper="Wang, Zhu, He, SIGIR 2021",
+    gives={"log_q": "", "all": "", "vectors": "mode == frozen"},
+    aliases=["CBNS"],
 )
 def memory(
     training: Training,
