@@ -138,7 +138,8 @@ def across(comparisons: Sequence[Comparison], rope: float = 0.0) -> Across:
     names = tuple(first.rows[i].name for i in chosen)
     scores = np.array([[c.values[i][metric].mean for i in chosen] for c in comparisons])
     against = None if baseline in lost else baseline
-    adjusted = wilcoxon_pairs(names, scores, first.correction, first.alternative, against)
+    equal = [frozenset((pair.a, pair.b)) for pair in first.pairs if pair.equal_by_identity]
+    adjusted = wilcoxon_pairs(names, scores, first.correction, first.alternative, against, equal)
     ranks = average_ranks(names, scores, alpha=first.alpha) if len(names) > 2 else None
     average = rankdata(-scores, axis=1).mean(axis=0)
     pairs = []
@@ -180,8 +181,9 @@ def _warnings(
     lost: Sequence[str],
 ) -> list[str]:
     first = comparisons[0]
-    few = too_few(len(comparisons), len(pairs), first.alpha, first.correction, first.alternative)
-    found = [few] if few else []
+    found = []
+    if pairs and (few := too_few(len(comparisons), len(pairs), first.alpha, first.correction, first.alternative)):
+        found.append(few)
     same = [
         f"{names[i]} and {names[j]}"
         for i, j in combinations(range(len(names)), 2)

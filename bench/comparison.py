@@ -48,6 +48,7 @@ class Row:
         peak_bytes: most memory that any of the runs held; None where no run says.
         results: (S,) sha256 of what each run measured.
         settings: all parameters: {"sampler", "loss", "model", "trainer"}, each name → value.
+        canonical: a text that rows share which are the same training by identity; "" where nothing is known.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Row:
     peak_bytes: float | None = None
     results: tuple[str, ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    canonical: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ class Pair:
     """One paired difference a − b and what the test says of it.
 
     `lo` to `hi` is the interval of the test at level 1 − α, `lo_family` to `hi_family` the one at 1 − α/m for the m
-    pairs of one metric (Bonferroni), so that all m hold together with probability 1 − α at least.
+    pairs of one metric (Bonferroni), so that all m hold together with probability 1 − α at least. A pair that is
+    `equal_by_identity` was not tested and is none of the m.
     """
 
     a: str
@@ -131,11 +134,12 @@ class Pair:
     p_equivalent: float | None = None
     lo_family: float | None = None
     hi_family: float | None = None
+    equal_by_identity: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The object of one pair in the JSON output; `equivalence` only where a margin was given."""
         names = ("a", "b", "metric", "difference", "ci", "ci_family", "p", "p_adjusted", "effect_size")
-        counts = ("users_a_better", "users_b_better", "users_tied")
+        counts = ("users_a_better", "users_b_better", "users_tied", "equal_by_identity")
         intervals = {"ci": [self.lo, self.hi], "ci_family": [self.lo_family, self.hi_family]}
         pair = {n: intervals[n] if n in intervals else getattr(self, n) for n in (*names, *counts)}
         if self.equivalence:
@@ -317,13 +321,13 @@ def compare(
     rows = tuple(checked(row, metrics) for row in rows)
     check_together(rows)
     tested = [row for row in rows if not row.failed]
-    wanted = _wanted(tested, baseline)
+    wanted, same = _wanted(tested, baseline)
     options = _Options(test, correction, alpha, alternative, margin)
     pairs: list[Pair] = []
     notes: dict[str, None] = {}
     for name in metrics:
         family, said = _family(wanted, name, options)
-        pairs += family
+        pairs += [*family, *(_equal(a, b, name) for a, b in same)]
         notes |= dict.fromkeys(said)
     return Comparison(
         rows=rows,
@@ -366,10 +370,21 @@ class _Options:
     margin: float | None
 
 
-def _wanted(rows: Sequence[Row], baseline: str | None) -> list[tuple[Row, Row]]:
-    if baseline is None:
-        return list(combinations(rows, 2))
-    return [(row, base) for base in rows if base.name == baseline for row in rows if row is not base]
+def _wanted(rows: Sequence[Row], baseline: str | None) -> tuple[list[tuple[Row, Row]], list[tuple[Row, Row]]]:
+    """The pairs to test, and those that are the same training by identity, of which there is nothing to find."""
+    pairs = list(combinations(rows, 2))
+    if baseline is not None:
+        pairs = [(row, base) for base in rows if base.name == baseline for row in rows if row is not base]
+    same = [(a, b) for a, b in pairs if a.canonical and a.canonical == b.canonical]
+    return [pair for pair in pairs if pair not in same], same
+
+
+def _equal(a: Row, b: Row, metric: str) -> Pair:
+    """A pair that is not tested: what was measured, which is training noise alone."""
+    x, y, _ = _shared(a, b, metric)
+    m = moments(x, y)
+    counts = (m.positive, m.negative, m.users - m.positive - m.negative)
+    return Pair(a.name, b.name, metric, m.mean, None, None, None, None, None, *counts, equal_by_identity=True)
 
 
 def _family(wanted: Sequence[tuple[Row, Row]], metric: str, options: _Options) -> tuple[list[Pair], list[str]]:

@@ -20,6 +20,7 @@ from bench.told import by_value, facts, settings_of
 from datasets.errors import UserError
 from datasets.load import in_force, resolve
 from datasets.protocol import Protocol
+from recmodels.identities import canonical
 from recmodels.models import BASELINES
 
 if TYPE_CHECKING:
@@ -287,11 +288,19 @@ def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, 
         runs=tuple(run.run_id for run in runs),
         results=tuple(run.record["result_sha256"] for run in runs),
         settings=settings_of(cell),
+        canonical=_canonical(cell),
         marks=(f"best epoch was the last allowed in {last} of {len(runs)} runs",) if last else (),
         failed=(f"{total - len(runs)} of {total} failed",) if len(runs) < total else (),
         identity={"data": experiment.data.sha256},
         peak_bytes=max((p for run in runs if (p := run.record.get("peak_bytes")) is not None), default=None),
     )
+
+
+def _canonical(cell: Cell) -> str:
+    if cell.sampler is None or cell.loss is None:
+        return ""
+    sampler, loss, model = ((part.name, part.parameters) for part in (cell.sampler, cell.loss, cell.model))
+    return canonical(sampler, loss, model, cell.settings)
 
 
 def _mean_diagnostics(runs: list[StoredRun]) -> dict[str, float]:

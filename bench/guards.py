@@ -118,6 +118,13 @@ def warnings(rows: Sequence[Row], context: Context, baseline: str | None) -> Ite
             yield f"{row.name}: {reason}; it enters no pair."
         if row.failed and row.name == baseline:
             yield f"The baseline {row.name} failed, so that no pair was tested."
+    same: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.canonical:
+            same[row.canonical].append(row.name)
+    for names in same.values():
+        if len(names) > 1:
+            yield f"Equal by identity, the same training under {len(names)} names, and in no family: {', '.join(names)}."
     for mark in dict.fromkeys(mark for row in rows for mark in row.marks):
         yield f"{mark}: {', '.join(row.name for row in rows if mark in row.marks)}."
     for key in dict.fromkeys(key for row in rows for key in row.budget):

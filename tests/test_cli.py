@@ -60,7 +60,7 @@ def test_json_is_the_contract(ratings_csv: Path, tmp_path: Path) -> None:
     assert row["peak_bytes"] > 10_000_000 if Path("/proc/self/status").exists() else row["peak_bytes"] is None
     assert set(table["pairs"][0]) == {
         "a", "b", "metric", "difference", "ci", "ci_family", "p", "p_adjusted", "effect_size",
-        "users_a_better", "users_b_better", "users_tied",
+        "users_a_better", "users_b_better", "users_tied", "equal_by_identity",
     }  # fmt: skip
     assert (table["users"], table["seeds"]) == (40, [0, 1])
 

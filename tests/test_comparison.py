@@ -11,6 +11,7 @@ from bench.comparison import Context, Row, by_group, compare
 from bench.statistics.crossed import crossed
 from bench.statistics.moments import moments
 from bench.statistics.named import TESTS
+from bench.tables.caption import caption
 from datasets.errors import UserError
 
 CONTEXT = Context("toy", {"split": "leave-last-out"}, {"sha256": "ab" * 32, "verified": True, "source": "file"})
@@ -51,7 +52,7 @@ def test_json_is_the_contract():
     assert all(list(r) == keys.split() for r in d["rows"])
     assert list(d["rows"][0]["metrics"]) == ["hr@10", "ndcg@10"]
     assert list(d["rows"][0]["metrics"]["hr@10"]) == ["mean", "ci", "std_seeds"]
-    keys = "a b metric difference ci ci_family p p_adjusted effect_size users_a_better users_b_better users_tied"
+    keys = "a b metric difference ci ci_family p p_adjusted effect_size users_a_better users_b_better users_tied equal_by_identity"
     assert all(list(p) == keys.split() for p in d["pairs"])
     assert [(p["a"], p["b"], p["metric"]) for p in d["pairs"]] == [
         (a, b, m) for m in ("hr@10", "ndcg@10") for a, b in (("a", "b"), ("a", "c"), ("b", "c"))
@@ -342,3 +343,23 @@ def test_a_hundred_thousand_users_ten_seeds_and_66_pairs_take_about_a_second():
     c = compare(given, metrics=("ndcg@10",), context=CONTEXT)
     assert len(c.pairs) == 66
     assert time.perf_counter() - start < 5
+
+
+def test_rows_that_are_equal_by_identity_enter_no_family():
+    """Four rows, of which two are one: five pairs in the family, and Holm over those five alone."""
+    given = [row("a", canonical="x"), row("b", 0.2, canonical="y"), row("c", 0.005, canonical="x"), row("d", 0.004)]
+    c = compare(given, context=CONTEXT)
+    pairs = [p for p in c.pairs if p.metric == "ndcg@10"]
+    assert [(p.a, p.b) for p in pairs if p.equal_by_identity] == [("a", "c")]
+    same = next(p for p in pairs if p.equal_by_identity)
+    assert (same.p, same.p_adjusted, same.lo, same.lo_family) == (None, None, None, None)
+    tested = [p for p in pairs if not p.equal_by_identity]
+    expected = multipletests([p.p for p in tested], method="holm")[1]
+    np.testing.assert_allclose([p.p_adjusted for p in tested], expected, rtol=1e-10)
+    assert c.differ("a", "c", "ndcg@10") is False
+    marks = c.groups("ndcg@10")
+    assert set(marks[0].split(",")) & set(marks[2].split(","))
+    said = "Equal by identity, the same training under 2 names, and in no family: a, c."
+    assert said in c.warnings
+    assert "holm over the 5 pairs of each metric" in caption(c)
+    assert compare(given, context=CONTEXT, baseline="a").pairs[-1].equal_by_identity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,12 +92,17 @@ def wilcoxon_pairs(
     correction: str = "holm",
     alternative: Alternative = "two-sided",
     baseline: str | None = None,
+    without: Collection[frozenset[str]] = (),
 ) -> list[tuple[str, str, float, float]]:
-    """(a, b, p, adjusted p) of the signed-rank test over data sets: every pair of methods, or each and the baseline."""
+    """(a, b, p, adjusted p) of the signed-rank test over data sets: every pair of methods, or each and the baseline.
+
+    The pairs of names in `without` are left out.
+    """
     _, methods = _checked(names, scores, least=2)
     pairs = [(i, j) for i in range(methods) for j in range(i + 1, methods)]
     if baseline is not None:
         pairs = [(i, names.index(baseline)) for i in range(methods) if names[i] != baseline]
+    pairs = [(i, j) for i, j in pairs if {names[i], names[j]} not in without]
     p = [wilcoxon(scores[:, i] - scores[:, j], alternative).p for i, j in pairs]
     adjusted = adjust(p, correction)
     return [(names[i], names[j], float(x or 0), float(q or 0)) for (i, j), x, q in zip(pairs, p, adjusted, strict=True)]

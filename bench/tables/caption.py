@@ -94,7 +94,7 @@ def _words(facts: Mapping[str, Any]) -> str:
 
 
 def _family(c: Comparison) -> int:
-    return sum(pair.metric == c.metric for pair in c.pairs)
+    return sum(pair.metric == c.metric and not pair.equal_by_identity for pair in c.pairs)
 
 
 def _seeds(seeds: Sequence[int]) -> str:
