@@ -112,6 +112,16 @@ class Across:
             ],
             "pairs": [dict(vars(pair)) for pair in self.pairs],
             "warnings": list(self.warnings),
+            "command": first.context.command or None,
+            "each": [
+                {
+                    key: value
+                    for key, value in c.as_dict().items()
+                    if key
+                    in ("dataset", "protocol", "users", "data", "facts", "version", "commit", "manifest", "digest")
+                }
+                for c in self.comparisons
+            ],
         }
 
 

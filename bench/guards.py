@@ -124,7 +124,7 @@ def warnings(rows: Sequence[Row], context: Context, baseline: str | None) -> Ite
             same[row.canonical].append(row.name)
     for names in same.values():
         if len(names) > 1:
-            yield f"Equal by identity, the same training under {len(names)} names, and in no family: {', '.join(names)}."
+            yield f"Equal by identity, the same training under {len(names)} names, in no family: {', '.join(names)}."
     for mark in dict.fromkeys(mark for row in rows for mark in row.marks):
         yield f"{mark}: {', '.join(row.name for row in rows if mark in row.marks)}."
     for key in dict.fromkeys(key for row in rows for key in row.budget):

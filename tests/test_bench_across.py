@@ -128,6 +128,30 @@ def test_every_format_holds_the_numbers() -> None:
         render_across(a, "latx")
 
 
+def test_the_caption_says_what_all_data_sets_share_and_what_each_has_of_its_own() -> None:
+    given = []
+    for k, c in enumerate(comparisons(3, baseline="uniform")):
+        protocol = {"split": "leave-last-one-out", "candidates": "full", "mask": "train", "users_without_test": k}
+        context = replace(c.context, protocol=protocol, facts={"loss": "bpr", "negatives": 16})
+        given.append(compare(c.rows, metrics=("ndcg@10",), correction="bh", baseline="uniform", context=context))
+    text = " ".join(render_across(across(given)).split())
+    assert "Signed-rank test over data sets, bh over 2 pairs, against uniform. Split leave-last-one-out" in text
+    assert "Loss bpr, negatives 16. Ranking masks what the user has in train, trained on train alone." in text
+    assert "set1: 31 users, users without test 1, Data sha256 000000000000. set2: 32 users" in text
+    assert across(given).as_dict()["each"][2]["facts"] == {"loss": "bpr", "negatives": 16}
+
+
+def test_methods_that_are_equal_by_identity_are_no_pair_over_data_sets() -> None:
+    given = []
+    for c in comparisons(5):
+        rows = [replace(row, canonical="x" if row.name != "inbatch" else "y") for row in c.rows]
+        given.append(compare(rows, metrics=("ndcg@10",), context=c.context))
+    a = across(given)
+    assert [(pair.a, pair.b) for pair in a.pairs] == [("uniform", "inbatch"), ("popularity", "inbatch")]
+    assert [round(pair.p_adjusted / pair.p) for pair in a.pairs] == [2, 2], "Holm over two pairs, not three"
+    assert any("Equal by identity" in warning for warning in a.warnings)
+
+
 def write(folder: Path, seed: int) -> Path:
     data = make_interactions(30, 40, 8, seed)
     lines = [f"{u},{i},4,{k}" for k, (u, i) in enumerate(zip(data.users, data.items, strict=True))]

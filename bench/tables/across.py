@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from bench.across import Across
+from bench.tables.caption import own, sentences, shared
 from bench.tables.data import write_csv
 from bench.tables.layout import Cell, Grid, Sheet, level_of, metric_name, number, p_value, signed
 
@@ -75,10 +76,12 @@ def _caption(a: Across) -> str:
             f"Friedman χ² = {r.chi2:.3f}, p = {p_value(r.p)}; Iman–Davenport F = {r.f:.3f}, p = {p_value(r.p_f)}; "
             f"Nemenyi's critical difference of ranks {r.critical:.3f}"
         )
-    parts += [
-        f"{c.context.dataset}: {c.users} users, sha256 {str(c.context.data.get('sha256'))[:12]}" for c in a.comparisons
-    ]
-    return ". ".join(parts) + "."
+    against = "" if first.baseline is None else f", against {first.baseline}"
+    side = "" if first.alternative == "two-sided" else f", one-sided ({first.alternative})"
+    family = "no correction" if first.correction == "none" else f"{first.correction} over {len(a.pairs)} pairs"
+    parts.append(f"signed-rank test over data sets{side}, {family}{against}")
+    parts += shared(a.comparisons)
+    return f"{sentences(parts)} {'. '.join(own(c, a.comparisons) for c in a.comparisons)}."
 
 
 def _notes(a: Across) -> tuple[str, ...]:

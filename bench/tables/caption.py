@@ -31,7 +31,35 @@ def caption(c: Comparison, users: int | None = None) -> str:
         _data(c),
         _code(context.manifest),
     ]
-    return ". ".join(part[0].upper() + part[1:] for part in parts[1:] if part).join((f"{parts[0]}. ", "."))
+    return f"{parts[0]}. {sentences(parts[1:])}"
+
+
+def shared(comparisons: Sequence[Comparison]) -> list[str]:
+    """What the tables of several data sets have in common: protocol, settings, masks, code."""
+    first = comparisons[0].context
+
+    def common(kind: str) -> dict[str, Any]:
+        each = [getattr(c.context, kind) for c in comparisons]
+        return {k: v for k, v in each[0].items() if all(k in other and other[k] == v for other in each)}
+
+    words = [_words(_told(common("protocol"))), _words(common("facts")), _masked(common("protocol"))]
+    return [*words, _code(first.manifest)]
+
+
+def own(c: Comparison, comparisons: Sequence[Comparison]) -> str:
+    """What the table of one data set does not have in common with the others, with its users and data."""
+    first = comparisons[0].context
+    told = {**_told(c.context.protocol), **c.context.facts}
+    others = [{**_told(x.context.protocol), **x.context.facts} for x in comparisons]
+    mine = {k: v for k, v in told.items() if any(x.get(k) != v for x in others)}
+    code = _code(c.context.manifest) if _code(c.context.manifest) != _code(first.manifest) else ""
+    words = (f"{c.users} users", _words(mine), _data(c), code)
+    return f"{c.context.dataset}: {', '.join(filter(None, words))}"
+
+
+def sentences(parts: Sequence[str]) -> str:
+    """The parts that are not empty, each as a sentence."""
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
 
 
 def _side(c: Comparison) -> str:
