@@ -24,6 +24,9 @@ from datasets.errors import UserError
 
 FloatArray = NDArray[np.float64]
 
+EACH = ("dataset", "protocol", "users", "data", "facts", "version", "commit", "manifest", "digest")
+"""What the JSON object says of each data set, as the object of its own table does."""
+
 
 @dataclass(frozen=True)
 class AcrossPair:
@@ -113,15 +116,7 @@ class Across:
             "pairs": [dict(vars(pair)) for pair in self.pairs],
             "warnings": list(self.warnings),
             "command": first.context.command or None,
-            "each": [
-                {
-                    key: value
-                    for key, value in c.as_dict().items()
-                    if key
-                    in ("dataset", "protocol", "users", "data", "facts", "version", "commit", "manifest", "digest")
-                }
-                for c in self.comparisons
-            ],
+            "each": [{key: told for key, told in c.as_dict().items() if key in EACH} for c in self.comparisons],
         }
 
 

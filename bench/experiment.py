@@ -354,6 +354,19 @@ def store_at(folder: str | None) -> Store:
     return Store(Path(folder or os.environ.get("BENCH_RESULTS") or "results/runs"))
 
 
+def row_called(experiment: Experiment, text: str, settings: Sequence[str], recommended: bool) -> str:
+    """The name that the table gives the row called `text`: as it is shown, in full, or in other words for its cell."""
+    rows = list(zip(short_names(experiment).cells, experiment.cells, strict=True))
+    for shown, full in rows:
+        if text in (shown.name, full.name):
+            return shown.name
+    try:
+        meant = parse_cell(text, _settings(settings)[0], recommended)
+    except UserError:
+        return text  # nobody's name, which the comparison says
+    return next((shown.name for shown, _ in rows if replace(shown, name=text) == meant), text)
+
+
 def short_names(experiment: Experiment) -> Experiment:
     """The same with the loss or sampler left out of row names where all rows share it."""
     names = [cell.name.split("+") for cell in experiment.cells]

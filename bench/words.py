@@ -17,7 +17,7 @@ MAX_CUTOFF = 10_000
 
 def design_of(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
     """The experiment that the words mean, how its data are opened, and the cut-offs."""
-    from bench.experiment import design, short_names, store_at
+    from bench.experiment import design, row_called, short_names, store_at
     from datasets.protocol import Protocol
 
     if words["format"] not in FORMATS:
@@ -49,6 +49,8 @@ def design_of(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
         refit=words["refit"],
         recommended=words["recommended"],
     )
+    if words["baseline"] is not None:
+        words["baseline"] = row_called(experiment, words["baseline"], words["settings"] or (), words["recommended"])
     from bench.guards import check_options
 
     cells = short_names(experiment).cells

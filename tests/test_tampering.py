@@ -240,3 +240,20 @@ def test_the_hash_is_read_back_from_the_file(tmp_path: Path, relevant: int, text
     labels, ranks = run.measured()
     assert run.record["result_sha256"] == result_sha256(labels, ranks)
     assert run.check() == run.record["metrics"]
+
+
+@pytest.mark.parametrize("baseline", ["uniform", "uniform+bpr", "bpr+uniform", "uniform:reject=true+bpr+mf"])
+def test_a_baseline_is_found_by_every_name_of_its_cell(trained: Path, store: Path, baseline: str) -> None:
+    words = ("--dataset", trained / "ratings.csv", *WORDS, "--results", store, "--format", "json")
+    table = json.loads(bench("table", *NAMES, *words, "--baseline", baseline).stdout)
+    assert table["baseline"] == "uniform"
+    assert {(pair["a"], pair["b"]) for pair in table["pairs"]} == {("popularity", "uniform")}
+
+
+def test_a_short_row_name_is_found_by_its_full_one(trained: Path, store: Path) -> None:
+    words = ("--dataset", trained / "ratings.csv", *WORDS, "--results", store, "--format", "json")
+    done = bench("table", "uniform+bpr", "popularity+bpr", *words, "--baseline", "popularity+bpr")
+    assert json.loads(done.stdout)["baseline"] == "popularity"
+    lost = bench("table", *NAMES, *words, "--baseline", "uniform+bce")
+    assert (lost.returncode, lost.stderr.count("\n")) == (2, 1)
+    assert "No row is called 'uniform+bce'" in lost.stderr
