@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.statistics.crossed import Alternative, Outcome, crossed, crossed_tests, t_test
+from bench.statistics.crossed import Alternative, Outcome, crossed, t_test
 from bench.statistics.moments import Moments
 
 FloatArray = NDArray[np.float64]
@@ -50,9 +50,10 @@ def pooled_tests(
 ) -> dict[str, tuple[Any, Any]]:
     """(p, half width) of Welch's test over seeds, of the crossed test with that variance, and of `t`, as arrays.
 
-    The variance of the mean difference over seeds is (σ_a² + σ_b²)/S, by stability variances of the two rows, in place of
-    MS_S/(US). Its degrees of freedom are Welch's (σ_a² + σ_b²)²/(σ_a⁴ + σ_b⁴)·(S − 1) times what centring by K rows costs:
-    for rows of equal variance exactly 4(S − 1)/c in all, c the variance of (σ_a² + σ_b²)(S − 1) over 2σ⁴.
+    The variance of the mean difference over seeds is (σ_a² + σ_b²)/S, by stability variances of the two rows, in place
+    of MS_S/(US). Its degrees of freedom are Welch's (σ_a² + σ_b²)²/(σ_a⁴ + σ_b⁴)·(S − 1) times 2/c for what centring
+    costs, where c = ((K(K − 3))² + ((K − 2)(K + 1))² + 4(K − 3))/((K − 1)(K − 2))²: for rows of equal variance
+    4(S − 1)/c, twice the squared mean of σ_a² + σ_b² over its variance; 1.33 (S − 1) with 5 rows, 1.6 with 9.
     """
     mean, ms_u, ms_e, a, b = (np.asarray(x, dtype=np.float64) for x in (mean, ms_users, ms_error, of_a, of_b))
     k, n = rows, users * seeds
