@@ -53,7 +53,7 @@ class RunProgress:
     def epoch(self, task: Task, epoch: int, loss: float, valid: float) -> None:
         """Show the epoch and its validation metric."""
         if task.spec.run_id in self.rows:  # a cluster's message may come late
-            status = f"epoch {epoch}, loss {loss:.4f}, valid NDCG@10 {valid:.4f}"
+            status = f"epoch {epoch}, loss {loss:.4f}, validation {valid:.4f}"
             self.bar.update(self.rows[task.spec.run_id], completed=epoch, status=status)
 
     def finished(self, task: Task, result: Result) -> None:

@@ -12,8 +12,6 @@ import typer
 from bench.options import FORMATS
 from datasets.errors import UserError, unknown
 
-MAX_CUTOFF = 10_000
-
 
 def design_of(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
     """The experiment that the words mean, how its data are opened, and the cut-offs."""
@@ -51,12 +49,11 @@ def design_of(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
     )
     if words["baseline"] is not None:
         words["baseline"] = row_called(experiment, words["baseline"], words["settings"] or (), words["recommended"])
-    from bench.guards import check_options, check_seeds
+    from bench.guards import check_options
 
     cells = short_names(experiment).cells
     asked = {name: words[name] for name in ("test", "correction", "alpha", "alternative", "baseline")}
     check_options(cells, **asked, margin=None)
-    check_seeds(words["test"], len(experiment.seeds))
     return experiment, options, cutoffs
 
 
@@ -161,7 +158,7 @@ def _k_core(text: str) -> int | tuple[int, int]:
 
 
 def _cutoffs(text: str, metric: str) -> list[int]:
-    from recmodels.metrics import METRICS
+    from recmodels.metrics import MAX_CUTOFF, known_metric
 
     try:
         cutoffs = sorted({int(part) for part in text.split(",")})
@@ -171,10 +168,7 @@ def _cutoffs(text: str, metric: str) -> list[int]:
         raise UserError(
             f"--cutoffs {text} is not a list of whole numbers from 1 to {MAX_CUTOFF}; write it as in 5,10,20."
         )
-    name, _, k = metric.partition("@")
-    if name not in METRICS or not k.isdecimal() or not 1 <= int(k) <= MAX_CUTOFF:
-        raise unknown("metric", metric, [f"{name}@{k}" for name in METRICS for k in cutoffs])
-    return sorted({*cutoffs, int(k)})
+    return sorted({*cutoffs, known_metric(metric, cutoffs)[1]})
 
 
 def _write(path: Path, text: str) -> None:

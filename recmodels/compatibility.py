@@ -66,6 +66,8 @@ def reason(
     for word in [own, *sorted(needs)]:
         if word in FROM_MODEL and word not in from_model:
             return f"{trained.name} needs {FROM_MODEL[word]}, which {_called(model, encoder)} does not give"
+    if nothing := _means_nothing(settings):
+        return nothing
     if settings["optimizer"] == "lazy_adam":
         if "free_vectors" not in from_model:
             return f"lazy_adam updates rows alone, and the vectors of {encoder.name} depend on all rows; use adam"
@@ -78,6 +80,20 @@ def reason(
         low, high = (settings.get(side, sampler[1].get(side)) for side in (left, right))
         if isinstance(low, int) and isinstance(high, int) and low > high - (symbol == "<"):
             return f"{drawn.name} needs {limit}, not {low} and {high}"
+    return None
+
+
+def _means_nothing(settings: Parameters) -> str | None:
+    """Which of the settings the optimiser does not have."""
+    optimizer, defaults = settings["optimizer"], setting_parameters()
+    if settings["momentum"] and optimizer != "sgd":
+        instead = "adagrad has none" if optimizer == "adagrad" else f"{optimizer} has beta1"
+        return f"momentum is of sgd, and {instead}; leave it out or use optimizer=sgd"
+    for name in ("beta1", "beta2"):
+        if optimizer in ("sgd", "adagrad") and settings[name] != defaults[name].default:
+            return f"{name} is of adam and lazy_adam, and {optimizer} has none; leave it out"
+    if settings["weight_decay"] and optimizer == "lazy_adam":
+        return "weight_decay moves all rows at every step and lazy_adam those of the batch; use l2, or optimizer=adam"
     return None
 
 

@@ -19,6 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.errors import unknown
+
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
@@ -39,6 +41,25 @@ METRICS: dict[str, str] = {
     "mrr": "reciprocal rank of the first relevant item, 0 beyond K",
     "recall": "share of the relevant items among the first K",
 }
+
+
+MAX_CUTOFF = 10_000
+
+
+def known_metric(text: str, cutoffs: Sequence[int] = (5, 10, 20)) -> tuple[str, int]:
+    """The name and the K of a metric@K.
+
+    Args:
+        text: as in `ndcg@10`.
+        cutoffs: those that an error names.
+
+    Raises:
+        UserError: there is no such metric.
+    """
+    name, _, k = text.partition("@")
+    if name not in METRICS or not (k.isascii() and k.isdecimal()) or not 1 <= int(k) <= MAX_CUTOFF:
+        raise unknown("metric", text, [f"{name}@{k}" for name in METRICS for k in cutoffs])
+    return name, int(k)
 
 
 def user_metrics(ranks: Ranks, cutoffs: Sequence[int]) -> tuple[Int, dict[str, Float]]:

@@ -21,6 +21,7 @@ from datasets.errors import UserError, unknown
 F = TypeVar("F", bound=Callable[..., Any])
 Value = bool | int | float | str | None
 
+METRIC = "metric@K"  # the bounds of a parameter whose values are metrics
 _COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
@@ -50,6 +51,7 @@ class Parameter:
         """The value written as `text`.
 
         Raises:
+            UserError: it is not one of the metrics.
             ValueError: it is not of the parameter's type, or outside what it may be.
         """
         lowered = text.strip().lower()
@@ -57,6 +59,10 @@ class Parameter:
             return None
         if lowered in self.choices:
             return lowered
+        if self.bounds == METRIC:
+            from recmodels.metrics import known_metric
+
+            return "{}@{}".format(*known_metric(lowered))
         value: Value
         if self.kind == "bool":
             value = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[lowered]
@@ -208,6 +214,8 @@ def fill(owner: str, known: dict[str, Parameter], given: dict[str, str]) -> dict
             raise unknown(f"parameter of {owner}", key, known or ["(it has none)"])
         try:
             values[key] = known[key].parse(text)
+        except UserError:
+            raise
         except (ValueError, KeyError):
             raise UserError(
                 f"{owner}: {key} must be {known[key].allowed}, not '{text}' (default {values[key]})."

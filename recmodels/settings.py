@@ -15,7 +15,9 @@ class Settings:
 
     Attributes:
         epochs: passes over the training interactions, at most.
-        patience: epochs without a better validation metric before training stops.
+        patience: epochs without a better validation metric before training stops; they count from where the schedule
+            of the sampler stands still, and a `schedule` of the learning rate always runs to its last epoch.
+        select_on: the metric on validation that chooses the epoch, as in `recall@20`; `--metric` only shows results.
         valid_users: users that validation ranks, at most: a fixed sample, the same for every run. The test ranks all.
         batch_size: B, positive pairs per step.
         negatives: N, negatives per positive; `all` for samplers that offer a whole batch or catalogue.
@@ -23,7 +25,15 @@ class Settings:
         optimizer: `adam` updates every row at every step (Kingma and Ba, ICLR 2015); `lazy_adam` only the rows of the
             batch, whose moments stand still meanwhile; `sgd`; `adagrad` (Duchi, Hazan, Singer, JMLR 2011).
         learning_rate: of the optimiser.
+        momentum: of `sgd` (Polyak, 1964): m ← momentum · m + gradient, and m moves every row at every step.
+        beta1: of `adam` and `lazy_adam`, how much of the mean of gradients is kept from step to step.
+        beta2: of `adam` and `lazy_adam`, how much of the mean of squared gradients is kept.
         schedule: `linear` and `cosine` lower the learning rate from epoch to epoch, towards 0 after the last.
+        clip: the largest norm of the gradient of all parameters together; a longer one is scaled down to it (Pascanu,
+            Mikolov, Bengio, ICML 2013). `l2` counts in the norm, `weight_decay` comes after; none means no limit.
+        weight_decay: so many times each parameter is added to its gradient, on all rows at every step, whether or not
+            the batch has them, as `weight_decay` of torch.optim's SGD, Adagrad and Adam. `l2` is not this: it reaches
+            the rows of the batch alone, by their role there.
         l2: weight of (‖u‖² + ‖v⁺‖² + mean over negatives of ‖v⁻‖²) / 2, averaged over the batch.
         l2_user: the weight of ‖u‖² alone; none means `l2`.
         l2_positive: the weight of ‖v⁺‖² alone; none means `l2`.
@@ -40,13 +50,19 @@ class Settings:
     """
 
     epochs: Annotated[int, ">= 1"] = 100
-    patience: Annotated[int, ">= 1"] = 5
+    patience: Annotated[int, ">= 1"] = 10
+    select_on: Annotated[str, "metric@K"] = "ndcg@10"
     valid_users: Annotated[int, ">= 1"] = 10_000
     batch_size: Annotated[int, ">= 1"] = 1024
     negatives: Annotated[int, ">= 1"] | Literal["all"] = 16
     embedding_size: Annotated[int, ">= 1"] = 64
     optimizer: Literal["adam", "lazy_adam", "sgd", "adagrad"] = "adam"
     learning_rate: Annotated[float, "> 0"] = 0.003
+    momentum: Annotated[float, ">= 0, < 1"] = 0.0
+    beta1: Annotated[float, ">= 0, < 1"] = 0.9
+    beta2: Annotated[float, ">= 0, < 1"] = 0.999
+    clip: Annotated[float, "> 0"] | None = None
+    weight_decay: Annotated[float, ">= 0"] = 0.0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     l2: Annotated[float, ">= 0"] = 0.001
     l2_user: Annotated[float, ">= 0"] | None = None
@@ -65,6 +81,11 @@ class Settings:
     def n(self) -> int | None:
         """N, or None where a sampler is to give all it has."""
         return None if self.negatives == "all" else self.negatives
+
+    @property
+    def every_row(self) -> bool:
+        """Whether an update moves rows that have no gradient."""
+        return self.optimizer == "adam" or self.momentum > 0 or self.weight_decay > 0
 
     @property
     def l2_roles(self) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from datasets import Interactions
 from recmodels.diagnostics import Diagnostics
 from recmodels.evaluation import Diverged, FullRanking
-from recmodels.metrics import user_metrics
+from recmodels.metrics import known_metric, user_metrics
 from recmodels.objective import LossState, Objective
 from recmodels.sampling import Sampler, Scorer, Training
 from recmodels.scoring import batch_scores, batch_vectors, ranking_tables, vector_scores
@@ -25,7 +25,6 @@ from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates, LossInput, Part, Tables
 from recmodels.updates import Updates, add_l2, learning_rate_factor
 
-SELECTION_METRIC = "ndcg@10"
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
 CELLS = 1 << 20  # scores with shared negatives that are worked on at a time: 4 MB for each of a few copies
 LARGE = 2  # a table of so many times the batch's ids is not updated as a whole, where the optimiser allows
@@ -38,7 +37,7 @@ class Epoch(NamedTuple):
 
     epoch: int  # from 1
     loss: float  # mean over rows, without the L2 term
-    valid: float  # validation NDCG@10; NaN where nobody has a validation item
+    valid: float  # the validation metric that chooses the epoch; NaN where nobody has a validation item
     seconds: float  # spent training, validation excluded
 
 
@@ -65,7 +64,10 @@ def train(
     mask: bool = True,
     stop_at: int | None = None,
 ) -> Trained:
-    """Train until validation NDCG@10 has not improved for `patience` epochs, and restore the best epoch.
+    """Train until the metric `select_on` of validation has not improved for `patience` epochs; restore the best epoch.
+
+    Patience counts from the best epoch, or from where the sampler's schedule stands still if that is later; a learning
+    rate with a schedule runs to the last epoch.
 
     Initial vectors, order of positives, negatives and dropout come from independent streams of `seed`, so that runs
     which differ in sampler or loss start from the same vectors and see the positives in the same order.
@@ -122,12 +124,12 @@ def train(
         mean_loss = float(total) / rows
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {number}")
-        metric = _validate(ranking, fit.ranking_tables())
+        metric = _validate(ranking, fit.ranking_tables(), settings.select_on)
         history.append(Epoch(number, mean_loss, metric, seconds))
         on_epoch(history[-1])
         if not metric <= best:  # better, or NaN because there is nothing to validate on
             best, best_epoch, best_tables = metric, number, fit.snapshot()
-        elif number - best_epoch >= settings.patience:
+        elif number - max(best_epoch, _settled(sampler, settings)) >= settings.patience:
             break
     return Trained(best_tables, history, best_epoch)
 
@@ -294,7 +296,7 @@ def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, keep: Tensor | 
 
 def _by_row(fit: _Fit, table: Tensor, ids: Tensor) -> bool:
     """Whether the gradient of a table is to hold the rows of the batch alone."""
-    if not table.is_leaf or fit.settings.optimizer == "adam":
+    if not table.is_leaf or fit.settings.every_row:
         return False
     return fit.settings.optimizer == "lazy_adam" or ids.numel() * LARGE < len(table)
 
@@ -308,8 +310,14 @@ def some_users(held_out: Interactions, limit: int) -> Interactions:
     return held_out.take(np.isin(held_out.users, chosen))
 
 
-def _validate(ranking: FullRanking, tables: Tables) -> float:
+def _settled(sampler: Sampler, settings: Settings) -> int:
+    """The epoch from which nothing follows a schedule any more, from where patience counts."""
+    share = sampler.settles if settings.schedule == "constant" else 1.0
+    return math.ceil(round(settings.epochs * share, 6))  # 100 · 0.07 is more than 7
+
+
+def _validate(ranking: FullRanking, tables: Tables, metric: str) -> float:
     if not len(ranking.users):
         return math.nan
-    _, values = user_metrics(ranking.ranks(tables), [10])
-    return float(values[SELECTION_METRIC].mean())
+    _, values = user_metrics(ranking.ranks(tables), [known_metric(metric)[1]])
+    return float(values[metric].mean())

@@ -12,33 +12,39 @@ from recmodels.scoring import places, row_gradient
 from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates
 
-BETAS, EPSILON, ADAGRAD_EPSILON = (0.9, 0.999), 1e-8, 1e-10
+EPSILON, ADAGRAD_EPSILON, CLIP_EPSILON = 1e-8, 1e-10, 1e-6
 
 
 class Updates:
     """The optimiser of `settings` and what it remembers of each parameter, by PyTorch's formulas and constants.
 
     `lazy_adam` updates the vectors of the batch alone: the moments of the other rows stand still, so that a row's
-    update does not depend on how many steps it was absent for. `adam` moves every row at every step. For `sgd` and
-    `adagrad` both are the same numbers, so that a sparse gradient costs its rows and not the table.
+    update does not depend on how many steps it was absent for. `adam` moves every row at every step, and so do momentum
+    and weight decay. For plain `sgd` and `adagrad` both are the same numbers, so that a sparse gradient costs its rows
+    and not the table.
 
     `torch.optim` would do, but its classes load a compiler at their first step, which takes longer than many runs.
     """
 
     def __init__(self, parameters: list[nn.Parameter], settings: Settings) -> None:
-        self._parameters = parameters
-        moments = {"sgd": 0, "adagrad": 1}.get(settings.optimizer, 2)
+        self._parameters, self._settings = parameters, settings
+        self._betas = settings.beta1, settings.beta2
+        moments = {"sgd": int(settings.momentum > 0), "adagrad": 1}.get(settings.optimizer, 2)
         self._moments = [[torch.zeros_like(parameter) for _ in range(moments)] for parameter in parameters]
         self._steps = [torch.zeros((), device=parameter.device) for parameter in parameters]
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """Move every parameter that has a gradient, at this learning rate, and drop the gradient."""
-        whole = []  # the parameters of one call of Adam
+        if self._settings.clip is not None:
+            _clip([parameter.grad for parameter in self._parameters if parameter.grad is not None], self._settings.clip)
+        whole, decay = [], self._settings.weight_decay  # the parameters of one call of Adam
         for at, (parameter, moments) in enumerate(zip(self._parameters, self._moments, strict=True)):
             gradient, parameter.grad = parameter.grad, None
             if gradient is None:
                 continue
+            if gradient.is_sparse and self._settings.every_row:
+                gradient = gradient.to_dense()
             if gradient.is_sparse:
                 self._steps[at] += 1
                 rows, values = row_gradient(gradient)
@@ -50,6 +56,8 @@ class Updates:
             elif len(moments) == 2:
                 whole.append((parameter, gradient, *moments, self._steps[at]))
             else:
+                if decay:
+                    gradient = gradient.add(parameter, alpha=decay)
                 parameter.add_(self._change(gradient, moments, 0), alpha=-rate)
         if whole:
             parameters, gradients, means, squares, steps = map(list, zip(*whole, strict=True))
@@ -62,28 +70,39 @@ class Updates:
                 steps,
                 fused=True,
                 amsgrad=False,
-                beta1=BETAS[0],
-                beta2=BETAS[1],
+                beta1=self._betas[0],
+                beta2=self._betas[1],
                 lr=rate,
-                weight_decay=0.0,
+                weight_decay=decay,
                 eps=EPSILON,
                 maximize=False,
             )
 
     def _change(self, gradient: Tensor, moments: list[Tensor], step: int) -> Tensor:
         """What is subtracted at a learning rate of 1; the `moments` become those after this step."""
-        match moments:
-            case []:
+        match self._settings.optimizer, moments:
+            case "sgd", []:
                 return gradient
-            case [squares]:
+            case "sgd", [mean]:
+                return mean.mul_(self._settings.momentum).add_(gradient)
+            case "adagrad", [squares]:
                 squares.addcmul_(gradient, gradient)
                 return gradient / (squares.sqrt() + ADAGRAD_EPSILON)
-            case [mean, squares]:
-                mean.lerp_(gradient, 1 - BETAS[0])
-                squares.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-                corrected = [moment / (1 - beta**step) for moment, beta in zip(moments, BETAS, strict=True)]
-                return corrected[0] / (corrected[1].sqrt() + EPSILON)
+            case _, [mean, squares]:
+                beta1, beta2 = self._betas
+                mean.lerp_(gradient, 1 - beta1)
+                squares.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+                return mean / (1 - beta1**step) / ((squares / (1 - beta2**step)).sqrt() + EPSILON)
         raise AssertionError(moments)
+
+
+def _clip(gradients: list[Tensor], largest: float) -> None:
+    """Scale the gradients down, by one factor, so that the norm of all together is `largest` at most."""
+    parts = [row_gradient(gradient)[1] if gradient.is_sparse else gradient for gradient in gradients]
+    norm = torch.stack([part.norm() for part in parts]).norm()
+    factor = (largest / (norm + CLIP_EPSILON)).clamp(max=1.0)
+    for part in parts:
+        part.mul_(factor)
 
 
 def learning_rate_factor(settings: Settings, epoch: int) -> float:

@@ -32,6 +32,11 @@ TRAINER = {"vectors", "tables", "batch", "no_negatives"}
         ("uniform+bpr+gmf:space=cosine", "cosines"),
         ("uniform+bpr+lightgcn:optimizer=lazy_adam", "lazy_adam"),
         ("uniform:negatives=all", "negatives=all"),
+        ("uniform:momentum=0.9", "momentum is of sgd, and adam has beta1"),
+        ("uniform:momentum=0.9,optimizer=adagrad", "adagrad has none"),
+        ("uniform:beta1=0.5,optimizer=sgd", "beta1 is of adam"),
+        ("uniform:beta2=0.9,optimizer=adagrad", "beta2 is of adam"),
+        ("uniform:weight_decay=0.01,optimizer=lazy_adam", "weight_decay moves all rows"),
         ("uniform+psl:space=dot", "psl is for half-cosine scores, not dot: differences of scores beyond 1"),
         ("uniform+debiased:space=dot", "not dot: its floor is what a cosine of -1 gives"),
         ("uniform+wrmf:space=cosine", "wrmf is for dot scores, not cosine"),
@@ -47,7 +52,8 @@ def test_what_cannot_work_is_refused_with_its_reason(cell: str, word: str) -> No
 @pytest.mark.parametrize(
     "cell",
     ["dns+softmax:logq=none", "uniform+warp", "uniform+gbce", "uniform+directau", "inbatch:negatives=all+softmax",
-     "uniform+sl+lightgcn", "uniform+bpr+mf:bias=true", "mixgcf+bpr", "uniform+infonce:space=dot"],
+     "uniform+sl+lightgcn", "uniform+bpr+mf:bias=true", "mixgcf+bpr", "uniform:momentum=0.9,optimizer=sgd,clip=1",
+     "uniform:beta1=0.5,optimizer=lazy_adam", "uniform:weight_decay=1e-6", "uniform+infonce:space=dot"],
 )  # fmt: skip
 def test_what_works_is_not_refused(cell: str) -> None:
     assert incompatibility(parse_cell(cell, {})) is None

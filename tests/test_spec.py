@@ -44,6 +44,7 @@ def test_the_same_cell_in_other_words_is_the_same_run() -> None:
         spec("softmax"),
         spec(seed=1),
         spec(epochs="7"),
+        spec(select_on="recall@20"),
         spec(data=replace(DATA, sha256="00" * 32)),
         spec(data=replace(DATA, columns="user,item")),
         spec(data=replace(DATA, protocol=Protocol(min_rating=4).as_dict())),
@@ -60,7 +61,7 @@ def test_the_name_of_the_data_set_does_not() -> None:
 
 def test_run_id_is_frozen() -> None:
     """Fails when a default or the spelling of a spec changes; say so under Results: old runs are no longer found."""
-    assert spec().run_id == "e5bc96349228a13c"
+    assert spec().run_id == "3bad1218e1a3fd64"
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,8 @@ def test_run_id_is_frozen() -> None:
         ("popularity:alpha", r"'alpha' in 'popularity:alpha' is not an option"),
         ("popularity:alpha=abc", r"alpha must be a number >= -4, <= 4, not 'abc' \(default 0.75\)"),
         ("uniform:negatives=0", r"trainer: negatives must be a whole number >= 1 or all, not '0'"),
+        ("uniform:select_on=ndgc@10", r"No metric is called 'ndgc@10'\. Did you mean 'ndcg@10'\?"),
+        ("uniform:select_on=recall@0", r"No metric is called 'recall@0'"),
         ("uniform:negatives=4,negatives=5", "gives negatives twice"),
         ("uniform:negatives=4+softmax:negatives=8", "gives negatives twice"),
         ("toppop+bpr", "a baseline needs no sampler"),

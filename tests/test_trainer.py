@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from recmodels.models import MODELS
 from recmodels.objective import objective
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Training
+from recmodels.seeds import generator
 from recmodels.settings import Settings
 from recmodels.trainer import Trained, _rows, some_users, train
 from recmodels.types import Batch, Candidates
@@ -138,7 +140,12 @@ def test_parts_bound_the_scores_that_exist_at_a_time(
     "change",
     [
         {"optimizer": "sgd", "learning_rate": 2.0},
+        {"optimizer": "sgd", "learning_rate": 1.0, "momentum": 0.5},
         {"optimizer": "adagrad", "learning_rate": 0.1},
+        {"beta1": 0.5},
+        {"beta2": 0.9},
+        {"clip": 0.01},
+        {"weight_decay": 0.001},
         {"optimizer": "lazy_adam"},
         {"schedule": "linear"},
         {"schedule": "cosine"},
@@ -216,19 +223,131 @@ def test_lazy_adam_leaves_rows_alone_that_the_batch_does_not_have() -> None:
     assert torch.flatten(moved.nonzero()).tolist() == [0, 1, 2, 5]
 
 
-@pytest.mark.parametrize(
-    ("name", "theirs"), [("sgd", torch.optim.SGD), ("adagrad", torch.optim.Adagrad), ("adam", torch.optim.Adam)]
-)
-def test_updates_are_those_of_torch(name: Any, theirs: Any) -> None:
+RULES: list[tuple[dict[str, Any], Any]] = [
+    ({"optimizer": "sgd"}, lambda p: torch.optim.SGD(p, lr=0.1)),
+    ({"optimizer": "sgd", "weight_decay": 0.3}, lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.3)),
+    ({"optimizer": "sgd", "momentum": 0.8}, lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.8)),
+    (
+        {"optimizer": "sgd", "momentum": 0.8, "weight_decay": 0.3},
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.8, weight_decay=0.3),
+    ),
+    ({"optimizer": "adagrad"}, lambda p: torch.optim.Adagrad(p, lr=0.1)),
+    ({"optimizer": "adagrad", "weight_decay": 0.3}, lambda p: torch.optim.Adagrad(p, lr=0.1, weight_decay=0.3)),
+    ({"optimizer": "adam"}, lambda p: torch.optim.Adam(p, lr=0.1)),
+    ({"optimizer": "adam", "beta1": 0.5, "beta2": 0.9}, lambda p: torch.optim.Adam(p, lr=0.1, betas=(0.5, 0.9))),
+    ({"optimizer": "adam", "weight_decay": 0.3}, lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.3)),
+]
+
+
+@pytest.mark.parametrize("clip", [None, 0.5, 100.0])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(("changes", "theirs"), RULES)
+def test_updates_are_those_of_torch(changes: Any, theirs: Any, sparse: bool, clip: float | None) -> None:
     torch.manual_seed(0)
-    start, gradients = torch.randn(9, 4), torch.randn(5, 9, 4)
-    ours, expected = (torch.nn.Parameter(start.clone()) for _ in range(2))
-    updates, optimizer = Updates([ours], Settings(optimizer=name)), theirs([expected], lr=0.1)
-    for gradient in gradients:
+    tables = torch.randn(9, 4), torch.randn(7)
+    ours, expected = ([torch.nn.Parameter(table.clone()) for table in tables] for _ in range(2))
+    updates, optimizer = Updates(ours, Settings(clip=clip, **changes)), theirs(expected)
+    for step in range(5):
+        for mine, plain in zip(ours, expected, strict=True):
+            rows = torch.randperm(len(plain))[: 3 if sparse else len(plain)].sort().values
+            values = torch.randn(len(rows), *plain.shape[1:])
+            plain.grad = torch.zeros_like(plain).index_copy_(0, rows, values)
+            mine.grad = plain.grad.clone()
+            if sparse:
+                mine.grad = torch.sparse_coo_tensor(rows[None], values.clone(), plain.shape, check_invariants=True)
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(expected, clip)
+        updates.step(0.1)
+        optimizer.step()
+        for mine, plain in zip(ours, expected, strict=True):
+            torch.testing.assert_close(mine, plain, msg=f"step {step}")
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9)])
+def test_lazy_adam_is_the_sparse_adam_of_torch(betas: tuple[float, float]) -> None:
+    """It too takes the number of all steps for the corrections, and leaves the moments of absent rows as they are."""
+    torch.manual_seed(0)
+    table = torch.randn(9, 4)
+    ours, expected = torch.nn.Parameter(table.clone()), torch.nn.Parameter(table.clone())
+    updates = Updates([ours], Settings(optimizer="lazy_adam", beta1=betas[0], beta2=betas[1]))
+    optimizer = torch.optim.SparseAdam([expected], lr=0.1, betas=betas)
+    for _ in range(5):
+        rows = torch.randperm(9)[:4].sort().values
+        gradient = torch.sparse_coo_tensor(rows[None], torch.randn(4, 4), table.shape, check_invariants=True)
         ours.grad, expected.grad = gradient.clone(), gradient.clone()
         updates.step(0.1)
         optimizer.step()
-    torch.testing.assert_close(ours, expected)
+        torch.testing.assert_close(ours, expected)
+
+
+def test_weight_decay_reaches_rows_that_no_batch_has_and_l2_does_not() -> None:
+    """User 0 and the last item have no interaction; with a gradient of 0, SGD multiplies them by 1 - rate · decay."""
+    users, items = np.array([1, 2, 1, 2], np.int32), np.array([0, 0, 1, 2], np.int32)
+    training = Training(Interactions(users, items, 3, 30))
+    start = MODELS["mf"](training, Settings(embedding_size=4), generator(0, "init"))
+    fixed = {"optimizer": "sgd", "learning_rate": 0.1, "epochs": 1, "batch_size": 4, "embedding_size": 4}
+    for changes, factor in (({"l2": 0.5}, 1.0), ({"l2": 0.0, "weight_decay": 0.5}, 1 - 0.1 * 0.5)):
+        done = train(
+            training,
+            training.interactions.take(np.zeros(4, bool)),
+            model=partial(MODELS["mf"], **MODELS.parameters("mf", {})),
+            sampler=SAMPLERS["inbatch"](training, **SAMPLERS.parameters("inbatch", {})),
+            objective=objective("bpr", LOSSES.parameters("bpr", {})),
+            settings=Settings(negatives=2, **fixed, **changes),  # type: ignore[arg-type]
+            seed=0,
+            device=torch.device("cpu"),
+        )
+        torch.testing.assert_close(done.tables.users[0], start.users[0] * factor)
+        torch.testing.assert_close(done.tables.items[29], start.items[29] * factor)
+        assert not torch.equal(done.tables.users[1], start.users[1] * factor)
+
+
+def epochs_of(monkeypatch: pytest.MonkeyPatch, best: int, settles: float = 0.0, **changes: Any) -> tuple[int, int]:
+    """Epochs trained and the best one, where validation rises until the epoch `best` and falls from there."""
+    count = iter(range(1, 1000))
+    monkeypatch.setattr("recmodels.trainer._validate", lambda *_: -abs(next(count) - best))
+    known, held = data()
+    training = Training(known)
+    done = train(
+        training,
+        held,
+        model=partial(MODELS["mf"], **MODELS.parameters("mf", {})),
+        sampler=replace(SAMPLERS["uniform"](training, **SAMPLERS.parameters("uniform", {})), settles=settles),
+        objective=objective("bpr", LOSSES.parameters("bpr", {})),
+        settings=Settings(**(SMALL | changes)),
+        seed=0,
+        device=torch.device("cpu"),
+    )
+    return len(done.history), done.best_epoch
+
+
+@pytest.mark.parametrize(
+    ("best", "settles", "changes", "expected"),
+    [
+        (5, 0.0, {}, 8),
+        (5, 0.3, {}, 15),  # the schedule stands still after 12 of 40 epochs
+        (20, 0.3, {}, 23),
+        (5, 0.31, {}, 16),  # after 12.4: part of epoch 13 still follows it
+        (5, 1.0, {}, 40),
+        (5, 0.0, {"schedule": "linear"}, 40),
+        (5, 0.0, {"schedule": "cosine"}, 40),
+        (39, 0.0, {}, 40),
+    ],
+)
+def test_patience_counts_from_the_end_of_what_has_a_schedule(
+    best: int, settles: float, changes: Any, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert epochs_of(monkeypatch, best, settles, epochs=40, patience=3, **changes) == (expected, best)
+
+
+@pytest.mark.parametrize("metric", ["ndcg@10", "recall@3", "hr@1", "mrr@7"])
+def test_the_metric_that_is_asked_for_chooses_the_epoch(metric: str) -> None:
+    known, held = data()
+    trained = run(epochs=4, select_on=metric)
+    for epoch in (epoch for epoch in trained.history if epoch.epoch == trained.best_epoch):
+        name, _, k = metric.partition("@")
+        _, values = user_metrics(FullRanking(held, [known]).ranks(trained.tables), [int(k)])
+        assert epoch.valid == values[f"{name}@{k}"].mean() == best(trained)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adagrad"])

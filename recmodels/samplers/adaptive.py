@@ -12,17 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
-from recmodels.samplers.dense import CELLS, among_unseen, dense_law
-from recmodels.sampling import (
-    Proposal,
-    Sampler,
-    Scorer,
-    Training,
-    draw_by_weight,
-    draw_unseen,
-    drawn_in_order,
-    mask_seen,
-)
+from recmodels.samplers.dense import CELLS, among_unseen, with_unseen
+from recmodels.sampling import Sampler, Scorer, Training, draw_by_weight, draw_unseen, drawn_in_order, mask_seen
 from recmodels.scoring import ranking_tables
 from recmodels.seen import Int
 from recmodels.types import Batch, Candidates, Tables
@@ -88,10 +79,11 @@ def midx(training: Training, *, clusters: Annotated[int, ">= 1, <= 256"] = 32) -
 
 
 @dataclass(frozen=True)
-class _Factors(Proposal):
+class _Factors:
     training: Training
     decay: float  # log(1 - p)
     state: State
+    static: bool = False
     reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
@@ -161,28 +153,21 @@ class _Factors(Proposal):
         return found
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
-        return self.law(Batch(users, torch.zeros_like(users)), items, scorer)[0]
+        return self._law(users, items.expand(len(users), items.shape[-1]), 0, scorer)
 
     def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
-        return self.law(batch, batch.positives[:0], scorer)[1]
+        return self._law(batch.users, batch.positives.unsqueeze(1), 1, scorer).squeeze(1)
 
-    def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
-        users, own = batch.users, batch.positives.unsqueeze(1)
-        both = torch.cat([own, items.expand(len(users), items.shape[-1])], dim=1)
-        unseen = self.training.n_items - self.training.seen.counts[users.numpy()][:, None]
-        left = np.concatenate([unseen + 1, np.broadcast_to(unseen, (len(users), items.shape[-1]))], axis=1)
-        log_q = self._law(users, both.numpy(), left.clip(min=1), scorer)
-        return log_q[:, 1:], log_q[:, 0]
-
-    def _law(self, users: Tensor, ids: Int, left: Int, scorer: Scorer) -> Tensor:
-        """(B, N) log q of the items `ids`, each among so many that are `left`."""
-        seen, size = self.training.seen, self.training.n_items
+    def _law(self, users: Tensor, items: Tensor, spared: int, scorer: Scorer) -> Tensor:
+        """(B, N) log q of `items`, of which so many are seen and yet may be drawn."""
+        ids, seen, size = items.numpy(), self.training.seen, self.training.n_items
         law, descending = self._factors(users, scorer)
         owners, row = np.unique(users.numpy(), return_inverse=True)
         kind = np.int32 if len(owners) * size < 1 << 31 else np.int64  # the smaller sort in half the time
         rows, hidden = seen.of(owners)
         own, theirs = (row * size).astype(kind)[:, None], (rows * size).astype(kind)
         starts = np.concatenate([[0], np.cumsum(seen.counts[owners])])[row][:, None]
+        left = (size - seen.counts[users.numpy()] + spared).clip(min=1)[:, None]
         total = np.zeros(ids.shape)
         for factor, place in enumerate(np.asarray(self.state["place"]).astype(kind)):
             at = place[ids]
@@ -195,9 +180,10 @@ class _Factors(Proposal):
 
 
 @dataclass(frozen=True)
-class _MultiIndex(Proposal):
+class _MultiIndex:
     training: Training
     state: State
+    static: bool = False
     reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
@@ -251,10 +237,7 @@ class _MultiIndex(Proposal):
         return among_unseen(self.log_weights(users, scorer), self.training, users, items)
 
     def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
-        return self.law(batch, batch.positives[:0], scorer)[1]
-
-    def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
-        return dense_law(self.log_weights(batch.users, scorer), self.training, batch, items)
+        return with_unseen(self.log_weights(batch.users, scorer), self.training, batch)
 
 
 def _user_factors(users: Tensor, scorer: Scorer) -> Tensor:

@@ -167,6 +167,8 @@ class _FromLists(Proposal):
     training: Training
     state: State
     whole: bool = False
+    static: bool = False
+    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         users, lists = batch.users.numpy(), np.asarray(self.state["lists"])
@@ -181,10 +183,11 @@ class _FromLists(Proposal):
 
 
 @dataclass(frozen=True)
-class _TopAndUniform(Proposal):
+class _TopAndUniform:
     training: Training
     state: State
     share: float
+    static: bool = False
     reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
