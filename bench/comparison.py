@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.guards import check_options, check_together, checked, warnings
+from bench.guards import check_options, check_seeds, check_together, checked, warnings
 from bench.hashes import list_sha256
 from bench.statistics.corrections import adjust
 from bench.statistics.crossed import CONSTANT, Alternative, crossed
 from bench.statistics.effects import Effects, effects
 from bench.statistics.equivalence import Equivalence, equivalence
+from bench.statistics.expected import FEW_SEEDS, blindness, low_power
 from bench.statistics.letters import letters
 from bench.statistics.moments import Moments, moments
 from bench.statistics.named import run_test
+from bench.statistics.pooled import Stability, stability_variances
 from datasets.errors import UserError
 
 FloatArray = NDArray[np.float64]
@@ -326,7 +330,7 @@ def compare(
     pairs: list[Pair] = []
     notes: dict[str, None] = {}
     for name in metrics:
-        family, said = _family(wanted, name, options)
+        family, said = _family(wanted, tested, name, options)
         pairs += [*family, *(_equal(a, b, name) for a, b in same)]
         notes |= dict.fromkeys(said)
     return Comparison(
@@ -387,16 +391,27 @@ def _equal(a: Row, b: Row, metric: str) -> Pair:
     return Pair(a.name, b.name, metric, m.mean, None, None, None, None, None, *counts, equal_by_identity=True)
 
 
-def _family(wanted: Sequence[tuple[Row, Row]], metric: str, options: _Options) -> tuple[list[Pair], list[str]]:
+def _family(
+    wanted: Sequence[tuple[Row, Row]], rows: Sequence[Row], metric: str, options: _Options
+) -> tuple[list[Pair], list[str]]:
     """The pairs of one metric with adjusted p, and what the reader must know of them."""
     tested, notes = [], []
+    pooled = _stability(rows, metric) if options.test == "crossed-pooled" else {}
+    alone: dict[str, list[str]] = defaultdict(list)
+    fewest = FEW_SEEDS
     for a, b in wanted:
         x, y, shared = _shared(a, b, metric)
+        check_seeds(options.test, shared)
+        fewest = min(fewest, shared)
         m = moments(x, y)
-        outcome = run_test(options.test, x, y, m, alpha=options.alpha, alternative=options.alternative)
+        known = Stability(pooled[a.name], pooled[b.name], len(rows)) if pooled else None
+        test = partial(run_test, options.test, x, y, m, stability=known)
+        outcome = test(alpha=options.alpha, alternative=options.alternative)
         wider = outcome
         if outcome.lo is not None and len(wanted) > 1:
-            wider = run_test(options.test, x, y, m, alpha=options.alpha / len(wanted))
+            wider = test(alpha=options.alpha / len(wanted))
+        if options.test == "crossed-pooled" and outcome.note:
+            alone[outcome.note].append(f"{a.name} − {b.name}")
         tested.append((a, b, m, outcome, wider))
         if shared < max(len(a.seeds), len(b.seeds)):
             notes.append(f"{a.name} and {b.name} are paired on the {shared} seeds both have.")
@@ -404,6 +419,14 @@ def _family(wanted: Sequence[tuple[Row, Row]], metric: str, options: _Options) -
             notes.append(f"{a.name} − {b.name} in {metric} has p = {outcome.p:.2g}: {outcome.note}.")
         if outcome.p is None:
             notes.append(f"No p value for {a.name} and {b.name} in {metric}: {outcome.note}.")
+    if options.test == "crossed-pooled" and wanted:
+        notes.append("A p of crossed-pooled depends on the other rows of the table.")
+    for reason, names in alone.items():
+        which = f"all {len(names)} pairs" if len(names) == len(wanted) else ", ".join(names)
+        notes.append(f"crossed in place of crossed-pooled in {metric} for {which}: {reason}.")
+    if fewest < FEW_SEEDS:
+        notes.append(low_power(options.test, fewest, len(wanted), options.alpha))
+    notes.append(blindness(options.test, [m for _, _, m, *_ in tested], metric, options.alpha))
     margin = options.margin
     equal = [equivalence(m, margin) if margin else None for _, _, m, *_ in tested]
     adjusted = adjust([outcome.p for *_, outcome, _ in tested], options.correction)
@@ -415,7 +438,15 @@ def _family(wanted: Sequence[tuple[Row, Row]], metric: str, options: _Options) -
         pair = Pair(a.name, b.name, metric, m.mean, *ends, p, standardised(m), *counts)
         pair = replace(pair, lo_family=wider.lo, hi_family=wider.hi)
         pairs.append(replace(pair, equivalence=e, p_equivalent=q) if e else pair)
-    return pairs, notes
+    return pairs, [note for note in notes if note]
+
+
+def _stability(rows: Sequence[Row], metric: str) -> dict[str, float]:
+    """Name → stability variance, where the rows are three or more and have the same seeds; else nothing."""
+    if len(rows) < 3 or any(set(row.seeds) != set(rows[0].seeds) for row in rows):
+        return {}
+    by_seed = [row.metrics[metric].mean(axis=1)[np.argsort(row.seeds)] for row in rows]
+    return {row.name: float(v) for row, v in zip(rows, stability_variances(np.array(by_seed)), strict=True)}
 
 
 def _shared(a: Row, b: Row, metric: str) -> tuple[FloatArray, FloatArray, int]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.statistics.corrections import CORRECTIONS
 from bench.statistics.crossed import Alternative
+from bench.statistics.expected import LEAST_SEEDS
 from bench.statistics.named import TESTS
 from datasets.errors import UserError, unknown
 
@@ -47,6 +48,16 @@ def check_options(
         raise UserError(f"The margin is {margin}; it must be above 0: the largest difference that does not matter.")
     if baseline is not None and baseline not in {row.name for row in rows}:
         raise unknown("row", baseline, (row.name for row in rows))
+
+
+def check_seeds(test: str, seeds: int) -> None:
+    """Refuse a bootstrap with so few seeds that it calls too many equal rows different."""
+    least = LEAST_SEEDS.get(test, 0)
+    if seeds < least:
+        raise UserError(
+            f"--test {test} with {seeds} {'seed' if seeds == 1 else 'seeds'} would reject more than 10 % of true nulls "
+            f"at 5 %; give it {least} seeds or more, or use --test crossed."
+        )
 
 
 def checked(row: Row, metrics: Sequence[str]) -> Row:

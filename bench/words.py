@@ -49,11 +49,12 @@ def design_of(words: dict[str, Any]) -> tuple[Any, Any, list[int]]:
     )
     if words["baseline"] is not None:
         words["baseline"] = row_called(experiment, words["baseline"], words["settings"] or (), words["recommended"])
-    from bench.guards import check_options
+    from bench.guards import check_options, check_seeds
 
     cells = short_names(experiment).cells
     asked = {name: words[name] for name in ("test", "correction", "alpha", "alternative", "baseline")}
     check_options(cells, **asked, margin=None)
+    check_seeds(words["test"], len(experiment.seeds))
     return experiment, options, cutoffs
 
 

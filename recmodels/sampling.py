@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,21 +111,21 @@ class Scorer:
         return self.scores(batch.users, batch.positives.unsqueeze(1)).squeeze(1)
 
 
-class Proposal(Protocol):
+class Proposal:
     """A source of candidate items.
 
-    `static` proposals look at neither the other rows of the batch nor the model, so draws may be made far ahead.
-    Those that `reject` never draw what the user has seen, and their law is over the unseen.
+    Attributes:
+        static: whether it looks at neither the other rows of the batch nor the model, so that draws may be made far
+            ahead.
+        reject: whether it never draws what the user has seen; its law is over the unseen.
     """
 
-    @property
-    def static(self) -> bool: ...  # noqa: D102
-
-    @property
-    def reject(self) -> bool: ...  # noqa: D102
+    static: bool = False
+    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         """`n` candidates for each row, or all it has where `n` is None; a static proposal ignores the `scorer`."""
+        raise NotImplementedError
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         """Log probability, broadcastable to (B, N), that one draw for `users` (B,) gives `items` (N,) or (B, N).
@@ -133,10 +133,15 @@ class Proposal(Protocol):
         It is the law after rejection and mixing, and before candidates are masked as not `valid`. Of what is rejected
         it says nothing.
         """
+        raise NotImplementedError
 
     def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
         """(B,) log probability that one draw gives each row's positive, were the positive not rejected."""
         return self.log_prob(batch.users, batch.positives.unsqueeze(1), scorer).expand(len(batch.users), 1).squeeze(1)
+
+    def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        """`log_prob` of `items` and `log_prob_positive`, for proposals that compute both in one."""
+        return self.log_prob(batch.users, items, scorer), self.log_prob_positive(batch, scorer)
 
 
 # (batch, pool of candidates, negatives wanted, random stream, the model) -> the candidates to train on
@@ -194,8 +199,7 @@ class Sampler:
     def with_law(self, batch: Batch, candidates: Candidates, scorer: Scorer) -> Candidates:
         """The same candidates with `log_q` and `log_q_positive` filled in."""
         batch, device = Batch(batch.users.cpu(), batch.positives.cpu()), candidates.items.device
-        log_q = self.proposal.log_prob(batch.users, candidates.items.cpu(), scorer)
-        at_positive = self.proposal.log_prob_positive(batch, scorer)
+        log_q, at_positive = self.proposal.law(batch, candidates.items.cpu(), scorer)
         return replace(candidates, log_q=log_q.to(device), log_q_positive=at_positive.to(device))
 
 

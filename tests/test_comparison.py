@@ -38,8 +38,8 @@ def row(name, shift=0.0, *, seeds=(0, 1, 2, 3, 4), n=60, seed=None, **changes):
     return replace(made, **changes)
 
 
-def rows():
-    return [row("a", seed=1), row("b", 0.2, seed=2), row("c", 0.005, seed=3)]
+def rows(**given):
+    return [row("a", seed=1, **given), row("b", 0.2, seed=2, **given), row("c", 0.005, seed=3, **given)]
 
 
 def test_json_is_the_contract():
@@ -239,7 +239,7 @@ def test_groups_of_users_are_compared_apart():
 
 @pytest.mark.parametrize("test", TESTS)
 def test_every_test_makes_a_table(test):
-    c = compare(rows(), context=CONTEXT, test=test, correction="bh")
+    c = compare(rows(seeds=range(11)), context=CONTEXT, test=test, correction="bh")
     assert all(0 <= p.p <= p.p_adjusted <= 1 for p in c.pairs)
     assert all((p.lo is None) == (test in ("wilcoxon", "permutation")) for p in c.pairs)
     json.dumps(c.as_dict(), allow_nan=False)
@@ -269,7 +269,8 @@ def test_one_sided_pairs_equal_scipy_in_the_direction_stated(test, side):
 @pytest.mark.parametrize("test", TESTS)
 def test_every_test_has_sides_and_a_two_sided_interval(test):
     sides = ("two-sided", "greater", "less")
-    both, greater, less = (compare(rows(), context=CONTEXT, test=test, alternative=side).pairs[3] for side in sides)
+    given = rows(seeds=range(11))
+    both, greater, less = (compare(given, context=CONTEXT, test=test, alternative=side).pairs[3] for side in sides)
     assert (both.lo, both.hi) == (greater.lo, greater.hi) == (less.lo, less.hi)
     assert less.p < 0.05 < 0.95 < greater.p  # a is 0.2 below b
     if "bootstrap" not in test and test != "permutation":
@@ -280,6 +281,81 @@ def test_a_one_sided_table_has_no_letters_and_does_not_say_what_it_did_not_test(
     c = compare(rows(), context=CONTEXT, alternative="greater")
     assert c.groups("ndcg@10") == ["", "", ""]
     assert c.differ("a", "b", "ndcg@10") is None
+
+
+@pytest.mark.parametrize(("test", "least"), [("bootstrap", 6), ("bootstrap-seeds", 11)])
+def test_a_bootstrap_with_too_few_seeds_is_refused(test, least):
+    with pytest.raises(UserError, match=f"with {least - 1} seeds .* more than 10 % .* give it {least} seeds or more"):
+        compare(rows(seeds=range(least - 1)), context=CONTEXT, test=test)
+    assert compare(rows(seeds=range(least)), context=CONTEXT, test=test).pairs
+    shared = [row("a", seeds=range(20)), row("b", seeds=range(15, 35))]
+    with pytest.raises(UserError, match="with 5 seeds"):
+        compare(shared, context=CONTEXT, test=test)
+
+
+def test_a_blind_test_says_how_often_it_errs_with_these_variances():
+    noisy = [row(name, seed=i) for i, name in enumerate("ab")]
+    for i, one in enumerate(noisy):
+        moved = np.random.default_rng(i).normal(0, 0.05, (5, 1))
+        one.metrics["ndcg@10"] += moved
+    d = noisy[0].metrics["ndcg@10"] - noisy[1].metrics["ndcg@10"]
+    m = moments(d)
+    ratio = (m.ms_users + m.ms_seeds - m.ms_error) / m.ms_users
+    expected = 2 * stats.t.sf(stats.t.ppf(0.975, 59) / ratio**0.5, 59)
+    for test in ("t", "wilcoxon", "permutation", "bootstrap-users"):
+        said = compare(noisy, context=CONTEXT, test=test).warnings
+        assert any(f"{test} is blind to training noise" in w and f"{100 * expected:.2g} % of" in w for w in said), said
+    assert any("blind to the choice of users" in w for w in compare(noisy, context=CONTEXT, test="seeds-t").warnings)
+    assert not any("blind" in w for w in compare(noisy, context=CONTEXT).warnings)
+    alone = compare(rows(seeds=(0,)), context=CONTEXT, test="t").warnings
+    assert any("how much, one seed cannot tell" in w for w in alone)
+
+
+def test_few_seeds_say_that_they_find_little():
+    said = compare(rows(seeds=(0, 1, 2)), context=CONTEXT).warnings
+    alone, family = stats.t.ppf(1 - 0.025, 2), stats.t.ppf(1 - 0.025 / 3, 2)
+    assert any(f"low with 3 seeds: over them |t| must exceed {alone:.1f}" in w and f"{family:.1f}" in w for w in said)
+    assert not any("power is low" in w for w in compare(rows(), context=CONTEXT).warnings)
+
+
+def test_crossed_pooled_takes_the_seeds_variance_from_all_rows():
+    """Shukla's variances and the test written out: Welch over seeds, the crossed sum with it, and users."""
+    given = [row(name, 0.02 * i, seed=i) for i, name in enumerate("abcde")]
+    for i, one in enumerate(given):
+        moved = np.random.default_rng(9).normal(0, 0.05, (5, 1)) + np.random.default_rng(i).normal(0, 0.01, (5, 1))
+        one.metrics["ndcg@10"] += moved + np.random.default_rng(50 + i).normal(0, 0.05, 60)
+    c = compare(given, context=CONTEXT, test="crossed-pooled", metrics=("ndcg@10",))
+    x = np.array([one.metrics["ndcg@10"].mean(1) for one in given])
+    e = x - x.mean(1, keepdims=True) - x.mean(0) + x.mean()
+    v = (5 * 4 * (e**2).sum(1) - (e**2).sum()) / (4 * 4 * 3)
+    pair = c.pairs[0]
+    d = given[0].metrics["ndcg@10"] - given[1].metrics["ndcg@10"]
+    m, noise = moments(d), v[0] + v[1]
+    df = noise**2 / (v[0] ** 2 + v[1] ** 2) * 4 * 2 / ((10**2 + 18**2 + 8) / 12**2)
+    p = [2 * stats.t.sf(abs(m.mean) / np.sqrt(noise / 5), df), stats.ttest_1samp(d.mean(0), 0).pvalue]
+    both = m.ms_users + 60 * noise - m.ms_error
+    whole = both**2 / (m.ms_users**2 / 59 + (60 * noise) ** 2 / df + m.ms_error**2 / (59 * 4))
+    p.append(2 * stats.t.sf(abs(m.mean) / np.sqrt(both / 300), whole))
+    assert both > max(m.ms_users, 60 * noise)
+    np.testing.assert_allclose(pair.p, max(p), rtol=1e-9)
+    assert any("depends on the other rows" in w for w in c.warnings)
+    for few in (given[:4], rows(seeds=(0, 1, 2, 3))):
+        pooled, plain = (compare(few, context=CONTEXT, test=test) for test in ("crossed-pooled", "crossed"))
+        assert [x.p for x in pooled.pairs] == [x.p for x in plain.pairs]
+        assert any("fewer than 5 rows that share 5 seeds" in w for w in pooled.warnings)
+    still = replace(
+        given[0], name="f", runs=tuple("fghij"), metrics={k: v * 0 + 0.5 for k, v in given[0].metrics.items()}
+    )
+    said = compare([*given, still], context=CONTEXT, test="crossed-pooled").warnings
+    assert v.min() > 0
+    assert any("a stability variance is not above 0" in w for w in said) == (_shukla([*given, still]).min() <= 0)
+
+
+def _shukla(given):
+    x = np.array([one.metrics["ndcg@10"].mean(1) for one in given])
+    e = x - x.mean(1, keepdims=True) - x.mean(0) + x.mean()
+    k = len(x)
+    return k * (k - 1) * (e**2).sum(1) - (e**2).sum()
 
 
 def nan_row():

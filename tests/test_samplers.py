@@ -208,17 +208,28 @@ def test_bns_estimates_the_distribution_from_a_sample():
     assert 0.5 < (exact[1].items == sampled[1].items).double().mean() < 1
 
 
-def test_mixgcf_mixes_and_chooses_by_the_mixed_vector():
-    batch, drawn, chosen, model = pooled("mixgcf", pool=6)
+@pytest.mark.parametrize("space", ["dot", "cosine", "half-cosine", "distance"])
+def test_mixgcf_mixes_and_chooses_by_the_mixed_vector(space):
+    model = Scorer(scorer().tables, space)
+    batch, rng = batch_of(DATA, size=64), np.random.Generator(np.random.SFC64(4))
+    sampler = make("mixgcf", DATA, pool=6)
+    drawn = sampler.propose(batch, N, rng, model)
+    chosen = sampler.choose(batch, drawn, N, rng, model)
     assert chosen.mix.shape == chosen.items.shape
     assert 0 <= float(chosen.mix.min()) < float(chosen.mix.max()) < 1
     rng = np.random.Generator(np.random.SFC64(4))
-    make("mixgcf", DATA, pool=6).propose(batch, N, rng, model)
+    sampler.propose(batch, N, rng, model)
     share = torch.from_numpy(rng.random((64, N * 6), dtype=np.float32))
     users, items, _ = model.tables
     vectors = share[..., None] * items[batch.positives][:, None] + (1 - share[..., None]) * items[drawn.items]
-    scores = (vectors * users[batch.users][:, None]).sum(dim=2).view(64, N, 6)
-    best = scores.argmax(dim=2, keepdim=True)
+    mine = users[batch.users][:, None]
+    scores = {
+        "dot": lambda: (vectors * mine).sum(dim=2),
+        "cosine": lambda: torch.cosine_similarity(vectors, mine, dim=2),
+        "half-cosine": lambda: torch.cosine_similarity(vectors, mine, dim=2),
+        "distance": lambda: -(vectors - mine).square().sum(dim=2),
+    }[space]()
+    best = scores.view(64, N, 6).argmax(dim=2, keepdim=True)
     rows = batch.users > 1
     assert torch.equal(chosen.items[rows], drawn.items.view(64, N, 6).gather(2, best).squeeze(2)[rows])
     assert torch.equal(chosen.mix[rows], share.view(64, N, 6).gather(2, best).squeeze(2)[rows])

@@ -21,11 +21,14 @@ from bench.calibrate import (
 )
 from bench.statistics.corrections import CORRECTIONS, adjust
 from bench.statistics.crossed import crossed, crossed_tests, seeds_t, users_t
+from bench.statistics.draws import Corner, normal_tables
 from bench.statistics.effects import effects
 from bench.statistics.equivalence import equivalence
+from bench.statistics.expected import expected_level
 from bench.statistics.letters import letters
 from bench.statistics.moments import moments
 from bench.statistics.named import TESTS, run_test, wilcoxon
+from bench.statistics.pooled import stability_variances
 from bench.statistics.resampling import _crossed_means, bca_interval, bootstrap, sign_flip
 from datasets.errors import UserError
 
@@ -422,3 +425,23 @@ def test_default_path_imports_nothing_heavy():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_stability_variances_are_unbiased_where_rows_differ_and_lose_the_degrees_of_freedom_said():
+    rng, deviations = np.random.default_rng(0), np.array([0.5, 1.0, 1.0, 2.0, 3.0])
+    means = 5 * rng.normal(0, 1, (40_000, 1, 5)) + rng.normal(0, 1, (40_000, 5, 5)) * deviations[:, None]
+    found = stability_variances(means)
+    np.testing.assert_allclose(found.mean(axis=0), deviations**2, rtol=0.03, atol=0.06)
+    for rows, cost in ((5, 432 / 144), (9, 7840 / 3136)):
+        equal = stability_variances(rng.normal(0, 1, (40_000, rows, 5)))[:, :2].sum(axis=1)
+        np.testing.assert_allclose(2 * equal.mean() ** 2 / equal.var(), 4 * 4 / cost, rtol=0.04)
+
+
+@pytest.mark.parametrize(("user_share", "seed_share"), [(0, 1), (1, 3), (1, 0)])
+def test_the_expected_level_of_a_blind_test_is_the_simulated_one(user_share, seed_share):
+    corner = Corner(60, 5, user_share, seed_share)
+    tables = normal_tables(corner, np.random.default_rng(0), 1500)
+    known = [moments(d) for d in tables[:400]]
+    for test in ("t", "wilcoxon", "permutation", "seeds-t"):
+        p = [run_test(test, d, d * 0, moments(d), resamples=499).p for d in tables]
+        np.testing.assert_allclose(np.mean(np.array(p) < 0.05), expected_level(test, known, 0.05), atol=0.035)

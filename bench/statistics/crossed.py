@@ -66,13 +66,13 @@ def crossed_tests(
     df = np.where(both >= np.maximum(ms_u, ms_s), df, np.where(ms_u >= ms_s, users - 1.0, seeds - 1.0))
     n = users * seeds
     return {
-        "crossed": _t_test(mean, largest / n, df, alpha, alternative),
-        "t": _t_test(mean, ms_u / n, np.full_like(df, users - 1.0), alpha, alternative),
-        "seeds-t": _t_test(mean, ms_s / n, np.full_like(df, seeds - 1.0), alpha, alternative),
+        "crossed": t_test(mean, largest / n, df, alpha, alternative),
+        "t": t_test(mean, ms_u / n, np.full_like(df, users - 1.0), alpha, alternative),
+        "seeds-t": t_test(mean, ms_s / n, np.full_like(df, seeds - 1.0), alpha, alternative),
     }
 
 
-def _t_test(
+def t_test(
     mean: FloatArray, variance: FloatArray, df: FloatArray, alpha: float, alternative: Alternative
 ) -> tuple[FloatArray, FloatArray]:
     """p and half width; a mean of zero has p = 1 and a mean without variance has p = 0."""
@@ -130,7 +130,7 @@ def _one_way(m: Moments, mean_square: float, n: int, single: str, alpha: float, 
     if mean_square == 0:
         return without_variance(m.mean, side)
     variance = mean_square / (m.users * m.seeds)
-    p, half = _t_test(np.asarray(m.mean), np.asarray(variance), np.asarray(n - 1.0), alpha, side)
+    p, half = t_test(np.asarray(m.mean), np.asarray(variance), np.asarray(n - 1.0), alpha, side)
     return Outcome(float(p), m.mean - float(half), m.mean + float(half))
 
 

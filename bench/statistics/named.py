@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 
 from bench.statistics.crossed import Alternative, Outcome, crossed, seeds_t, users_t
 from bench.statistics.moments import ROUNDING, Moments
-from bench.statistics.resampling import bootstrap, sign_flip
+from bench.statistics.pooled import Stability, crossed_pooled
+from bench.statistics.resampling import RESAMPLES, bootstrap, sign_flip
 from datasets.errors import unknown
 
 FloatArray = NDArray[np.float64]
 
 TESTS = {
     "crossed": "users and seeds both random, crossed; never below `t` or `seeds-t`",
+    "crossed-pooled": "crossed, with the seeds' variance of each row from all rows; needs five rows and five seeds",
     "t": "paired t over users of their means over seeds; blind to training noise",
     "seeds-t": "paired t over seeds of their means over users; blind to the choice of users",
     "wilcoxon": "signed ranks over users of their means over seeds; no interval",
@@ -32,6 +34,8 @@ def run_test(
     *,
     alpha: float = 0.05,
     alternative: Alternative = "two-sided",
+    stability: Stability | None = None,
+    resamples: int = RESAMPLES,
 ) -> Outcome:
     """What test `name` says of a − b, both (S, U) with rows paired by seed and columns by user.
 
@@ -42,12 +46,16 @@ def run_test(
         m: the moments of a − b.
         alpha: 1 − the level of the interval.
         alternative: "greater" asks whether a is better than b, larger values being better.
+        stability: what `crossed-pooled` knows of a and b from the other rows.
+        resamples: draws of `permutation` and the bootstraps.
 
     Raises:
         UserError: a test nobody knows.
     """
     if name == "crossed":
         return crossed(m, alpha=alpha, alternative=alternative)
+    if name == "crossed-pooled":
+        return crossed_pooled(m, stability, alpha=alpha, alternative=alternative)
     if name == "t":
         return users_t(m, alpha=alpha, alternative=alternative)
     if name == "seeds-t":
@@ -55,10 +63,10 @@ def run_test(
     if name == "wilcoxon":
         return wilcoxon((a - b).mean(axis=0), alternative)
     if name == "permutation":
-        return sign_flip((a - b).mean(axis=0), alternative=alternative)
+        return sign_flip((a - b).mean(axis=0), alternative=alternative, resamples=resamples)
     if name.startswith("bootstrap") and name in TESTS:
         level = name.partition("-")[2] or "both"
-        return bootstrap(a - b, level, alpha=alpha, alternative=alternative)
+        return bootstrap(a - b, level, alpha=alpha, alternative=alternative, resamples=resamples)
     raise unknown("test", name, TESTS)
 
 

@@ -107,12 +107,12 @@ def _crossed_means(x: FloatArray, resamples: int, rng: np.random.Generator) -> F
     step, means = max(1, _CELLS // columns), []
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        by_column = _counts(columns, size, rng) @ x.T / columns
-        means.append(by_column[:, 0] if rows == 1 else (by_column * _counts(rows, size, rng)).sum(axis=1) / rows)
+        by_column = draw_counts(columns, size, rng) @ x.T / columns
+        means.append(by_column[:, 0] if rows == 1 else (by_column * draw_counts(rows, size, rng)).sum(axis=1) / rows)
     return np.concatenate(means)
 
 
-def _counts(n: int, size: int, rng: np.random.Generator) -> FloatArray:
+def draw_counts(n: int, size: int, rng: np.random.Generator) -> FloatArray:
     """(size, n) how often each of n was drawn in n draws."""
     drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
     return np.bincount(drawn.ravel(), minlength=n * size).reshape(size, n).astype(np.float64)

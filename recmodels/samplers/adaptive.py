@@ -12,8 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
-from recmodels.samplers.dense import CELLS, among_unseen, with_unseen
-from recmodels.sampling import Sampler, Scorer, Training, draw_by_weight, draw_unseen, drawn_in_order, mask_seen
+from recmodels.samplers.dense import CELLS, among_unseen, dense_law
+from recmodels.sampling import (
+    Proposal,
+    Sampler,
+    Scorer,
+    Training,
+    draw_by_weight,
+    draw_unseen,
+    drawn_in_order,
+    mask_seen,
+)
 from recmodels.scoring import ranking_tables
 from recmodels.seen import Int
 from recmodels.types import Batch, Candidates, Tables
@@ -79,11 +88,10 @@ def midx(training: Training, *, clusters: Annotated[int, ">= 1, <= 256"] = 32) -
 
 
 @dataclass(frozen=True)
-class _Factors:
+class _Factors(Proposal):
     training: Training
     decay: float  # log(1 - p)
     state: State
-    static: bool = False
     reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
@@ -153,21 +161,28 @@ class _Factors:
         return found
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
-        return self._law(users, items.expand(len(users), items.shape[-1]), 0, scorer)
+        return self.law(Batch(users, torch.zeros_like(users)), items, scorer)[0]
 
     def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
-        return self._law(batch.users, batch.positives.unsqueeze(1), 1, scorer).squeeze(1)
+        return self.law(batch, batch.positives[:0], scorer)[1]
 
-    def _law(self, users: Tensor, items: Tensor, spared: int, scorer: Scorer) -> Tensor:
-        """(B, N) log q of `items`, of which so many are seen and yet may be drawn."""
-        ids, seen, size = items.numpy(), self.training.seen, self.training.n_items
+    def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        users, own = batch.users, batch.positives.unsqueeze(1)
+        both = torch.cat([own, items.expand(len(users), items.shape[-1])], dim=1)
+        unseen = self.training.n_items - self.training.seen.counts[users.numpy()][:, None]
+        left = np.concatenate([unseen + 1, np.broadcast_to(unseen, (len(users), items.shape[-1]))], axis=1)
+        log_q = self._law(users, both.numpy(), left.clip(min=1), scorer)
+        return log_q[:, 1:], log_q[:, 0]
+
+    def _law(self, users: Tensor, ids: Int, left: Int, scorer: Scorer) -> Tensor:
+        """(B, N) log q of the items `ids`, each among so many that are `left`."""
+        seen, size = self.training.seen, self.training.n_items
         law, descending = self._factors(users, scorer)
         owners, row = np.unique(users.numpy(), return_inverse=True)
         kind = np.int32 if len(owners) * size < 1 << 31 else np.int64  # the smaller sort in half the time
         rows, hidden = seen.of(owners)
         own, theirs = (row * size).astype(kind)[:, None], (rows * size).astype(kind)
         starts = np.concatenate([[0], np.cumsum(seen.counts[owners])])[row][:, None]
-        left = (size - seen.counts[users.numpy()] + spared).clip(min=1)[:, None]
         total = np.zeros(ids.shape)
         for factor, place in enumerate(np.asarray(self.state["place"]).astype(kind)):
             at = place[ids]
@@ -180,10 +195,9 @@ class _Factors:
 
 
 @dataclass(frozen=True)
-class _MultiIndex:
+class _MultiIndex(Proposal):
     training: Training
     state: State
-    static: bool = False
     reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
@@ -237,7 +251,10 @@ class _MultiIndex:
         return among_unseen(self.log_weights(users, scorer), self.training, users, items)
 
     def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
-        return with_unseen(self.log_weights(batch.users, scorer), self.training, batch)
+        return self.law(batch, batch.positives[:0], scorer)[1]
+
+    def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        return dense_law(self.log_weights(batch.users, scorer), self.training, batch, items)
 
 
 def _user_factors(users: Tensor, scorer: Scorer) -> Tensor:

@@ -73,8 +73,6 @@ def kernel(training: Training, *, alpha: Annotated[float, ">= 0"] = 100.0) -> Sa
 class _Full(Proposal):
     training: Training
     mask: str
-    static: bool = False
-    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         valid = torch.ones(len(batch.users), self.training.n_items, dtype=torch.bool)
@@ -89,10 +87,9 @@ class _Full(Proposal):
 
 
 @dataclass(frozen=True)
-class _ByScore:
+class _ByScore(Proposal):
     training: Training
     log_weight: Callable[[Tensor], Tensor]
-    static: bool = False
     reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
@@ -107,21 +104,25 @@ class _ByScore:
         return among_unseen(self.log_weight(scorer.all(users)), self.training, users, items)
 
     def log_prob_positive(self, batch: Batch, scorer: Scorer) -> Tensor:
-        return with_unseen(self.log_weight(scorer.all(batch.users)), self.training, batch)
+        return self.law(batch, batch.positives[:0], scorer)[1]
+
+    def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        return dense_law(self.log_weight(scorer.all(batch.users)), self.training, batch, items)
 
 
 def among_unseen(log_weights: Tensor, training: Training, users: Tensor, items: Tensor) -> Tensor:
     """(B, N) log probability of `items` under weights (B, I) among what `users` have not seen; on the CPU."""
-    left = mask_seen(log_weights, training.seen, users)
+    return dense_law(log_weights, training, Batch(users, torch.zeros_like(users)), items)[0]
+
+
+def dense_law(log_weights: Tensor, training: Training, batch: Batch, items: Tensor) -> tuple[Tensor, Tensor]:
+    """What `Proposal.law` says under weights (B, I), of which those of what is seen are set to 0; on the CPU."""
+    device = log_weights.device
+    own = log_weights.gather(1, batch.positives.unsqueeze(1).to(device))  # (B, 1)
+    left = mask_seen(log_weights, training.seen, batch.users)
     total = left.logsumexp(dim=1, keepdim=True).clamp(min=torch.finfo(left.dtype).min)
-    return (left.gather(1, items.expand(len(users), -1).to(left.device)) - total).cpu()
-
-
-def with_unseen(log_weights: Tensor, training: Training, batch: Batch) -> Tensor:
-    """(B,) log probability of the positives under weights (B, I) among them and the unseen; on the CPU."""
-    own = log_weights.gather(1, batch.positives.unsqueeze(1).to(log_weights.device)).squeeze(1)
-    total = mask_seen(log_weights, training.seen, batch.users).logsumexp(dim=1)
-    return (own - torch.logaddexp(total, own)).cpu()
+    log_q = left.gather(1, items.expand(len(own), items.shape[-1]).to(device)) - total
+    return log_q.cpu(), (own - torch.logaddexp(total, own)).squeeze(1).cpu()
 
 
 def _something_left(training: Training, users: Tensor) -> Tensor | None:

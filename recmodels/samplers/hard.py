@@ -13,7 +13,8 @@ from datasets.errors import UserError
 from recmodels.samplers import SAMPLERS
 from recmodels.samplers.static import Uniform
 from recmodels.sampling import Sampler, Scorer, Training
-from recmodels.types import Batch, Candidates
+from recmodels.scoring import from_dot
+from recmodels.types import Batch, Candidates, Tables
 
 
 @SAMPLERS.register("dns", paper="Zhang, Chen, Wang, Yu, SIGIR 2013")
@@ -183,9 +184,9 @@ def _unseen_below(
 def mixgcf(training: Training, *, pool: Annotated[int, ">= 1"] = 16) -> Sampler:
     """Positive mixing: the draw whose vector, with some of the positive mixed in, scores highest.
 
-    v' = b v⁺ + (1 - b) v_j with b uniform in (0, 1) for each draw; the choice among M of them is by u·v', and v' is
-    the negative that is trained on. The paper's hop mixing needs the layers of a graph model and is left out. The law
-    is unknown. Cost: M draws and M scores per negative.
+    v' = b v⁺ + (1 - b) v_j with b uniform in (0, 1) for each draw; the choice among M of them is by the score of v',
+    u·v' in the paper, and v' is the negative that is trained on. The paper's hop mixing needs the layers of a graph
+    model and is left out. The law is unknown. Cost: M draws and M scores per negative.
 
     Args:
         training: the training interactions.
@@ -194,12 +195,23 @@ def mixgcf(training: Training, *, pool: Annotated[int, ">= 1"] = 16) -> Sampler:
 
     def mix(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         share = torch.from_numpy(rng.random(tuple(drawn.items.shape), dtype=np.float32)).to(scorer.device)
-        positive = scorer.positives(batch).unsqueeze(1)
-        mixed = torch.lerp(scorer.scores(batch.users, drawn.items), positive, share)
-        columns = _best_columns(masked(mixed, drawn.valid), n)
+        columns = _best_columns(masked(_mixed_scores(batch, drawn.items, share, scorer), drawn.valid), n)
         return replace(pick(drawn, columns), mix=share.gather(1, columns))
 
     return Sampler(Uniform(training, reject=True), select=mix, pool=lambda n: n * pool)
+
+
+def _mixed_scores(batch: Batch, items: Tensor, share: Tensor, scorer: Scorer) -> Tensor:
+    """(B, M) scores of `items` (B, M) with a `share` (B, M) of the row's positive mixed into their vectors."""
+    if scorer.space == "dot":  # the score is linear in the vector
+        return torch.lerp(scorer.scores(batch.users, items), scorer.positives(batch).unsqueeze(1), share)
+    users, table, _ = scorer.tables
+    plain, among = Scorer(Tables(users, table)), Scorer(Tables(table, table))  # dot products with users, among items
+    dot = torch.lerp(plain.scores(batch.users, items), plain.positives(batch).unsqueeze(1), share)
+    across = 2 * share * (1 - share) * among.scores(batch.positives, items)
+    user, item = (vectors.square().sum(dim=1) for vectors in (users, table))
+    squares = share.square() * item[batch.positives].unsqueeze(1) + (1 - share).square() * item[items] + across
+    return from_dot(dot, user[batch.users].unsqueeze(1), squares, scorer.space)
 
 
 def masked(values: Tensor, valid: Tensor | None) -> Tensor:

@@ -144,8 +144,6 @@ class InBatch(Proposal):
     training: Training
     mask: str
     dedup: bool
-    static: bool = False
-    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         """(B, n) items of other rows, or the whole batch (B,)."""
@@ -192,8 +190,6 @@ class _Mixed(Proposal):
     training: Training
     batch: InBatch
     share: float  # of uniform draws
-    static: bool = False
-    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         size = len(batch.positives)
@@ -213,8 +209,6 @@ class _Memory(Proposal):
     training: Training
     batch: InBatch
     state: dict[str, NDArray[Any] | Tensor]
-    static: bool = False
-    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         known, size = torch.as_tensor(self.state["items"]), len(batch.positives)

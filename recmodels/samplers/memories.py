@@ -167,8 +167,6 @@ class _FromLists(Proposal):
     training: Training
     state: State
     whole: bool = False
-    static: bool = False
-    reject: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         users, lists = batch.users.numpy(), np.asarray(self.state["lists"])
@@ -183,11 +181,10 @@ class _FromLists(Proposal):
 
 
 @dataclass(frozen=True)
-class _TopAndUniform:
+class _TopAndUniform(Proposal):
     training: Training
     state: State
     share: float
-    static: bool = False
     reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:

@@ -79,7 +79,7 @@ def log_uniform(training: Training, *, reject: bool = True) -> Sampler:
 
 
 @dataclass(frozen=True)
-class Uniform:
+class Uniform(Proposal):
     """Items with equal probability."""
 
     training: Training
@@ -126,7 +126,7 @@ def by_popularity(training: Training, alpha: float, reject: bool) -> Proposal:
     return Weighted(training, weights, reject)
 
 
-class Weighted:
+class Weighted(Proposal):
     """Items in proportion to fixed weights (I,), drawn by the alias method (Walker, 1977)."""
 
     static = True

@@ -1,0 +1,109 @@
+"""Tables of paired differences whose true mean is known, many at once, and their mean squares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.statistics.named import wilcoxon
+from bench.statistics.resampling import draw_counts
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Corner:
+    """Users, seeds and the variance of the differences, in which a single one has residual variance 1.
+
+    Attributes:
+        users: U.
+        seeds: S.
+        user_share: S·σ_u²/σ_e², the users' part of the variance of the mean where the residual's is 1.
+        seed_share: U·σ_s²/σ_e², the seeds' part.
+    """
+
+    users: int
+    seeds: int
+    user_share: float
+    seed_share: float
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean difference."""
+        return float(np.sqrt((1 + self.user_share + self.seed_share) / (self.users * self.seeds)))
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Mean and mean squares of n tables, each (n,)."""
+
+    mean: FloatArray
+    users: FloatArray
+    seeds: FloatArray
+    error: FloatArray
+
+
+def normal_squares(c: Corner, rng: np.random.Generator, n: int) -> Squares:
+    """The mean squares of n tables of normal effects, from their exact laws: independent χ² and a normal mean."""
+    df_u, df_s = c.users - 1, c.seeds - 1
+    return Squares(
+        mean=rng.normal(0, c.error, n),
+        users=(1 + c.user_share) * rng.chisquare(df_u, n) / df_u,
+        seeds=(1 + c.seed_share) * rng.chisquare(df_s, n) / df_s,
+        error=rng.chisquare(df_u * df_s, n) / (df_u * df_s),
+    )
+
+
+def normal_tables(c: Corner, rng: np.random.Generator, n: int) -> FloatArray:
+    """(n, S, U) differences of normal effects with mean 0."""
+    users = rng.normal(0, np.sqrt(c.user_share / c.seeds), (n, 1, c.users))
+    seeds = rng.normal(0, np.sqrt(c.seed_share / c.users), (n, c.seeds, 1))
+    return np.asarray(rng.standard_normal((n, c.seeds, c.users)) + users + seeds)
+
+
+def hits(c: Corner, rng: np.random.Generator, n: int, rows: int = 2, rate: float = 0.12) -> FloatArray:
+    """(n, rows, S, U) hits and misses of variants of one law, a user hit with a probability of its own.
+
+    A user's probability is `rate` at the median and spreads over users as logit-normal; each variant moves it by
+    effects of the user and of the seed, sized so that the difference of two variants has the shares asked for.
+    """
+    logit = np.log(rate / (1 - rate)) + rng.normal(0, 1.5, c.users)
+    slope = float(np.mean(1 / (2 + np.exp(logit) + np.exp(-logit))))  # d rate / d logit, and the variance p(1 − p)
+    over_users = np.sqrt(c.user_share * slope / c.seeds) / slope
+    over_seeds = np.sqrt(c.seed_share * slope / c.users) / slope
+    shift = logit + rng.normal(0, over_users, (n, rows, 1, c.users))
+    odds = np.exp(-(shift + rng.normal(0, over_seeds, (n, rows, c.seeds, 1))))
+    return np.asarray((rng.random(odds.shape) * (1 + odds) < 1).astype(np.float64))
+
+
+def squares_of(d: FloatArray) -> Squares:
+    """The mean squares of tables (n, S, U)."""
+    _, seeds, users = d.shape
+    by_user, by_seed = d.mean(axis=1), d.mean(axis=2)
+    mean = by_seed.mean(axis=1)
+    over_users = seeds * np.square(by_user - mean[:, None]).sum(axis=1)
+    over_seeds = users * np.square(by_seed - mean[:, None]).sum(axis=1)
+    rest = np.einsum("nsu,nsu->n", d, d) - users * seeds * mean**2 - over_users - over_seeds
+    return Squares(
+        mean, over_users / (users - 1), over_seeds / (seeds - 1), np.maximum(rest, 0) / ((users - 1) * (seeds - 1))
+    )
+
+
+def resampled_p(d: FloatArray, rng: np.random.Generator, resamples: int = 999) -> dict[str, FloatArray]:
+    """(n,) p of `permutation`, `wilcoxon` and the bootstraps on tables (n, S, U), which share one set of draws."""
+    n, seeds, users = d.shape
+    by_user, by_seed = d.mean(axis=1), d.mean(axis=2)
+    mean = by_seed.mean(axis=1)
+    signs = rng.choice([-1.0, 1.0], (resamples, users))
+    of_users, of_seeds = draw_counts(users, resamples, rng), draw_counts(seeds, resamples, rng)
+    both = (of_users @ d.reshape(n * seeds, users).T).reshape(resamples, n, seeds)
+    drawn = {
+        "permutation": signs @ by_user.T / users,
+        "bootstrap-users": of_users @ by_user.T / users - mean,
+        "bootstrap-seeds": of_seeds @ by_seed.T / seeds - mean,
+        "bootstrap": np.einsum("rns,rs->rn", both, of_seeds) / (users * seeds) - mean,
+    }
+    p = {name: (1 + (np.abs(x) >= np.abs(mean) - 1e-15).sum(axis=0)) / (1 + resamples) for name, x in drawn.items()}
+    return {"wilcoxon": np.array([wilcoxon(x).p for x in by_user]), **p}
