@@ -345,7 +345,7 @@ def compare(
         alternative=alternative,
         baseline=baseline,
         context=context,
-        warnings=(*context.warnings, *warnings(rows, context, baseline), *notes),
+        warnings=(*context.warnings, *warnings(rows, context, baseline, metric), *notes),
         margin=margin,
     )
 

@@ -118,12 +118,15 @@ def check_together(rows: Sequence[Row]) -> None:
             )
 
 
-def warnings(rows: Sequence[Row], context: Context, baseline: str | None) -> Iterable[str]:
+def warnings(rows: Sequence[Row], context: Context, baseline: str | None, metric: str) -> Iterable[str]:
     """Sentences the reader must see beside the table."""
     if context.data.get("verified") is False:
         yield "Unverified data: no published checksum says that they are the official ones."
     if any(len(row.seeds) == 1 and not row.failed for row in rows):
         yield "One seed: training noise is not covered."
+    chosen = dict.fromkeys(str(row.settings["trainer"]["select_on"]) for row in rows if row.settings.get("trainer"))
+    if others := [name for name in chosen if name != metric]:
+        yield f"Epochs were chosen by {' and '.join(others)} on validation; --set select_on={metric} changes that."
     for row in rows:
         for reason in row.failed:
             yield f"{row.name}: {reason}; it enters no pair."

@@ -42,6 +42,17 @@ def rows(**given):
     return [row("a", seed=1, **given), row("b", 0.2, seed=2, **given), row("c", 0.005, seed=3, **given)]
 
 
+def test_a_metric_that_did_not_choose_the_epochs_is_said_with_the_setting_that_would():
+    cells = [
+        row(name, seed=seed, settings={"trainer": {"select_on": chosen} if chosen else {}})
+        for seed, (name, chosen) in enumerate([("a", "ndcg@10"), ("b", "recall@5"), ("c", "ndcg@10"), ("toppop", None)])
+    ]
+    said = "Epochs were chosen by ndcg@10 and recall@5 on validation; --set select_on=hr@10 changes that."
+    assert said in compare(cells, context=CONTEXT, metric="hr@10").warnings
+    told = compare(cells[::2], context=CONTEXT, metric="ndcg@10").warnings
+    assert not [warning for warning in told if "select_on" in warning]
+
+
 def test_json_is_the_contract():
     d = compare(rows(), context=CONTEXT).as_dict()
     top = "dataset protocol metric seeds users test correction alpha alternative baseline data rows pairs"
