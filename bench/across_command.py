@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from bench.options import Figures, Margin
-from bench.words import compared, design_of, emit, run_missing
+from bench.words import compared, design_of, emit, run_missing, terminal_width
 from datasets.errors import UserError
 
 
@@ -31,7 +31,7 @@ def across(each: list[dict[str, Any]], *, margin: Margin = None, figures: Figure
     comparisons = [compared(found, cutoffs, words, None)[0] for found, _, cutoffs in designs]
     together = read_together(comparisons, margin or 0.0)
     color = words["out"] is None and sys.stdout.isatty()
-    emit(render_across(together, words["format"], color=color), words["out"])
+    emit(render_across(together, words["format"], color=color, width=terminal_width(words["out"])), words["out"])
     if figures is not None:
         from bench.gallery import draw_across
 

@@ -13,9 +13,9 @@ import typer
 from bench import __version__
 from bench.across_command import across
 from bench.data_commands import app as data_app
-from bench.options import Datasets, Diagnostics, Figures, Groups, Margin, Profile, View, experiment_options
+from bench.options import Caption, Datasets, Diagnostics, Figures, Groups, Margin, Profile, View, experiment_options
 from bench.runs_commands import app as runs_app
-from bench.words import compared, design_of, emit, run_missing
+from bench.words import compared, design_of, emit, run_missing, terminal_width
 from datasets.errors import UserError, unknown
 
 app = typer.Typer(
@@ -120,6 +120,7 @@ def _compare(
     view: View = "rows",
     groups: Groups = None,
     margin: Margin = None,
+    caption: Caption = "short",
     diagnostics: Diagnostics = False,
     figures: Figures = None,
     profile: Profile = False,
@@ -129,10 +130,10 @@ def _compare(
         _profile(experiment, options, words)
         return
     view = "diagnostics" if diagnostics else view
-    _check_view(view, groups, margin)
+    _check_view(view, groups, margin, caption)
     run_missing(experiment, options, cutoffs, words)
     by_users = _user_groups(experiment, options, groups or "activity") if view == "groups" else None
-    _print_table(experiment, cutoffs, words, view, by_users, margin, figures)
+    _print_table(experiment, cutoffs, words, view, by_users, margin, caption, figures)
 
 
 def _profile(experiment: Any, options: Any, words: dict[str, Any]) -> None:
@@ -204,13 +205,15 @@ def list_(
     typer.echo(cells(format) if compatibility else listing(kind, format))
 
 
-def _check_view(view: str, groups: str | None, margin: float | None) -> None:
+def _check_view(view: str, groups: str | None, margin: float | None, caption: str) -> None:
     """Refuse before anything is trained what could not be printed after."""
-    from bench.tables import VIEWS
+    from bench.tables import CAPTIONS, VIEWS
     from bench.user_groups import GROUPS
 
     if view not in (*VIEWS, "groups"):
         raise unknown("view", view, (*VIEWS, "groups"))
+    if caption not in CAPTIONS:
+        raise unknown("caption", caption, CAPTIONS)
     if groups is not None and groups not in GROUPS:
         raise unknown("grouping", groups, GROUPS)
     if groups is not None and view != "groups":
@@ -234,6 +237,7 @@ def _print_table(
     view: str,
     groups: Any,
     margin: float | None,
+    caption: str,
     figures: Path | None,
 ) -> None:
     from bench.comparison import by_group
@@ -242,11 +246,15 @@ def _print_table(
 
     experiment = short_names(experiment)
     comparison, asked = compared(experiment, cutoffs, words, margin)
-    color = words["out"] is None and sys.stdout.isatty()
+    shown: dict[str, Any] = {
+        "color": words["out"] is None and sys.stdout.isatty(),
+        "full": caption == "full",
+        "width": terminal_width(words["out"]),
+    }
     if groups is None:
-        text = render(comparison, words["format"], view=view, color=color)
+        text = render(comparison, words["format"], view=view, **shown)
     else:
-        text = render_groups(by_group(comparison.rows, groups, **asked), words["format"], color=color)
+        text = render_groups(by_group(comparison.rows, groups, **asked), words["format"], **shown)
     emit(text, words["out"])
     if figures is not None:
         from bench.gallery import draw

@@ -105,8 +105,12 @@ KeepEmbeddings = Annotated[bool, typer.Option("--keep-embeddings", help="keep th
 View = Annotated[
     str,
     typer.Option(
-        "--view", help="rows | pairs | matrix | effects | equivalence | diagnostics | groups: what the table shows"
+        "--view",
+        help="rows | letters | pairs | matrix | effects | equivalence | diagnostics | groups: what is shown",
     ),
+]
+Caption = Annotated[
+    str, typer.Option("--caption", help="short | full: what a terminal says of a table; documents have all of it")
 ]
 Groups = Annotated[
     str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -106,11 +107,16 @@ def compared(experiment: Any, cutoffs: list[int], words: dict[str, Any], margin:
     metric = words["metric"]
     asked = {
         **{name: words[name] for name in ("metric", "test", "correction", "alpha", "alternative", "baseline")},
-        "metrics": ("hr@10", metric) if 10 in cutoffs and metric != "hr@10" else (metric,),
+        "metrics": tuple(dict.fromkeys((f"hr@{metric.partition('@')[2]}", metric))),
         "margin": margin,
         "context": context,
     }
     return compare(found, **asked), asked
+
+
+def terminal_width(out: Path | None) -> int:
+    """Characters of a line: the terminal's, or 100 in a file, so that it does not depend on who writes it."""
+    return 100 if out is not None else shutil.get_terminal_size((100, 24)).columns
 
 
 def emit(text: str, out: Path | None) -> None:

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 from bench.comparison import Comparison
 from bench.tables.caption import caption, runs_line
-from bench.tables.layout import Sheet, notes, pairs_view, rows_view
-from bench.tables.views import diagnostics_view, effects_view, equivalence_view, group_sheet, matrix_view
+from bench.tables.diagnostics import diagnostics_view
+from bench.tables.layout import Sheet, metric_name, without
+from bench.tables.notes import foot, head, notes, warnings_of
+from bench.tables.pairs import pairs_view
+from bench.tables.rows import letters_view, rows_view
+from bench.tables.views import effects_view, equivalence_view, group_sheet, matrix_view
 from datasets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -18,15 +22,25 @@ if TYPE_CHECKING:
 FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
 VIEWS = {
     "rows": rows_view,
+    "letters": letters_view,
     "pairs": pairs_view,
     "matrix": matrix_view,
     "effects": effects_view,
     "equivalence": equivalence_view,
     "diagnostics": diagnostics_view,
 }
+CAPTIONS = ("short", "full")
 
 
-def render(comparison: Comparison, format: str = "table", *, view: str = "rows", color: bool = False) -> str:
+def render(
+    comparison: Comparison,
+    format: str = "table",
+    *,
+    view: str = "rows",
+    color: bool = False,
+    full: bool = False,
+    width: int = 100,
+) -> str:
     """The comparison as text that ends without a newline.
 
     Args:
@@ -34,6 +48,8 @@ def render(comparison: Comparison, format: str = "table", *, view: str = "rows",
         format: one of `FORMATS`; JSON holds everything whatever the view.
         view: one of `VIEWS`.
         color: bold and underline on a terminal, by ANSI codes.
+        full: the whole caption in a terminal too; every other format has it always.
+        width: characters of the terminal.
 
     Raises:
         UserError: an unknown format or view, or equivalence without a margin.
@@ -53,11 +69,28 @@ def render(comparison: Comparison, format: str = "table", *, view: str = "rows",
         from bench.tables.data import as_csv
 
         return as_csv(comparison, view)
-    sheet = Sheet(VIEWS[view](comparison), caption(comparison), notes(comparison, view))
-    return _text(sheet, format, [comparison], color=color)
+    dataset, metric = comparison.context.dataset, comparison.metric
+    sheet = Sheet(
+        VIEWS[view](comparison),
+        caption(comparison),
+        notes(comparison, view, styled=color or format != "table"),
+        warnings_of(comparison),
+        title=f"{metric_name(metric)} on {dataset}" + ("" if view == "rows" else f" ({view})"),
+        label=f"{dataset}-{metric}" + ("" if view == "rows" else f"-{view}"),
+        head=head(comparison),
+        foot=foot(comparison, view),
+    )
+    return _text(sheet, format, [comparison], color=color, full=full, width=width)
 
 
-def render_groups(groups: Mapping[str, Comparison], format: str = "table", *, color: bool = False) -> str:
+def render_groups(
+    groups: Mapping[str, Comparison],
+    format: str = "table",
+    *,
+    color: bool = False,
+    full: bool = False,
+    width: int = 100,
+) -> str:
     """What `by_group` returned, rows down and groups across, as text.
 
     JSON is {"groups": {name: the object of one comparison}}, CSV the rows of each with the group in front.
@@ -72,10 +105,11 @@ def render_groups(groups: Mapping[str, Comparison], format: str = "table", *, co
 
         return data.groups_as_json(groups) if format == "json" else data.groups_as_csv(groups)
     first = next(iter(groups.values()))  # every group has the same runs
-    return _text(group_sheet(groups), format, [first], color=color)
+    sheet = group_sheet(groups, styled=color or format != "table")
+    return _text(sheet, format, [first], color=color, full=full, width=width)
 
 
-def render_across(across: Across, format: str = "table", *, color: bool = False) -> str:
+def render_across(across: Across, format: str = "table", *, color: bool = False, width: int = 100) -> str:
     """What `bench across` found, as text; JSON holds everything, CSV a line per method.
 
     Raises:
@@ -87,13 +121,17 @@ def render_across(across: Across, format: str = "table", *, color: bool = False)
         raise unknown("format", format, FORMATS)
     if format in ("json", "csv"):
         return shown.across_as_json(across) if format == "json" else shown.across_as_csv(across)
-    return _text(shown.across_sheet(across), format, across.comparisons, color=color)
+    return _text(shown.across_sheet(across), format, across.comparisons, color=color, full=True, width=width)
 
 
-def _text(sheet: Sheet, format: str, comparisons: Sequence[Comparison], *, color: bool) -> str:
-    """The sheet as text; what goes into a document also says which runs it rests on, the terminal stays short."""
-    if format != "table":
-        sheet = replace(sheet, caption=f"{sheet.caption} {runs_line(comparisons)}".rstrip())
+def _text(sheet: Sheet, format: str, comparisons: Sequence[Comparison], *, color: bool, full: bool, width: int) -> str:
+    """The sheet as text; documents say which runs they rest on and leave out what another day measures otherwise."""
+    if format == "table":
+        from bench.tables.text import as_terminal
+
+        return as_terminal(sheet, color=color, full=full, width=width)
+    grids = tuple(without(grid, grid.timed) for grid in sheet.grids)
+    sheet = replace(sheet, grids=grids, caption=f"{sheet.caption} {runs_line(comparisons)}".rstrip())
     if format == "latex":
         from bench.tables.latex import as_latex
 
@@ -102,6 +140,6 @@ def _text(sheet: Sheet, format: str, comparisons: Sequence[Comparison], *, color
         from bench.tables.html import as_html
 
         return as_html(sheet)
-    from bench.tables.text import as_markdown, as_terminal
+    from bench.tables.text import as_markdown
 
-    return as_markdown(sheet) if format == "markdown" else as_terminal(sheet, color=color)
+    return as_markdown(sheet)

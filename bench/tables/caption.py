@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.comparison import Comparison
 from bench.hashes import list_sha256
-from bench.tables.layout import SIGNS
+from bench.tables.layout import SIGNS, family, plural
 from datasets.protocol import Protocol
 from recmodels.compatibility import text_of
 
@@ -17,9 +17,9 @@ def caption(c: Comparison, users: int | None = None) -> str:
 
     `users` is their number where the table holds more than this comparison.
     """
-    family = {
+    corrected = {
         "none": "no correction",
-        **{k: f"{k} over the {_family(c)} pairs of each metric" for k in ("holm", "bonferroni", "bh", "by")},
+        **{k: f"{k} over the {plural(family(c), 'pair')} of each metric" for k in ("holm", "bonferroni", "bh", "by")},
     }[c.correction]
     context = c.context
     parts = [
@@ -27,7 +27,7 @@ def caption(c: Comparison, users: int | None = None) -> str:
         f"{users or c.users} test users, {_seeds(c.seeds)}",
         _words(context.facts),
         _masked(context.protocol),
-        f"{c.test} test{_side(c)}, {family}, α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
+        f"{c.test} test{_side(c)}, {corrected}, α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
         _data(c),
         _code(context.manifest),
     ]
@@ -119,10 +119,6 @@ def _told(protocol: Mapping[str, Any]) -> dict[str, Any]:
 
 def _words(facts: Mapping[str, Any]) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {text_of(value)}" for key, value in facts.items())
-
-
-def _family(c: Comparison) -> int:
-    return sum(pair.metric == c.metric and not pair.equal_by_identity for pair in c.pairs)
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ from bench.tables.layout import Cell, Grid, Sheet
 def as_html(sheet: Sheet) -> str:
     """A fragment without styles or scripts, to stand in any page."""
     tables = [_table(grid) for grid in sheet.grids]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in sheet.notes)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in (*sheet.notes, *sheet.warnings))
     lines = (
         "<figure>",
         f"<figcaption>{escape(sheet.caption)}</figcaption>",
@@ -34,8 +34,8 @@ def _cell(cell: Cell, heading: bool) -> str:
         text = f"<strong>{text}</strong>"
     if cell.underline:
         text = f"<u>{text}</u>"
-    if cell.plus_minus:
-        text += f" ± {cell.plus_minus}"
+    if cell.spread:
+        text += f" {cell.spread}"
     if cell.mark:
         text += f" <sup>{escape(cell.mark)}</sup>"
     return f'<th scope="row">{text}</th>' if heading else f"<td>{text}</td>"

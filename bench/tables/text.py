@@ -3,48 +3,61 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from bench.tables.layout import Cell, Grid, Sheet
+from bench.tables.fit import GAP, fit, mark_widths, plain, widths
+from bench.tables.layout import Cell, Grid, Sheet, left
 
-_WIDTH = 100
-
-
-def as_terminal(sheet: Sheet, *, color: bool = False) -> str:
-    """Plain aligned text; bold and underline only where the terminal can show them."""
-    blocks = []
-    for grid in sheet.grids:
-        marks = _mark_widths(grid)
-        body = [[_terminal(c, marks[j], color) for j, c in enumerate(row)] for row in grid.rows]
-        blocks.append((f"{grid.title}\n" if grid.title else "") + _tabulate(grid, body, "simple"))
-    wrapped = [textwrap.fill(line, _WIDTH, subsequent_indent="  ") for line in (sheet.caption, *sheet.notes)]
-    return "\n\n".join(blocks) + "\n\n" + "\n".join(wrapped)
+WIDTH = 100
 
 
-def _terminal(cell: Cell, mark_width: int, color: bool) -> str:
-    text = cell.text
-    if color and (cell.bold or cell.underline):
-        text = f"\x1b[{1 if cell.bold else 4}m{text}\x1b[0m"
-    if cell.plus_minus:
-        text += f" ± {cell.plus_minus}"
-    return f"{text} {cell.mark:<{mark_width}}" if mark_width else text
+def as_terminal(sheet: Sheet, *, color: bool = False, full: bool = False, width: int = WIDTH) -> str:
+    """Plain aligned text within `width` characters; bold and underline only where the terminal can show them.
+
+    Unless `full`, at most four lines stand around the table, and warnings below. A table that is too wide loses
+    columns in the order of its `optional`; one without such comes in parts; names are shortened last.
+    """
+    grids, gone = fit(sheet.grids, width)
+    blocks = [(f"{grid.title}\n" if grid.title else "") + _terminal(grid, color) for grid in grids]
+    left_out = [f"Left out to fit {width} columns: {', '.join(gone)}."] if gone else []
+    short = sheet.head and not full
+    said = [*sheet.foot[:-1], *left_out, *sheet.foot[-1:]] if short else [sheet.caption, *sheet.notes, *left_out]
+    below = [_wrapped(lines, width) for lines in (said, sheet.warnings) if lines]
+    above = _wrapped([sheet.head], width) + "\n" if short else ""
+    return above + "\n\n".join(blocks) + ("\n" if short else "\n\n") + "\n\n".join(below)
 
 
-def _mark_widths(grid: Grid) -> list[int]:
-    return [max((len(row[j].mark) for row in grid.rows), default=0) for j in range(len(grid.header))]
+def _wrapped(lines: Iterable[str], width: int) -> str:
+    return "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in lines)
 
 
-def _tabulate(grid: Grid, body: list[list[str]], style: str) -> str:
-    align = ["left"] * grid.left + ["right"] * (len(grid.header) - grid.left)
-    return tabulate(
-        body,
-        headers=list(grid.header),
-        tablefmt=style,
-        colalign=align if body else None,
-        disable_numparse=True,
-        preserve_whitespace=True,
-    )
+def _terminal(grid: Grid, color: bool) -> str:
+    """Header, rule and rows; words to the left of their column, numbers to the right."""
+    columns, marks = widths(grid), mark_widths(grid)
+
+    def line(words: Iterable[str]) -> str:
+        sides = (
+            w.ljust(n) if left(grid, j) else w.rjust(n) for j, (w, n) in enumerate(zip(words, columns, strict=True))
+        )
+        return (" " * GAP).join(sides).rstrip()
+
+    lines = [line(grid.header), line("-" * n for n in columns)]
+    for row in grid.rows:
+        text = line(plain(cell, marks[j]) for j, cell in enumerate(row))
+        lines.append(_styled(text, row) if color else text)
+    return "\n".join(lines)
+
+
+def _styled(line: str, row: Sequence[Cell]) -> str:
+    """The line with what is bold or underlined set so, found from the left."""
+    done, rest = "", line
+    for cell in row:
+        before, text, rest = rest.partition(cell.text)
+        code = 1 if cell.bold else 4 if cell.underline else 0
+        done += before + (f"\x1b[{code}m{text}\x1b[0m" if code else text)
+    return done + rest
 
 
 def as_markdown(sheet: Sheet) -> str:
@@ -52,11 +65,12 @@ def as_markdown(sheet: Sheet) -> str:
     blocks = [f"**{_escape(sheet.caption)}**"]
     for grid in sheet.grids:
         body = [[_markdown(cell) for cell in row] for row in grid.rows]
-        header = Grid(tuple(map(_escape, grid.header)), grid.rows, grid.left)
         if grid.title:
             blocks.append(_escape(grid.title) + ":")
-        blocks.append(_tabulate(header, body, "pipe"))
-    blocks.append("\n".join(f"- {_escape(note)}" for note in sheet.notes))
+        sides = ["left" if left(grid, j) else "right" for j in range(len(grid.header))]
+        head = [_escape(h) for h in grid.header]
+        blocks.append(tabulate(body, head, "pipe", colalign=sides if body else None, disable_numparse=True))
+    blocks.append("\n".join(f"- {_escape(note)}" for note in (*sheet.notes, *sheet.warnings)))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -66,9 +80,9 @@ def _markdown(cell: Cell) -> str:
         text = f"**{text}**"
     if cell.underline:
         text = f"<ins>{text}</ins>"
-    if cell.plus_minus:
-        text += f" ± {cell.plus_minus}"
-    return f"{text} <sup>{cell.mark}</sup>" if cell.mark else text
+    if cell.spread:
+        text += f" {cell.spread}"
+    return f"{text} <sup>{_escape(cell.mark)}</sup>" if cell.mark else text
 
 
 def _escape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Views beside rows and pairs: samplers × losses, effect sizes, diagnostics, groups of users."""
+"""Views beside rows and pairs: samplers × losses, effect sizes, equivalence, groups of users."""
 
 from __future__ import annotations
 
@@ -7,17 +7,9 @@ from collections.abc import Mapping, Sequence
 from bench.comparison import Comparison
 from bench.statistics.effects import Estimate
 from bench.tables.caption import caption
-from bench.tables.layout import (
-    Cell,
-    Grid,
-    Sheet,
-    metric_cells,
-    metric_name,
-    notes,
-    number,
-    p_value,
-    signed,
-)
+from bench.tables.layout import Cell, Grid, Sheet, metric_name, number, p_value, signed
+from bench.tables.notes import foot, head, notes, warnings_of
+from bench.tables.rows import metric_cells
 
 
 def matrix_view(c: Comparison) -> tuple[Grid, ...]:
@@ -49,7 +41,7 @@ def _matrix(c: Comparison, members: Sequence[int], model: str) -> Grid:
                 line.append(Cell("; ".join(c.rows[i].failed)))
             else:
                 mark = cells[i].mark + ("*" if i == best else "")
-                line.append(Cell(cells[i].text, cells[i].plus_minus, mark, cells[i].text == top[loss]))
+                line.append(Cell(cells[i].text, cells[i].spread, mark, cells[i].text == top[loss]))
         body.append(tuple(line))
     title = f"{metric_name(c.metric)}, {model}: samplers down, losses across"
     return Grid(("", *losses), tuple(body), title=title)
@@ -109,18 +101,7 @@ def equivalence_view(c: Comparison) -> tuple[Grid, ...]:
     return tuple(grids)
 
 
-def diagnostics_view(c: Comparison) -> tuple[Grid, ...]:
-    """One line per row: everything the evaluation reports beside accuracy, and what the row cost."""
-    keys = list(dict.fromkeys(key for row in c.rows for key in row.diagnostics))
-    body = []
-    for row in c.rows:
-        memory = None if row.peak_bytes is None else row.peak_bytes / 1e6
-        cost = (Cell(number(row.epochs, 0)), Cell(number(row.train_seconds, 1)), Cell(number(memory, 0)))
-        body.append((Cell(row.name), *(Cell(number(row.diagnostics.get(k))) for k in keys), *cost))
-    return (Grid(("", *keys, "epochs", "seconds", "peak MB"), tuple(body), title="Diagnostics and cost"),)
-
-
-def group_sheet(groups: Mapping[str, Comparison]) -> Sheet:
+def group_sheet(groups: Mapping[str, Comparison], styled: bool) -> Sheet:
     """Rows down, groups of users across: the metric the comparisons are about, each group tested by itself."""
     first = next(iter(groups.values()))
     columns = [metric_cells(c, c.metric) for c in groups.values()]
@@ -128,6 +109,15 @@ def group_sheet(groups: Mapping[str, Comparison]) -> Sheet:
     header = ("", *(f"{name} ({c.users})" for name, c in groups.items()))
     title = f"{metric_name(first.metric)} by group of users (number of users)"
     tests = f" Each group is a family of its own, {len(groups)} in all."
-    warned = tuple(dict.fromkeys(note for c in groups.values() for note in notes(c, "groups")))
+    marks = tuple(dict.fromkeys(note for c in groups.values() for note in notes(c, "groups", styled)))
     users = sum(c.users for c in groups.values())
-    return Sheet((Grid(header, body, title=title),), caption(first, users) + tests, warned)
+    return Sheet(
+        (Grid(header, body, title=title),),
+        caption(first, users) + tests,
+        marks,
+        warnings=tuple(dict.fromkeys(line for c in groups.values() for line in warnings_of(c))),
+        title=f"{title} on {first.context.dataset}",
+        label=f"{first.context.dataset}-{first.metric}-groups",
+        head=head(first, users),
+        foot=foot(first, "groups"),
+    )
