@@ -179,7 +179,7 @@ def accuracy_against_seconds(c: Comparison, metric: str | None = None) -> Figure
 
     The axis of seconds is logarithmic where the slowest row takes more than five times as long as the fastest.
     """
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     metric = metric or c.metric
     shown = [(row, v[metric]) for row, v in zip(c.rows, c.values, strict=True) if not row.failed]
@@ -193,13 +193,14 @@ def accuracy_against_seconds(c: Comparison, metric: str | None = None) -> Figure
     if min(seconds) > 0 and max(seconds) > 5 * min(seconds):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.06)
     bottom, top = axes.get_ylim()
     heights = _apart(
         [(value.mean - bottom) / (top - bottom) for _, value in shown], 0.17 / figure.get_figheight() / 0.77
     )
+    leader = {"arrowstyle": "-", "color": "0.75", "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 2, "shrinkB": 3}
     for i, ((row, value), height) in enumerate(zip(shown, heights, strict=True)):
         axes.annotate(
             row.name,
@@ -209,7 +210,15 @@ def accuracy_against_seconds(c: Comparison, metric: str | None = None) -> Figure
             fontsize=7,
             va="center",
             color=style(i)[0],
-            arrowprops={"arrowstyle": "-", "color": "0.75", "linewidth": 0.5, "shrinkA": 1, "shrinkB": 3, "zorder": 0},
+            arrowprops=leader,
+                "arrowstyle": "-",
+                "color": "0.75",
+                "linewidth": 0.5,
+                "relpos": (0, 0.5),
+                "shrinkA": 2,
+                "shrinkB": 3,
+                "zorder": 0,
+            },
         )
     axes.set_xlabel("training seconds per run")
     axes.set_ylabel(f"{metric_name(metric)}, {level_of(c.alpha)} interval")

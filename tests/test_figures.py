@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from bench import figures
 from bench.comparison import Context, Row, compare
@@ -56,17 +57,51 @@ def test_every_figure_is_written_and_repeats_byte_for_byte(tmp_path, name, suffi
     assert first.startswith({".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}[suffix])
 
 
-def test_forest_draws_the_intervals_and_fills_what_differs():
-    c = comparison()
+def drawn_forest(c):
+    """Label → (lo, hi, difference, filled), from the top down."""
     axes = figures.forest(c).axes[0]
-    pairs = [p for p in c.pairs if p.metric == "ndcg@10"][::-1]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
     lines = axes.lines[1:]
-    for pair, interval, point in zip(pairs, lines[::2], lines[1::2], strict=True):
-        np.testing.assert_allclose(interval.get_xdata(), [pair.lo, pair.hi])
-        np.testing.assert_allclose(point.get_xdata(), [pair.difference])
-        assert (point.get_markerfacecolor() == figures.COLORS[0]) == (pair.p_adjusted < 0.05)
-    assert {point.get_markerfacecolor() for point in lines[1::2]} == {figures.COLORS[0], "white"}
-    assert axes.get_yticklabels()[-1].get_text() == "u+bpr − u+bce"
+    found = {}
+    for label, interval, point in zip(labels, lines[::2], lines[1::2], strict=True):
+        filled = point.get_markerfacecolor() == figures.COLORS[0]
+        found[label] = (*interval.get_xdata(), point.get_xdata()[0], filled)
+    return dict(reversed(found.items()))
+
+
+def test_forest_sorts_pairs_and_fills_the_point_of_an_interval_that_leaves_zero_out():
+    c = comparison()
+    drawn = drawn_forest(c)
+    differences = [difference for _, _, difference, _ in drawn.values()]
+    assert differences == sorted(differences, reverse=True)
+    assert min(differences) >= 0  # better − worse
+    for pair in (p for p in c.pairs if p.metric == "ndcg@10"):
+        side = 1 if pair.difference >= 0 else -1
+        a, b = (pair.a, pair.b)[::side]
+        lo, hi, difference, filled = drawn[f"{a} − {b}"]
+        np.testing.assert_allclose((lo, hi), sorted((side * pair.lo_family, side * pair.hi_family)))
+        np.testing.assert_allclose(difference, side * pair.difference)
+        assert filled == (lo > 0 or hi < 0)
+    assert {filled for *_, filled in drawn.values()} == {True, False}
+
+
+def test_forest_keeps_the_sign_beside_a_baseline_and_stars_what_holm_finds_beyond_the_intervals():
+    c = comparison(baseline="u+bce")
+    assert all(label.endswith(" − u+bce") for label in drawn_forest(c))
+    pair = next(p for p in c.pairs if p.metric == "ndcg@10")
+    beyond = replace(pair, lo_family=-0.1, hi_family=0.2, p_adjusted=0.04)
+    shown = replace(c, pairs=(beyond, *(p for p in c.pairs if p is not pair)))
+    assert drawn_forest(shown)[f"{pair.a} − {pair.b} *"][3] is False
+
+
+def test_forest_of_many_rows_has_the_pairs_with_the_best():
+    rows = [row(f"s{i}", "bpr", 0.01 * i, i + 1) for i in range(12)]
+    c = compare(rows, context=Context("toy"))
+    drawn = drawn_forest(c)
+    best = max(c.rows, key=lambda r: r.metrics["ndcg@10"].mean()).name
+    assert len(drawn) == 11
+    assert all(label.startswith(f"{best} − ") for label in drawn)
+    assert "over 66 pairs together" in figures.forest(c).axes[0].get_xlabel()
 
 
 def test_forest_without_intervals_says_so():
@@ -75,8 +110,45 @@ def test_forest_without_intervals_says_so():
 
 
 def test_curves_keep_the_last_value_of_a_seed_that_stopped():
-    axes = figures.curves({"u": [np.array([1.0, 2.0]), np.array([3.0, 4.0, 8.0])]}).axes[0]
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), [2.0, 3.0, 5.0])
+    figure = figures.curves({"u": [np.array([1.0, 2.0]), np.array([3.0, 4.0, 8.0])]})
+    all_seeds, stopped = figure.axes[0].lines
+    np.testing.assert_allclose(all_seeds.get_xydata(), [[1, 2.0], [2, 3.0]])
+    np.testing.assert_allclose(stopped.get_xydata(), [[2, 3.0], [3, 5.0]])
+    assert stopped.get_linestyle() != all_seeds.get_linestyle() == "-"
+    assert "stopped seeds keep their last value" in figure._supxlabel.get_text()
+    same = figures.curves({"u": [np.array([1.0, 2.0]), np.array([3.0, 4.0])]})
+    assert "stopped" not in same._supxlabel.get_text()
+
+
+def test_curves_have_a_panel_per_row_with_the_others_behind():
+    figure = figures.curves({f"r{i}": [np.array([1.0, 2.0, 3.0]) + i] for i in range(9)})
+    shown = [panel for panel in figure.axes if panel.get_visible()]
+    assert [panel.get_title() for panel in shown] == [f"r{i}" for i in range(9)]
+    assert all(len(panel.lines) == 8 + 2 for panel in shown)
+
+
+def test_names_of_the_cost_figure_do_not_overlap():
+    rows = [row(f"s{i}", "bpr", 0.001 * i, 1, train_seconds=10 + 0.01 * i) for i in range(30)]
+    figure = figures.accuracy_against_seconds(compare(rows, context=Context("toy")))
+    figure.draw_without_rendering()
+    boxes = sorted((Text.get_window_extent(t) for t in figure.axes[0].texts), key=lambda box: box.y0)
+    assert len(boxes) == 30
+    assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
+    assert figure.axes[0].get_xscale() == "linear"
+
+
+def test_seconds_far_apart_have_ticks_that_can_be_read():
+    rows = [row(f"s{i}", "bpr", 0.001 * i, 1, train_seconds=4.0 * 3**i) for i in range(4)]
+    axes = figures.accuracy_against_seconds(compare(rows, context=Context("toy"))).axes[0]
+    lo, hi = axes.get_xlim()
+    ticks = [t.get_text() for x, t in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True) if lo <= x <= hi]
+    assert ticks == ["5", "10", "20", "50", "100"]
+
+
+def test_rows_beyond_the_colours_differ_in_line_and_marker():
+    styles = [figures.style(i) for i in range(35)]
+    assert len({(color, str(line)) for color, _, line in styles}) == 35
+    assert len({(color, marker) for color, marker, _ in styles}) == 35
 
 
 def test_heat_map_shows_means_and_gaps():
@@ -84,8 +156,9 @@ def test_heat_map_shows_means_and_gaps():
     axes = figures.heat_map(c).axes[0]
     image = np.asarray(axes.images[0].get_array().filled(np.nan))
     means = [v["ndcg@10"].mean for v in c.values]
+    words = [f"{v['ndcg@10'].mean:.4f}\n±{v['ndcg@10'].hi - v['ndcg@10'].mean:.4f}" for v in c.values[:3]]
     np.testing.assert_allclose(image, [[means[0], means[1]], [means[2], np.nan]])
-    assert sorted(t.get_text() for t in axes.texts) == sorted([*(f"{m:.4f}" for m in means[:3]), "–"])
+    assert sorted(t.get_text() for t in axes.texts) == sorted([*words, "–"])
     two = compare([row("u", "bpr", 0, 1), row("u", "bce", 0, 2, model="gmf")], context=Context("toy"))
     with pytest.raises(UserError, match="one --model"):
         figures.heat_map(two)
@@ -108,6 +181,7 @@ def test_profile_falls_from_all_runs_to_none_through_the_share_above_each_score(
     assert [line.get_label() for line in axes.lines] == ["a", "b"]
     for line, scores in zip(axes.lines, runs, strict=True):
         x, y = line.get_data()
+        assert axes.get_xlim()[0] > min(s.min() for s in runs) - 0.1
         assert (y[0], y[-1]) == (1, 0)
         np.testing.assert_allclose(y, [(scores > threshold).mean() for threshold in x])
 
