@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.comparison import Comparison
 from bench.statistics.across import Ranks, cliques, performance_profile
-from bench.tables.layout import ends, joint, level_of, metric_name, plural
+from bench.tables.layout import ends, family, joint, level_of, metric_name, plural
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def forest(c: Comparison, metric: str | None = None) -> Figure:
         )
     axes.set_ylim(-0.6, len(lines) - 0.4)
     axes.set_yticks(range(len(lines)), [name for name, *_ in reversed(lines)], fontsize=8)
-    over = f", over {plural(sum(p.metric == metric for p in c.pairs), 'pair')} together" if joint(c) else ""
+    over = f", over {plural(family(c), 'pair')} together" if joint(c) else ""
     starred = f"; *: p < {c.alpha:g} ({c.correction})" if any(name.endswith(" *") for name, *_ in lines) else ""
     axes.set_xlabel(
         f"difference in {metric_name(metric)}\n{level_of(c.alpha)} interval{over} (filled: without 0{starred})"
@@ -84,13 +84,10 @@ def _forest_lines(c: Comparison, metric: str) -> list[tuple[str, float, float, f
     if not pairs:
         return []
     best = max((v[metric].mean, row.name) for row, v in zip(c.rows, c.values, strict=True) if not row.failed)[1]
+    many = len(pairs) > MOST_PAIRS and c.baseline is None
     for pair in pairs:
         lo, hi = ends(c, pair)
-        if (
-            lo is None
-            or hi is None
-            or (len(pairs) > MOST_PAIRS and c.baseline is None and best not in (pair.a, pair.b))
-        ):
+        if lo is None or hi is None or (many and best not in (pair.a, pair.b)):
             continue
         difference, a, b = pair.difference, pair.a, pair.b
         if c.baseline is None and c.alternative == "two-sided" and difference < 0:
@@ -197,9 +194,8 @@ def accuracy_against_seconds(c: Comparison, metric: str | None = None) -> Figure
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.06)
     bottom, top = axes.get_ylim()
-    heights = _apart(
-        [(value.mean - bottom) / (top - bottom) for _, value in shown], 0.17 / figure.get_figheight() / 0.77
-    )
+    wanted = [(value.mean - bottom) / (top - bottom) for _, value in shown]
+    heights = _apart(wanted, 0.17 / (0.77 * figure.get_figheight()))
     leader = {"arrowstyle": "-", "color": "0.75", "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 2, "shrinkB": 3}
     for i, ((row, value), height) in enumerate(zip(shown, heights, strict=True)):
         axes.annotate(
@@ -211,14 +207,6 @@ def accuracy_against_seconds(c: Comparison, metric: str | None = None) -> Figure
             va="center",
             color=style(i)[0],
             arrowprops=leader,
-                "arrowstyle": "-",
-                "color": "0.75",
-                "linewidth": 0.5,
-                "relpos": (0, 0.5),
-                "shrinkA": 2,
-                "shrinkB": 3,
-                "zorder": 0,
-            },
         )
     axes.set_xlabel("training seconds per run")
     axes.set_ylabel(f"{metric_name(metric)}, {level_of(c.alpha)} interval")

@@ -242,6 +242,25 @@ def test_one_sided_rows_show_p_against_a_baseline_only():
     assert "* is better than uniform+bpr" in with_base
 
 
+def test_rows_that_are_the_same_training_are_equal_by_identity_and_in_no_family():
+    best, other = row("uniform", "bpr", 0.03, 1, canonical="x"), row("popularity", "bpr", 0.0, 2)
+    twin = row("tail:share=1", "bpr", 0.025, 3, canonical="x")
+    c = compare([other, twin, best], context=CONTEXT)
+    lines = {line.split()[0]: line for line in render(c).splitlines()[3:6]}
+    assert "equal by identity" in lines["tail:share=1+bpr"]
+    assert "over 2 pairs" in render(c)
+    assert "the same training under two names" in render(c, full=True)
+    pairs = next(line for line in render(c, view="pairs").splitlines() if line.startswith("tail"))
+    assert "equal by identity" in pairs
+    assert re.search(r"3 uniform\+bpr +<0\.001 +=", render(c, view="letters"))
+    alone = compare([twin, best], context=CONTEXT)
+    for view in VIEWS:
+        if view != "equivalence":
+            assert "0 pairs." not in render(alone, view=view)
+    for format in FORMATS:
+        assert "tail" in render(alone, format)
+
+
 def test_a_terminal_has_four_lines_around_the_table_and_warnings_apart():
     for c in (toy(), many(30), toy(baseline="uniform+bpr"), toy(alternative="less"), many(9)):
         for view in VIEWS:

@@ -18,6 +18,7 @@ _EQUIVALENCE = (
     "last three columns are posterior probabilities under a flat prior."
 )
 _CUT = "Intervals that leave what the metric can be, 0 to 1, are cut there."
+_SAME = "Equal by identity: the same training under two names; such pairs (= among the p) are tested in no family."
 _DIAGNOSTICS = "Means over seeds; in brackets the first and the last epoch."
 
 
@@ -58,7 +59,7 @@ def foot(c: Comparison, view: str) -> tuple[str, ...]:
 
 def _stars(c: Comparison) -> str:
     """What a star means, in one line."""
-    if not c.pairs:
+    if not family(c):
         return ""
     if not has_p(c):
         return f"Pairs ask a {SIGNS[c.alternative]} b in the order given: --view pairs has their p."
@@ -88,9 +89,11 @@ def notes(c: Comparison, view: str, styled: bool) -> tuple[str, ...]:
         lines += _marks(c)
     if view in ("rows", "pairs") and c.pairs:
         lines += _intervals(c)
-        lines += [_stars(c)] if view == "rows" or c.alternative == "two-sided" else []
+        lines += [_stars(c)] if (family(c) and view == "rows") or c.alternative == "two-sided" else []
     if view == "pairs" and c.pairs:
         lines.append(_EFFECT)
+    if any(pair.equal_by_identity for pair in c.pairs) and view in ("rows", "letters", "pairs"):
+        lines.append(_SAME)
     if styled and view in ("rows", "letters", "groups"):
         one_sided = not c.pairs or c.alternative in SIGNS
         lines.append("Bold: best." if one_sided else "Bold: best; underlined: not found to differ from it.")

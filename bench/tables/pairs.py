@@ -25,7 +25,8 @@ def pairs_grid(c: Comparison, metric: str) -> Grid:
 def _pair_row(c: Comparison, pair: Pair) -> tuple[Cell, ...]:
     found = pair.p_adjusted is not None and pair.p_adjusted < c.alpha
     lo, hi = ends(c, pair)
-    shown = "–" if lo is None or hi is None else interval(*cut(lo, hi, pair.metric, -1.0), signed)
+    none = "equal by identity" if pair.equal_by_identity else "–"
+    shown = none if lo is None or hi is None else interval(*cut(lo, hi, pair.metric, -1.0), signed)
     p = [] if c.correction == "none" else [Cell(p_value(pair.p))]
     p.append(Cell(p_value(pair.p_adjusted), mark="*" if found else "", bold=found))
     effect = "–" if pair.effect_size is None else signed(pair.effect_size, 2)
@@ -43,7 +44,8 @@ def triangle(c: Comparison) -> Grid:
         for j, other in enumerate(names[:-1]):
             pair = p.get(frozenset((name, other))) if j < i else None
             found = pair is not None and pair.p_adjusted is not None and pair.p_adjusted < c.alpha
-            cells.append(Cell(p_value(pair.p_adjusted) if pair else "", bold=found))
+            shown = "" if pair is None else "=" if pair.equal_by_identity else p_value(pair.p_adjusted)
+            cells.append(Cell(shown, bold=found))
         rows.append(tuple(cells))
     side = f", column {SIGNS[c.alternative]} row," if c.alternative in SIGNS else ""
     title = f"p ({c.correction}){side} of the paired differences in {metric_name(c.metric)}"

@@ -34,6 +34,7 @@ class Difference(NamedTuple):
     hi: float | None
     p: float | None
     found: bool
+    same: bool
 
 
 def rows_view(c: Comparison) -> tuple[Grid, ...]:
@@ -109,11 +110,10 @@ def differences(c: Comparison) -> list[Difference | None]:
 def _difference(c: Comparison, pair: Pair, turned: bool) -> Difference:
     lo, hi = ends(c, pair)
     differs = pair.p_adjusted is not None and pair.p_adjusted < c.alpha
+    said = (pair.p_adjusted, differs, pair.equal_by_identity)
     if not turned:
-        return Difference(pair.difference, lo, hi, pair.p_adjusted, differs)
-    return Difference(
-        -pair.difference, None if hi is None else -hi, None if lo is None else -lo, pair.p_adjusted, differs
-    )
+        return Difference(pair.difference, lo, hi, *said)
+    return Difference(-pair.difference, None if hi is None else -hi, None if lo is None else -lo, *said)
 
 
 def _difference_cells(c: Comparison, i: int, d: Difference | None) -> list[Cell]:
@@ -126,6 +126,8 @@ def _difference_cells(c: Comparison, i: int, d: Difference | None) -> list[Cell]
         return [Cell("best" if c.baseline is None else "baseline"), *nothing]
     if d is None or j is None:
         return [Cell("–"), *nothing]
+    if d.same:
+        return [Cell("equal by identity"), *nothing]
     shown = "" if d.lo is None or d.hi is None else " " + interval(*cut(d.lo, d.hi, c.metric, -1.0), signed)
     base = _mean(c, j)
     relative = Cell(percent(d.value / base) if base else "–")
