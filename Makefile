@@ -8,7 +8,7 @@ SEEDS   ?= 5
 JOBS    ?=
 ARGS    ?=
 
-.PHONY: help install bench test test-all check format golden benchmarks results cluster lock clean
+.PHONY: help install bench test test-all check format golden benchmarks results defaults cluster lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this help
@@ -43,13 +43,25 @@ format: install  ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-REFERENCE := $(BIN)/bench table $(foreach s,uniform popularity inbatch,$(foreach l,bpr bce softmax,$(s)+$(l)))
+GRID := $(foreach s,uniform popularity inbatch,$(foreach l,bpr bce softmax,$(s)+$(l)))
+REFERENCE := $(BIN)/bench table $(GRID)
 
 results: install  ## Make the committed reference tables again
 	@$(MAKE) --no-print-directory bench DATASET=ml-100k SEEDS=5 > /dev/null
 	$(REFERENCE) --out results/ml-100k.txt
 	$(REFERENCE) --format markdown --out results/ml-100k.md
 	$(REFERENCE) --format json --out results/ml-100k.json
+
+DEFAULTS := $(BIN)/bench compare toppop $(GRID) --format json
+KEPT     := results/runs/defaults
+
+defaults: install  ## Compare the default rows with popularity on five data sets, for docs/protocol.md
+	$(DEFAULTS) --dataset ml-100k --seeds 5 --out $(KEPT)-1.json
+	$(DEFAULTS) --dataset ml-1m-sasrec --seeds 1 --out $(KEPT)-2.json
+	$(DEFAULTS) --dataset amazon-beauty-iclrec --seeds 1 --out $(KEPT)-3.json
+	$(DEFAULTS) --dataset hetrec2011-lastfm-2k --split leave-random-one-out --seeds 2 --out $(KEPT)-4.json
+	$(DEFAULTS) --dataset filmtrust --split leave-random-one-out --seeds 5 --out $(KEPT)-5.json
+	$(BIN)/python -m bench.defaults_page $(foreach n,1 2 3 4 5,$(KEPT)-$(n).json)
 
 golden: install  ## Freeze the results of every method again; say under Results what moved
 	PYTHONPATH=. $(BIN)/python tests/test_golden.py

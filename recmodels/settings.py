@@ -57,19 +57,19 @@ class Settings:
     negatives: Annotated[int, ">= 1"] | Literal["all"] = 16
     embedding_size: Annotated[int, ">= 1"] = 64
     optimizer: Literal["adam", "lazy_adam", "sgd", "adagrad"] = "adam"
-    learning_rate: Annotated[float, "> 0"] = 0.003
+    learning_rate: Annotated[float, "> 0"] = 0.007
     momentum: Annotated[float, ">= 0, < 1"] = 0.0
     beta1: Annotated[float, ">= 0, < 1"] = 0.9
     beta2: Annotated[float, ">= 0, < 1"] = 0.999
     clip: Annotated[float, "> 0"] | None = None
     weight_decay: Annotated[float, ">= 0"] = 0.0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    l2: Annotated[float, ">= 0"] = 0.001
+    l2: Annotated[float, ">= 0"] = 0.01
     l2_user: Annotated[float, ">= 0"] | None = None
     l2_positive: Annotated[float, ">= 0"] | None = None
     l2_negative: Annotated[float, ">= 0"] | None = None
     l2_bias: Annotated[float, ">= 0"] = 0.0
-    init: Literal["normal", "uniform", "xavier"] = "normal"
+    init: Literal["normal", "uniform", "xavier"] = "xavier"
     init_std: Annotated[float, "> 0"] = 0.1
     dropout: Annotated[float, ">= 0, < 1"] = 0.0
     positives: Literal["interaction", "user"] = "interaction"
