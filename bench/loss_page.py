@@ -1,21 +1,19 @@
-"""Writes the tables of docs/losses.md from the JSON of comparisons; the words around them are kept.
+"""Writes the table of docs/losses.md from the JSON of comparisons; the words around them are kept.
 
-`python -m bench.loss_page --cells` prints every method as a cell, for `--methods DEFAULTS.json RECOMMENDED.json`;
-`--matrix FILE.json` takes a grid of samplers × losses.
+`python -m bench.loss_page --cells` prints every method as a cell, for `--methods DEFAULTS.json RECOMMENDED.json`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.sampler_page import loss_for, made_by, markdown, mean, number, replaced, value
-from bench.spec import CODE_PROTOCOL, DEFAULTS, parse_cell
+from bench.spec import DEFAULTS, parse_cell
 from recmodels.compatibility import text_of
 from recmodels.losses import LOSSES
 from recmodels.samplers import SAMPLERS
@@ -51,47 +49,21 @@ def methods_part(defaults: dict[str, Any], recommended: dict[str, Any]) -> str:
     return f"{commands}\n\n{markdown(head, lines)}"
 
 
-def matrix_part(comparison: dict[str, Any]) -> str:
-    """The grid's command, what ran and what did not, and samplers × losses; – where they do not go together."""
-    metric, rows = comparison["metric"], comparison["rows"]
-    found = {(row["sampler"], row["loss"]): number(mean(row, metric), 4) for row in rows}
-    kinds = [*rows, *comparison["skipped"]]
-    samplers, losses = ([*dict.fromkeys(row[kind] for row in kinds)] for kind in ("sampler", "loss"))
-    flags = [
-        f"--{kind} {shlex.quote(name)}" for kind, names in (("sampler", samplers), ("loss", losses)) for name in names
-    ]
-    lines = [f"bench run --dataset {comparison['dataset']} --seeds {len(comparison['seeds'])}"]
-    for flag in [*flags, "--format json", "--out matrix.json"]:
-        if len(lines[-1]) + len(flag) > 110:
-            lines[-1] += " \\"
-            lines.append(" ")
-        lines[-1] += f" {flag}"
-    lines.append("python -m bench.loss_page --matrix matrix.json")
-    runs = sum(len(row["runs"]) for row in rows)
-    said = (
-        f"{runs} runs, {len(comparison['failed'])} failed, {len(comparison['skipped'])} cells with a reason; "
-        f"code protocol {CODE_PROTOCOL}."
-    )
-    table = [[sampler, *(found.get((sampler, loss), "–") for loss in losses)] for sampler in samplers]
-    return "\n".join(["```", *lines, "```", "", said, "", markdown(["", *losses], table)])
-
-
 def main(arguments: Sequence[str]) -> None:
     """Print the cells, or write the tables that are given."""
     parser = argparse.ArgumentParser(prog="python -m bench.loss_page")
-    parser.add_argument("--cells", action="store_true", help="print the cells of the table of methods")
+    parser.add_argument("--cells", action="store_true", help="print the cells of the table")
     parser.add_argument("--methods", nargs=2, type=Path, metavar="JSON", help="comparisons: defaults, recommended")
-    parser.add_argument("--matrix", type=Path, metavar="JSON", help="comparison of samplers × losses")
     given = parser.parse_args(arguments)
     if given.cells:
         sys.stdout.write(" ".join(cells()) + "\n")
         return
-    page = PAGE.read_text(encoding="utf-8")
     if given.methods:
-        page = replaced(page, "methods", methods_part(*(json.loads(path.read_text("utf-8")) for path in given.methods)))
-    if given.matrix:
-        page = replaced(page, "matrix", matrix_part(json.loads(given.matrix.read_text("utf-8"))))
-    PAGE.write_text(page, encoding="utf-8")
+        page, comparisons = (
+            PAGE.read_text(encoding="utf-8"),
+            (json.loads(path.read_text("utf-8")) for path in given.methods),
+        )
+        PAGE.write_text(replaced(page, "methods", methods_part(*comparisons)), encoding="utf-8")
 
 
 if __name__ == "__main__":

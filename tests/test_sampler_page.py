@@ -1,6 +1,6 @@
 import pytest
 
-from bench import loss_page, sampler_page
+from bench import defaults_page, loss_page, sampler_page
 from bench.advice import law_is_lost
 from bench.sampler_page import PAGE, registry_part, replaced, table_part
 from bench.spec import CODE_PROTOCOL, check_distinct, incompatibility, parse_cell
@@ -85,25 +85,20 @@ def test_methods_are_shown_with_defaults_and_recommended_settings():
     assert "--seeds 2 --recommended " in text
 
 
-def test_a_matrix_is_shown_with_the_command_that_makes_it():
-    pairs = (("dns", "bpr"), ("uniform", "bpr"), ("uniform", "softmax"))
-    rows = [row(f"{sampler}+{loss}", 0.1, sampler, loss) for sampler, loss in pairs]
-    text = loss_page.matrix_part(comparison(*rows))
-    assert lines_of(text) == [
-        ["", "bpr", "softmax"],
+def test_defaults_are_shown_against_popularity():
+    sets = [comparison(row("toppop", 0.2), row("uniform+bpr", value, "uniform", "bpr")) for value in (0.3, 0.1)]
+    sets[1]["dataset"] = "other"
+    assert lines_of(defaults_page.defaults_part(sets)) == [
+        ["", "ml-100k", "other"],
         ["---", "---", "---"],
-        ["dns", "0.1000", "–"],
-        ["uniform", "0.1000", "0.1000"],
+        ["toppop", "0.2000", "0.2000"],
+        ["uniform+bpr", "0.3000", "0.1000 ↓"],
     ]
-    joined = text.replace(" \\\n ", "")
-    flags = "--sampler dns --sampler uniform --loss bpr --loss softmax --format json"
-    assert f"bench run --dataset ml-100k --seeds 2 {flags}" in joined
-    assert "6 runs, 0 failed, 1 cells with a reason" in text
 
 
-@pytest.mark.parametrize("mark", ["matrix", "methods"])
-def test_the_page_of_losses_has_a_place_for_each_table(mark):
-    page = loss_page.PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize(("module", "mark"), [(loss_page, "methods"), (defaults_page, "defaults")])
+def test_a_page_has_one_place_for_its_table(module, mark):
+    page = module.PAGE.read_text(encoding="utf-8")
     assert page.count(f"<!-- {mark} -->") == page.count(f"<!-- /{mark} -->") == 1
 
 

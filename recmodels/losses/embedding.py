@@ -36,7 +36,14 @@ def uniformity(directions: Tensor) -> Tensor:
     needs=["vectors", "no_negatives"],
     spaces=["cosine"],
     spaces_why="it is defined on directions",
-    recommended={"optimizer": "sgd", "learning_rate": 3.0, "l2": 0.0, "batch_size": 256, "init_std": 0.01},
+    recommended={
+        "optimizer": "sgd",
+        "learning_rate": 3.0,
+        "l2": 0.0,
+        "batch_size": 256,
+        "init": "normal",
+        "init_std": 0.01,
+    },
     recommended_from="validation on ml-100k",
 )
 def directau(x: LossInput, *, gamma: Annotated[float, ">= 0"] = 0.5) -> Tensor:
