@@ -1,6 +1,6 @@
 """Recommended settings: what a method's authors used, or what was found for it on a validation part.
 
-A sampler, loss or model says so where it is registered: `recommended={"l2": 3e-5}` with its own parameters or settings
+A sampler, loss or model says so where it is registered: `recommended={"l2": 3e-4}` with its own parameters or settings
 of the trainer, and `recommended_from` a paper, or `validation on` a data set.
 """
 

@@ -215,7 +215,7 @@ def test_a_file_and_flags_say_the_same_of_mask_refit_and_recommended(ratings_csv
     for one, usual in zip(from_file, plain, strict=True):
         assert (one["refit"], one["protocol"]["mask"]) == (True, "none")
         assert (usual["refit"], usual["protocol"]["mask"]) == (False, "known")
-    assert (from_file[0]["settings"]["l2"], plain[0]["settings"]["l2"]) == (3e-5, setting_parameters()["l2"].default)
+    assert (from_file[0]["settings"]["l2"], plain[0]["settings"]["l2"]) == (3e-4, setting_parameters()["l2"].default)
     assert read_again(file, words, given) == words["mask"]
 
 

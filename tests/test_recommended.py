@@ -51,10 +51,10 @@ def test_what_is_declared_can_be_set_and_has_a_source(kind: str, name: str) -> N
 
 
 def test_recommendations_are_for_the_rows_of_their_method_and_for_who_asks() -> None:
-    assert run_id("lambdarank", recommend=True) == run_id("lambdarank", l2="3e-5")
-    assert run_id("lambdarank") != run_id("lambdarank", l2="3e-5")
+    assert run_id("lambdarank", recommend=True) == run_id("lambdarank", l2="3e-4")
+    assert run_id("lambdarank") != run_id("lambdarank", l2="3e-4")
     assert run_id("uniform", recommend=True) == run_id("uniform")
-    assert parse_cell("lambdarank", {}, True).recommended == {"l2": (3e-5, "lambdarank: validation on ml-100k")}
+    assert parse_cell("lambdarank", {}, True).recommended == {"l2": (3e-4, "lambdarank: validation on ml-100k")}
     assert parse_cell("lambdarank", {}).recommended == {}
 
 
@@ -125,18 +125,18 @@ def test_a_table_names_recommended_settings_and_clashes(declare: Any, tmp_path: 
     for spec in experiment.specs():
         experiment.store.save(spec, result(), [10])
     _, context = rows(experiment, [10])
-    assert context.facts["recommended"] == "popularity+lambdarank l2=3e-05 (lambdarank: validation on ml-100k)"
+    assert context.facts["recommended"] == "popularity+lambdarank l2=0.0003 (lambdarank: validation on ml-100k)"
     assert (
-        "popularity+lambdarank: l2 is 3e-05 as lambdarank recommends, not 0.25 as popularity does" in context.warnings
+        "popularity+lambdarank: l2 is 0.0003 as lambdarank recommends, not 0.25 as popularity does" in context.warnings
     )
 
 
 def test_the_list_shows_them_with_their_source() -> None:
-    assert "recommended: l2=3e-05 (validation on ml-100k)" in listing("lambdarank", "table")
+    assert "recommended: l2=0.0003 (validation on ml-100k)" in listing("lambdarank", "table")
     (row,) = json.loads(listing("lambdarank", "json"))
     assert (row["name"], row["recommended"], row["recommended_from"]) == (
         "lambdarank",
-        {"l2": 3e-5},
+        {"l2": 3e-4},
         "validation on ml-100k",
     )
     with pytest.raises(UserError, match="Did you mean 'lambdarank'"):

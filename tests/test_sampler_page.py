@@ -76,7 +76,7 @@ def test_methods_are_shown_with_defaults_and_recommended_settings():
     names = ["uniform+lambdarank", "toppop"]
     defaults, recommended = (comparison(*map(row, names, values)) for values in ((0.1, 0.3), (0.4, 0.3)))
     text = loss_page.methods_part(defaults, recommended)
-    told = "`l2=3e-05` (lambdarank: validation on ml-100k)"
+    told = "`l2=0.0003` (lambdarank: validation on ml-100k)"
     assert lines_of(text)[2:] == [
         ["uniform+lambdarank", "0.1000", "0.4000", "0.4000 – 0.4100", told],
         ["toppop", "0.3000", "0.3000", "0.3000 – 0.3100", "–"],

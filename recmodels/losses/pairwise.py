@@ -65,7 +65,7 @@ def top1(x: LossInput) -> Tensor:
     space="dot",
     needs=["tables"],
     spaces=["dot", "cosine", "half-cosine", "distance"],
-    recommended={"l2": 3e-5},
+    recommended={"l2": 3e-4},
     recommended_from="validation on ml-100k",
 )
 def lambdarank(x: LossInput) -> Tensor:
