@@ -178,14 +178,19 @@ def _calibrate(
 def _power(
     words: dict[str, Any],
     *,
-    difference: Annotated[float | None, typer.Option("--difference", help="the difference to be found")] = None,
+    difference: Annotated[
+        float | None, typer.Option("--difference", help="the smallest difference that matters; without it no plan")
+    ] = None,
     power: Annotated[float, typer.Option("--power", help="probability of finding it")] = 0.8,
 ) -> None:
     from bench.planning import plan
+    from bench.power import check_wish
 
+    check_wish(difference, power)
     found, options, cutoffs = design_of(words)
     run_missing(found, options, cutoffs, words)
-    emit(plan(found, words["metric"], difference, words["alpha"], power), words["out"])
+    asked = {name: words[name] for name in ("metric", "alpha", "baseline", "correction", "format")}
+    emit(plan(found, **asked, difference=difference, power=power), words["out"])
 
 
 @app.command(name="list")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from tabulate import tabulate
 
 from bench.calibrate import same_against_same
 from bench.comparison import Row
 from bench.experiment import Experiment, rows, short_names
-from bench.power import components, detectable, seeds_needed
+from bench.power import components, detectable, seeds_needed, upper_seeds
+from bench.statistics.expected import LEAST_SEEDS
 from bench.statistics.moments import moments
+from bench.tables.layout import Cell, Grid, Sheet
 from datasets.errors import UserError
+
+COUNTS = (3, 5, 10, 20, 50)  # seeds for which a plan says what they find
+CONFIDENCE = 0.8  # of the upper limit of the seeds' variance
 
 
 def calibration(experiment: Experiment, metric: str, side: int, splits: int) -> str:
@@ -29,15 +37,30 @@ def calibration(experiment: Experiment, metric: str, side: int, splits: int) -> 
     ]
     text = tabulate(table, headers=["test", "α", "rejected", "95% interval", "without p"])
     n_seeds, n_users = found[0].metrics[metric].shape
+    refused = [test for test, least in LEAST_SEEDS.items() if side < least]
+    last = f"\nA table with {side} seeds refuses {' and '.join(refused)}." if refused else ""
     return (
         f"{text}\n\n{experiment.data.name}, {found[0].name}, {metric}: {splits} comparisons of {side} with {side} "
         f"seeds out of {n_seeds}, {n_users} users.\nThere is nothing to find, so a test at level α should reject at "
-        "most a share α. Comparisons share runs; the interval\nallows for that."
+        "most a share α. Comparisons share runs; the interval\n"
+        f"allows for that. crossed-pooled takes the other rows of its table from the same runs.{last}"
     )
 
 
-def plan(experiment: Experiment, metric: str, difference: float | None, alpha: float, power: float) -> str:
-    """For each pair of cells: its variance components, and the smallest difference that more seeds would find.
+def plan(
+    experiment: Experiment,
+    *,
+    metric: str,
+    alpha: float,
+    baseline: str | None,
+    correction: str,
+    format: str,
+    difference: float | None,
+    power: float,
+) -> str:
+    """What more seeds would find of each pair of cells, or of each cell and the baseline, as `format`.
+
+    Every pair is planned at α/m, m the pairs of the family, and on the upper confidence limit of the seeds' variance.
 
     Raises:
         UserError: fewer than two cells or two seeds.
@@ -45,22 +68,88 @@ def plan(experiment: Experiment, metric: str, difference: float | None, alpha: f
     found = _rows(experiment, metric)
     if len(found) < 2:
         raise UserError("bench power takes at least two cells, whose runs are the pilot; name another.")
-    sections = [_pair(a, b, metric, difference, alpha, power) for a, b in combinations(found, 2)]
-    return "\n\n".join(sections)
+    pairs = list(combinations(found, 2))
+    if baseline is not None:
+        pairs = [(row, base) for base in found if base.name == baseline for row in found if row is not base]
+    level = alpha if correction == "none" else alpha / len(pairs)
+    planned = [_planned(a, b, metric, difference, level, power) for a, b in pairs]
+    seeds, users = found[0].metrics[metric].shape
+    whole = {
+        "dataset": experiment.data.name,
+        "metric": metric,
+        "users": users,
+        "seeds": seeds,
+        "alpha": alpha,
+        "family": len(pairs),
+        "level": level,
+        "power": power,
+        "confidence": CONFIDENCE,
+        "difference": difference,
+        "pairs": planned,
+    }
+    if format == "json":
+        return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
+    if format == "csv":
+        from bench.tables.data import write_csv
+
+        flat = [{**p, **p.pop("variance"), **{f"found_{n}": x for n, x in p.pop("found").items()}} for p in planned]
+        return write_csv(flat)
+    return _text(_sheet(whole), format)
 
 
-def _pair(a: Row, b: Row, metric: str, difference: float | None, alpha: float, power: float) -> str:
+def _planned(a: Row, b: Row, metric: str, difference: float | None, level: float, power: float) -> dict[str, Any]:
     m = moments(a.metrics[metric], b.metrics[metric])
-    c = components(m)
-    counts = sorted({2, 3, 5, 10, 20, 50, m.seeds})
-    table = [(seeds, f"{detectable(c, m.users, seeds, alpha=alpha, power=power):.4f}") for seeds in counts]
-    wished = difference if difference is not None else abs(m.mean)
-    last = seeds_needed(c, m.users, wished, alpha=alpha, power=power).sentence if wished else "The pilot's means agree."
-    return (
-        f"{a.name} − {b.name}, {metric}: {m.mean:+.4f} in the pilot of {m.seeds} seeds and {m.users} users.\n"
-        f"Variance of the differences: users {c.users:.3g}, seeds {c.seeds:.3g}, rest {c.rest:.3g}.\n\n"
-        f"{tabulate(table, headers=['seeds', f'found with {power:.0%}'])}\n\n{last}"
+    estimate = components(m)
+    careful = replace(estimate, seeds=upper_seeds(m, CONFIDENCE))
+    wished = None if difference is None else seeds_needed(careful, m.users, difference, alpha=level, power=power)
+    return {
+        "a": a.name,
+        "b": b.name,
+        "variance": {**vars(estimate), "seeds_upper": careful.seeds},
+        "found": {str(n): detectable(careful, m.users, n, alpha=level, power=power) for n in COUNTS},
+        "seeds_needed": wished.seeds if wished else None,
+        "sentence": wished.sentence if wished else "",
+    }
+
+
+def _sheet(whole: dict[str, Any]) -> Sheet:
+    body = []
+    for p in whole["pairs"]:
+        spread = (p["variance"][name] for name in ("users", "seeds", "seeds_upper", "rest"))
+        last = () if whole["difference"] is None else ("none" if p["seeds_needed"] is None else str(p["seeds_needed"]),)
+        words = (p["a"], p["b"], *(f"{x:.2g}" for x in spread), *(f"{x:.4f}" for x in p["found"].values()), *last)
+        body.append(tuple(map(Cell, words)))
+    last = () if whole["difference"] is None else (f"for {whole['difference']:g}",)
+    header = ("a", "b", "σ² users", "σ² seeds", "at most", "σ² rest", *(f"{n} seeds" for n in COUNTS), *last)
+    family, level = whole["family"], whole["level"]
+    split = f" = {whole['alpha']:g}/{family}" if level != whole["alpha"] else ""
+    caption = (
+        f"{whole['dataset']}, {whole['metric']}: the difference found with probability {whole['power']:.0%} at level "
+        f"{level:.3g}{split}, by the pilot of {whole['seeds']} seeds and {whole['users']} users."
     )
+    notes = [
+        f"At most: the {whole['confidence']:.0%} upper confidence limit of σ² seeds, on which the plan rests.",
+        *(f"{p['a']} − {p['b']}: {p['sentence']}" for p in whole["pairs"] if p["sentence"]),
+    ]
+    if level != whole["alpha"]:
+        notes.insert(0, f"The level is Bonferroni's over the {family} pairs of the family; holm finds as much or more.")
+    if whole["difference"] is None:
+        notes.append("For a number of seeds give --difference, the smallest difference that matters to you.")
+    return Sheet((Grid(header, tuple(body), left=2),), caption, tuple(notes))
+
+
+def _text(sheet: Sheet, format: str) -> str:
+    if format == "latex":
+        from bench.tables.latex import as_latex
+
+        return as_latex(sheet)
+    if format == "html":
+        from bench.tables.html import as_html
+
+        return as_html(sheet)
+    from bench.tables.text import as_markdown, as_terminal
+
+    return as_markdown(sheet) if format == "markdown" else as_terminal(sheet)
 
 
 def _rows(experiment: Experiment, metric: str) -> list[Row]:

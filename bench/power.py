@@ -47,23 +47,48 @@ def components(m: Moments) -> Components:
     )
 
 
+def upper_seeds(m: Moments, confidence: float = 0.8) -> float:
+    """An upper confidence limit of the seeds' variance: (MS_S·(S − 1)/χ²_{1−confidence, S−1} − MS_E)/U, or 0.
+
+    The estimate of a pilot with few seeds is often far too low, and often 0; a plan on it would miss its power half
+    the time or more, one on this limit in a share 1 − confidence of the pilots.
+
+    Paper: R. H. Browne, Statistics in Medicine, 1995.
+    """
+    from scipy.special import chdtri
+
+    largest = m.ms_seeds * (m.seeds - 1) / float(chdtri(m.seeds - 1, confidence))
+    return max((largest - m.ms_error) / m.users, 0.0)
+
+
+def check_wish(difference: float | None, power: float) -> None:
+    """Refuse a plan that means nothing, before anything is trained for it."""
+    if not 0 < power < 1:
+        raise UserError(f"--power {power} is not a probability between 0 and 1; the usual one is 0.8.")
+    if difference is not None and not difference > 0:
+        raise UserError(f"--difference {difference} must be above 0: the smallest that matters to you, e.g. 0.002.")
+
+
 def detectable(c: Components, users: int, seeds: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """The smallest true difference that the default test finds with probability `power`.
 
-    For each of its three tests (t_{1−α/2} + t_{power})·√V at the expected mean squares and their degrees of
-    freedom; the default test rejects only where all three do, so that the largest counts. An approximation: the
-    central t stands for the non-central one, and the three tests are taken to reject together.
+    Each of its three tests rejects with the probability of a non-central t above t_{1−α/2}, scaled by the test's own
+    standard error over the true one, at the expected mean squares and their degrees of freedom. The default test
+    rejects only where all three do: the largest counts, as if they rejected together, which is an approximation.
     """
-    from scipy.special import stdtrit
+    from scipy.special import nctdtrinc, stdtrit
 
     ms_users, ms_seeds, ms_rest = c.mean_squares(users, seeds)
     n = users * seeds
     both = ms_users + ms_seeds - ms_rest
     parts = ms_users**2 / (users - 1) + ms_seeds**2 / (seeds - 1) + ms_rest**2 / ((users - 1) * (seeds - 1))
+    if both == 0:
+        return 0.0
     # Each test has its own estimate of the variance, but the mean varies as it does.
-    true = np.sqrt(both / n)
-    tests = ((both, both**2 / parts if parts else 1.0), (ms_users, users - 1), (ms_seeds, seeds - 1))
-    return max(float(stdtrit(df, 1 - alpha / 2) * np.sqrt(v / n) + stdtrit(df, power) * true) for v, df in tests)
+    true = float(np.sqrt(both / n))
+    tests = ((both, both**2 / parts), (ms_users, users - 1), (ms_seeds, seeds - 1))
+    bounds = ((stdtrit(df, 1 - alpha / 2) * np.sqrt(v / both), df) for v, df in tests)
+    return max(float(nctdtrinc(df, 1 - power, bound)) * true for bound, df in bounds)
 
 
 @dataclass(frozen=True)

@@ -261,9 +261,22 @@ def test_calibrate_and_power_answer_from_the_runs(ratings_csv: Path, tmp_path: P
     done = bench("calibrate", "uniform", *words, "--side", "3", "--splits", "20")
     assert done.returncode == 0, done.stderr
     assert "20 comparisons of 3 with 3 seeds out of 6, 40 users" in done.stdout
-    done = bench("power", "uniform", "popularity", *words, "--difference", "0.5")
+    assert "crossed-pooled" in done.stdout
+    power = ("power", "uniform", "popularity", "inbatch", *words)
+    done = bench(*power, "--difference", "0.5")
     assert done.returncode == 0, done.stderr
-    assert "2 seeds find a difference of 0.5 over 40 users" in done.stdout
+    assert "2 seeds find a difference of 0.5 over 40 users" in " ".join(done.stdout.split())
+    assert "at level 0.0167 = 0.05/3" in done.stdout
+    none = json.loads(bench(*power, "--baseline", "uniform", "--format", "json").stdout)
+    assert (none["family"], none["level"], none["difference"]) == (2, 0.025, None)
+    assert [(p["a"], p["b"], p["seeds_needed"]) for p in none["pairs"]] == [
+        ("popularity", "uniform", None),
+        ("inbatch", "uniform", None),
+    ]
+    assert bench(*power, "--format", "csv").stdout.startswith("a,b,")
+    for wrong in (("--power", "2"), ("--difference", "0")):
+        refused = bench(*power, *wrong)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "takes one cell" in bench("calibrate", "uniform", "popularity", *words).stderr
     assert "at least two cells" in bench("power", "uniform", *words).stderr
 

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.calibrate import _wilson, main, same_against_same
-from bench.power import Components, components, detectable, seeds_needed
+from bench.calibrate import _wilson, same_against_same
+from bench.power import Components, check_wish, components, detectable, seeds_needed, upper_seeds
 from bench.statistics.crossed import crossed_tests
 from bench.statistics.moments import moments
+from bench.statistics.named import TESTS
 from datasets.errors import UserError
 
 
@@ -64,13 +65,46 @@ def test_same_against_same_finds_the_tests_that_ignore_seeds():
         same_against_same(runs, 21)
 
 
-def test_the_simulation_prints_one_line_per_corner_and_outcome(capsys):
-    corner = {"users": "50", "user-shares": "0", "seed-shares": "1", "normal": "50", "binary": "20"}
-    main(["--simulate", "--seeds", "2", "3", *(x for k, v in corner.items() for x in (f"--{k}", v))])
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 4
-    assert {line.count("|") for line in lines} == {10}
-    assert lines[2].startswith("| normal | 50 | 2 | 0 | 1 | ")
+def test_every_test_is_calibrated():
+    rng = np.random.default_rng(1)
+    runs = rng.random((1, 60)) + rng.normal(0, 0.3, (30, 60))
+    found = same_against_same(runs, 5, splits=30)
+    assert [x.test for x in found[::3]] == list(TESTS)
+    assert all(x.without_p == 0 for x in found)
+    rates = {(x.test, x.alpha): x.rate for x in found}
+    assert rates["crossed-pooled", 0.10] <= 0.3
+    assert rates["bootstrap-seeds", 0.10] >= rates["seeds-t", 0.10]  # too few seeds for a percentile
+
+
+def test_the_upper_limit_holds_as_often_as_it_says_and_is_the_chi_square_one():
+    rng, users, seeds, true = np.random.default_rng(0), 500, 4, 0.01
+    d = rng.normal(0, true**0.5, (3000, seeds, 1)) + rng.normal(0, 1, (3000, seeds, users))
+    pilots = [moments(x) for x in d]
+    held = np.mean([upper_seeds(m) >= true for m in pilots])
+    np.testing.assert_allclose(held, 0.8, atol=0.025)
+    assert np.mean([components(m).seeds >= true for m in pilots]) < 0.5
+    m = pilots[0]
+    expected = (m.ms_seeds * 3 / stats.chi2.ppf(0.05, 3) - m.ms_error) / users
+    np.testing.assert_allclose(upper_seeds(m, 0.95), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("family", [3, 36])
+def test_a_plan_of_a_family_keeps_its_promise(family):
+    users, seeds, n, rng = 900, 5, 20_000, np.random.default_rng(1)
+    c = Components(1.0 / seeds, 1.0 / users, 1.0)
+    d = detectable(c, users, seeds, alpha=0.05 / family)
+    df = np.array([users - 1, seeds - 1, (users - 1) * (seeds - 1)])
+    squares = np.array(c.mean_squares(users, seeds)) * rng.chisquare(df, (n, 3)) / df
+    mean = rng.normal(d, np.sqrt(3 / (users * seeds)), n)
+    p = np.maximum.reduce([x for x, _ in crossed_tests(mean, *squares.T, users, seeds).values()])
+    assert 0.74 < (p < 0.05 / family).mean() < 0.83
+
+
+def test_wishes_that_mean_nothing_are_refused():
+    for difference, power in ((0.0, 0.8), (-0.1, 0.8), (0.1, 0.0), (0.1, 1.0), (None, 2.0)):
+        with pytest.raises(UserError, match=r"^--(power|difference) "):
+            check_wish(difference, power)
+    check_wish(None, 0.8)
 
 
 def test_wilson_interval_equals_statsmodels():

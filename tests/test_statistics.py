@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,9 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 
-from bench.calibrate import (
-    SEED_SHARES,
-    SEEDS,
-    USER_SHARES,
-    USERS,
-    simulate_binary,
-    simulate_normal,
-)
 from bench.statistics.corrections import CORRECTIONS, adjust
 from bench.statistics.crossed import crossed, crossed_tests, seeds_t, users_t
-from bench.statistics.draws import Corner, normal_tables
+from bench.statistics.draws import Corner, normal_rows, normal_squares, normal_tables, squares_of
 from bench.statistics.effects import effects
 from bench.statistics.equivalence import equivalence
 from bench.statistics.expected import expected_level
@@ -30,6 +23,18 @@ from bench.statistics.moments import moments
 from bench.statistics.named import TESTS, run_test, wilcoxon
 from bench.statistics.pooled import stability_variances
 from bench.statistics.resampling import _crossed_means, bca_interval, bootstrap, sign_flip
+from bench.statistics.simulate import (
+    SEED_SHARES,
+    SEEDS,
+    SPREADS,
+    TABLES,
+    USER_SHARES,
+    USERS,
+    binary_squares,
+    main,
+    p_values,
+    pooled_p,
+)
 from datasets.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -207,27 +212,64 @@ def test_letters_go_on_after_z():
 
 def test_level_holds_under_normal_effects_over_the_whole_grid():
     rng = np.random.default_rng(1)
-    for users in USERS:
-        for seeds in SEEDS:
-            for user_share in USER_SHARES:
-                for seed_share in SEED_SHARES:
-                    level = simulate_normal(users, seeds, user_share, seed_share, rng)
-                    assert level.crossed < 0.07, level
+    for corner in product(USERS, SEEDS, USER_SHARES, SEED_SHARES):
+        c = Corner(*corner)
+        assert (p_values(normal_squares(c, rng, 20_000), c)["crossed"] < 0.05).mean() < 0.07, c
 
 
 def test_level_holds_under_hits_and_misses():
     rng = np.random.default_rng(2)
     for seeds, user_share, seed_share in ((2, 0.0, 3.0), (3, 1.0, 1.0), (5, 1.0, 3.0), (5, 0.0, 0.0)):
-        level = simulate_binary(200, seeds, user_share, seed_share, rng, replications=600)
-        assert level.crossed < 0.07, level
+        c = Corner(200, seeds, user_share, seed_share)
+        assert (p_values(binary_squares(c, rng, 600), c)["crossed"] < 0.05).mean() < 0.07, c
 
 
 def test_level_of_users_alone_is_far_above_where_seeds_vary():
     rng = np.random.default_rng(3)
     for seed_share, low, high in ((0.5, 0.10, 0.13), (1.0, 0.15, 0.18), (3.0, 0.31, 0.35)):
-        level = simulate_normal(943, 5, 0.0, seed_share, rng)
-        assert low < level.users_t < high, level
-        assert level.crossed < 0.06, level
+        c = Corner(943, 5, 0.0, seed_share)
+        p = p_values(normal_squares(c, rng, 20_000), c)
+        assert low < (p["t"] < 0.05).mean() < high, c
+        assert (p["crossed"] < 0.05).mean() < 0.06, c
+
+
+def test_drawn_tables_have_the_mean_squares_that_they_say():
+    """σ_e² + S·σ_u², σ_e² + U·σ_s² and σ_e² over σ_e²; of hits about, as effects on the logit are not linear."""
+    c, rng = Corner(300, 4, 1.0, 1.0), np.random.default_rng(0)
+    for draw in (normal_squares(c, rng, 3000), squares_of(normal_tables(c, rng, 3000)), binary_squares(c, rng, 3000)):
+        found = np.array([draw.users.mean(), draw.seeds.mean(), draw.error.mean()]) / draw.error.mean()
+        np.testing.assert_allclose(found, [2, 2, 1], rtol=0.15)
+        np.testing.assert_allclose(draw.mean.var(), 3 / 1200 * draw.error.mean(), rtol=0.15)
+    d = table(4, 30)
+    one, m = squares_of(d[None]), moments(d)
+    np.testing.assert_allclose(
+        (one.users[0], one.seeds[0], one.error[0]), (m.ms_users, m.ms_seeds, m.ms_error), rtol=1e-9
+    )
+
+
+def test_pooled_level_holds_where_rows_differ():
+    rng = np.random.default_rng(4)
+    for name, shape in product(("equal", "one of 9", "half of 4"), ((0.0, 10.0), (1.5, 1.0))):
+        c = Corner(943, 5, *shape)
+        p, _, _ = pooled_p(normal_rows(c, SPREADS[name](5), 0, 4, rng, 10_000), c)
+        assert (p < 0.05).mean() < 0.065, (name, c)
+
+
+def test_the_page_of_statistics_is_written_by_one_command(tmp_path):
+    page = tmp_path / "statistics.md"
+    page.write_text("".join(f"{name}\n<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in TABLES))
+    main(["--quick", "--out", str(page), "levels", "bootstraps", "pooled", "power", "planning"])
+    text = page.read_text()
+    assert text.count("\nold\n") == len(TABLES) - 5
+    assert "| normal | 200 | 2 | " in text
+    for block in text.split("<!-- /")[:-1]:
+        rows = [line.count("|") for line in block.splitlines() if line.startswith("|")]
+        assert len(set(rows)) <= 1
+    before = text
+    main(["--quick", "--out", str(page), "power"])
+    assert page.read_text() == before  # seeded
+    marks = (ROOT / "docs" / "statistics.md").read_text()
+    assert all(f"<!-- {name} -->" in marks and f"<!-- /{name} -->" in marks for name in TABLES)
 
 
 @pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
@@ -365,6 +407,8 @@ def test_the_ends_of_the_relative_interval_are_where_the_default_test_turns():
     e = effects(a, b, alpha=0.1).relative
     for end in (e.lo, e.hi):
         np.testing.assert_allclose(crossed(moments(a - (1 + end) * b)).p, 0.1, rtol=1e-6)
+    multiple = effects(1.1 * b, b).relative
+    np.testing.assert_allclose((multiple.value, multiple.lo, multiple.hi), 0.1, rtol=1e-9)
     assert effects(a, b - b.mean() + 0.01).relative.lo is None  # a base that may be 0 bounds no ratio
 
 

@@ -82,33 +82,33 @@ def relative(d: Moments, a: Moments, b: Moments, alpha: float) -> Estimate:
     value = d.mean / b.mean
     names = ("ms_users", "ms_seeds", "ms_error")
 
-    def refuted(r: float) -> bool:
+    def slack(r: float) -> float:
+        """How far the interval of d − r·b reaches beyond 0; below 0 where the test refutes r."""
         squares = {}
         for name in names:
             of_a, of_b, of_d = (getattr(m, name) for m in (a, b, d))
             squares[name] = max(of_d - r * (of_a - of_d - of_b) + r * r * of_b, 0.0)
         outcome = crossed(replace(d, mean=d.mean - r * b.mean, **squares), alpha=alpha)
-        return outcome.lo is not None and outcome.hi is not None and (outcome.lo > 0 or outcome.hi < 0)
+        return min(-(outcome.lo or 0.0), outcome.hi or 0.0)
 
     base = crossed(b, alpha=alpha)
     if base.lo is None or base.hi is None or base.lo <= 0 <= base.hi:
         return Estimate(value)
-    return Estimate(value, *(_end(refuted, value, side * (abs(value) or 1e-3)) for side in (-1, 1)))
+    if slack(value) <= 0:  # one row is a multiple of the other
+        return Estimate(value, value, value)
+    return Estimate(value, *(_end(slack, value, side * (abs(value) or 1e-3)) for side in (-1, 1)))
 
 
-def _end(refuted: Callable[[float], bool], inside: float, step: float) -> float | None:
-    """Where `refuted` becomes true on the way from `inside` in the direction of `step`, by doubling and bisection."""
-    outside = inside + step
+def _end(slack: Callable[[float], float], inside: float, step: float) -> float | None:
+    """Where `slack` falls below 0 on the way from `inside` along `step`, by doubling and Brent's method."""
+    from scipy.optimize import brentq
+
     for _ in range(60):
-        if refuted(outside):
-            break
-        inside, outside, step = outside, outside + 2 * step, 2 * step
-    else:
-        return None
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        inside, outside = (inside, middle) if refuted(middle) else (middle, outside)
-    return (inside + outside) / 2
+        outside = inside + step
+        if slack(outside) < 0:
+            return float(brentq(slack, inside, outside, xtol=1e-15, rtol=1e-12))
+        inside, step = outside, 2 * step
+    return None
 
 
 def _over(value: float | None, scale: float) -> float | None:
