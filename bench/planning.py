@@ -135,7 +135,8 @@ def _sheet(whole: dict[str, Any]) -> Sheet:
         notes.insert(0, f"The level is Bonferroni's over the {family} pairs of the family; holm finds as much or more.")
     if whole["difference"] is None:
         notes.append("For a number of seeds give --difference, the smallest difference that matters to you.")
-    return Sheet((Grid(header, tuple(body), left=2),), caption, tuple(notes))
+    grid = Grid(header, tuple(body), left=2)
+    return Sheet((grid,), caption, tuple(notes), title="What more seeds find", label="power")
 
 
 def _text(sheet: Sheet, format: str) -> str:

@@ -254,8 +254,9 @@ def _small(rate: float) -> str:
 
 
 def _table(header: Sequence[str], lines: Iterable[Sequence[object]], left: int) -> str:
-    rule = ["---"] * left + ["--:"] * (len(header) - left)
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in (header, rule, *lines)).replace("| --- |", "|---|")
+    rule = "|".join(["---"] * left + ["--:"] * (len(header) - left))
+    first, *rest = (f"| {' | '.join(map(str, line))} |" for line in (header, *lines))
+    return "\n".join([first, f"|{rule}|", *rest])
 
 
 def write(path: Path, name: str, text: str) -> None:
