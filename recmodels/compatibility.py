@@ -71,8 +71,10 @@ def reason(
     if settings["optimizer"] == "lazy_adam":
         if "free_vectors" not in from_model:
             return f"lazy_adam updates rows alone, and the vectors of {encoder.name} depend on all rows; use adam"
-        if needs & {"vectors", "tables"} or "vectors" in gives:
-            return f"lazy_adam updates rows alone, and {trained.name} with {drawn.name} moves whole tables; use adam"
+        if {"tables", "no_negatives"} <= needs:
+            return f"lazy_adam updates rows alone, and {trained.name} sums over whole tables; use adam"
+        if learned := trained.facts.get("learns"):
+            return f"lazy_adam updates rows alone, and {trained.name} learns {learned} too; use adam"
     if "no_negatives" in needs and "tables" in needs and settings["dropout"]:
         return f"{trained.name} sums over whole tables, which dropout does not reach; use dropout=0"
     for limit in drawn.facts.get("limits", []):

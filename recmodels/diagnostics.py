@@ -7,8 +7,9 @@ called when training is over. So what is held out cannot reach a sampler or the 
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class Diagnostics:
     def __init__(self, training: Training, proposal: Proposal | None = None, every: int = 64) -> None:
         self.training, self.proposal, self.every = training, proposal, every
         self._step = 0
-        self._negatives = 0  # of all steps
+        self._negatives = self._scored = self._rows = 0  # of all steps
         self._sampling = self._observing = self._training = 0.0  # seconds
         self._used = np.zeros(training.n_items, np.int64)  # valid negatives of each item
         self._drawn = np.zeros(training.n_items, np.int64)  # all negatives of the rows held against the law
@@ -59,6 +60,8 @@ class Diagnostics:
             if step is None:
                 break
             self._negatives += len(step.batch.users) * step.candidates.items.shape[-1]
+            self._scored += step.scored
+            self._rows += len(step.batch.users)
             yield step
         self._training += time.perf_counter() - started
 
@@ -100,6 +103,14 @@ class Diagnostics:
         self._pairs.append((owners[valid].cpu().numpy(), items[valid].cpu().numpy()))
         self._observing += time.perf_counter() - started
 
+    def measure(self, ratios: Callable[[], Mapping[str, float]]) -> None:
+        """Keep what else is to be known of this step, where it is finite."""
+        started = time.perf_counter()
+        for name, value in ratios().items():
+            if math.isfinite(value):
+                self._notes.setdefault(name, []).append(value)
+        self._observing += time.perf_counter() - started
+
     def _note(self, name: str, values: Tensor) -> None:
         if values.numel():
             self._notes.setdefault(name, []).append(float(values.double().mean()))
@@ -133,6 +144,8 @@ class Diagnostics:
                 found[f"{name}_last"] = float(np.mean(values[-quarter:]))
         if self._used.any():
             found |= self._popularity() | self._false_negatives(held_out, truth)
+        if self._scored:
+            found["candidates_per_positive"] = self._scored / self._rows
         if self._training > 0:
             busy = self._training - self._observing
             found["draws_per_second"] = self._negatives / max(self._sampling, 1e-9)

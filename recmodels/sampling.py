@@ -72,11 +72,15 @@ class Scorer:
     Args:
         encode: the tables, or what computes them when they are first asked for.
         space: the score space of the loss.
+
+    Attributes:
+        scored: pairs of a user and an item that it was asked for, positives left out.
     """
 
     def __init__(self, encode: Tables | Callable[[], Tables], space: str = "dot") -> None:
         self._encode = encode
         self.space = space
+        self.scored = 0
 
     @cached_property
     def tables(self) -> Tables:
@@ -91,15 +95,22 @@ class Scorer:
 
     def scores(self, users: Tensor, items: Tensor) -> Tensor:
         """(B, N) scores of `items`, shared (N,) or per row (B, N), for `users` (B,), in the space of the loss."""
-        items = items.to(self.device)
+        self.scored += len(users) * items.shape[-1]
+        return self._some(users, items.to(self.device))
+
+    def _some(self, users: Tensor, items: Tensor) -> Tensor:
         if items.dim() == 2 and items.shape[1] * DENSE_RATIO > len(self.tables.items):
-            return self.all(users).gather(1, items)
+            return self._whole(users).gather(1, items)
         u, table = self._users(users), self.tables.items
         scores = pick_scores(u, table, items, self.space) if items.dim() == 2 else in_space(u, table[items], self.space)
         return scores if self.tables.bias is None else scores + self.tables.bias[items]
 
     def all(self, users: Tensor) -> Tensor:
         """(B, I) scores of the whole catalogue for `users` (B,), a new tensor."""
+        self.scored += len(users) * len(self.tables.items)
+        return self._whole(users)
+
+    def _whole(self, users: Tensor) -> Tensor:
         scores = in_space(self._users(users), self.tables.items, self.space)
         return scores if self.tables.bias is None else scores + self.tables.bias
 
@@ -108,7 +119,7 @@ class Scorer:
 
     def positives(self, batch: Batch) -> Tensor:
         """(B,) scores of the positives."""
-        return self.scores(batch.users, batch.positives.unsqueeze(1)).squeeze(1)
+        return self._some(batch.users, batch.positives.unsqueeze(1).to(self.device)).squeeze(1)
 
 
 class Proposal:

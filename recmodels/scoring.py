@@ -45,7 +45,7 @@ def batch_scores(
         by_row: whether the gradient of the users, and of the items, is a sparse tensor of the rows in the batch.
     """
     if candidates.vectors is not None or (candidates.mix is not None and space != "dot"):
-        positive, negative = vector_scores(batch_vectors(tables, batch, candidates, keep), space)
+        positive, negative = vector_scores(batch_vectors(tables, batch, candidates, keep, by_row), space)
     else:
         function: type[torch.autograd.Function] = _SharedDot if candidates.shared else _RowDot
         ids = (batch.users, batch.positives, candidates.items)
@@ -55,22 +55,26 @@ def batch_scores(
             positive = from_dot(positive, user, own, space)
             negative = from_dot(negative, user.unsqueeze(1), other, space)
     if tables.bias is not None:
-        positive = positive + tables.bias.index_select(0, batch.positives)
-        negative = negative + tables.bias[candidates.items]
+        own, other = _lookups(tables.bias, by_row[1], batch.positives, candidates.items)
+        positive, negative = positive + own, negative + other
     if candidates.mix is not None and space == "dot":  # the score is linear in the vector
         negative = torch.lerp(negative, positive.unsqueeze(1).expand_as(negative), candidates.mix)
     return positive, negative
 
 
-def batch_vectors(tables: Tables, batch: Batch, candidates: Candidates, keep: Tensor | None = None) -> Vectors:
-    """The embeddings behind a batch; their gradient reaches the tables through autograd."""
-    users, positives = tables.users.index_select(0, batch.users), tables.items.index_select(0, batch.positives)
-    given, ids = candidates.vectors, candidates.items
-    if given is None:
-        negatives = rows_of(tables.items, ids)
-    else:
-        own = ids.shape[-1] - given.shape[-2]
-        negatives = torch.cat([rows_of(tables.items, ids[..., :own]), given], dim=-2) if own else given
+def batch_vectors(
+    tables: Tables,
+    batch: Batch,
+    candidates: Candidates,
+    keep: Tensor | None = None,
+    by_row: tuple[bool, bool] = (False, False),
+) -> Vectors:
+    """The embeddings behind a batch, with their gradient; arguments as for `batch_scores`."""
+    (users,) = _lookups(tables.users, by_row[0], batch.users)
+    positives, negatives = _lookups(tables.items, by_row[1], batch.positives, candidates.embedded)
+    if candidates.vectors is not None:
+        given = candidates.vectors
+        negatives = torch.cat([negatives, given], dim=-2) if negatives.numel() else given
     if candidates.mix is not None:
         negatives = torch.lerp(negatives, positives.unsqueeze(1), candidates.mix.unsqueeze(2))
     return Vectors(users if keep is None else users * keep, positives, negatives)
@@ -173,6 +177,28 @@ def ranking_tables(tables: Tables, space: str) -> Tables:
     return Tables(users / 2 if space == "half-cosine" else users, items, bias)
 
 
+def _lookups(table: Tensor, by_row: bool, *ids: Tensor) -> list[Tensor]:
+    """`table[ids]` for each of `ids`, whose gradients reach the table together."""
+    found: Tensor = _Rows.apply(table, torch.cat([part.reshape(-1) for part in ids]), by_row)  # type: ignore[no-untyped-call]
+    parts = torch.split(found, [part.numel() for part in ids])
+    return [rows.view(*part.shape, *table.shape[1:]) for rows, part in zip(parts, ids, strict=True)]
+
+
+class _Rows(torch.autograd.Function):
+    """Rows of a table by ids (R,)."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, ids: Tensor, by_row: bool) -> Tensor:
+        ctx.by_row = by_row
+        ctx.save_for_backward(table, ids)
+        return table.index_select(0, ids)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        table, ids = ctx.saved_tensors
+        return _gradient(table, ctx.by_row, ids, None, grads[0]), None, None
+
+
 class _RowDot(torch.autograd.Function):
     """Each row has its own candidates (B, N)."""
 
@@ -270,11 +296,11 @@ def _gradient(table: Tensor, by_row: bool, ids: Tensor, weights: Tensor | None, 
     """The gradient of a table: the sum over b and n of weights[b, n] · terms[b], at row ids[b, n].
 
     Args:
-        table: (R, D).
+        table: (R, D), or (R,) where there are no weights.
         by_row: whether it is a sparse tensor of the rows in `ids`, in ascending order, each once.
         ids: (B, N), or (B,) for N = 1 and weights of 1.
         weights: (B, N), or none for weights of 1.
-        terms: (B, D).
+        terms: (B, D), or (B,).
     """
     if not by_row:
         return _scatter(len(table), ids, weights, terms)
@@ -314,7 +340,7 @@ def _scatter(rows: int, ids: Tensor, weights: Tensor | None, terms: Tensor) -> T
     half the time, because the (B, N, D) terms are never stored.
     """
     if weights is None:
-        return terms.new_zeros(rows, terms.shape[1]).index_add_(0, ids, terms)
+        return terms.new_zeros(rows, *terms.shape[1:]).index_add_(0, ids, terms)
     if terms.device.type == "cpu":
         (b, n), d, sums = ids.shape, terms.shape[1], terms.new_zeros(rows, terms.shape[1])
         starts = np.arange(0, b * n + 1, n)

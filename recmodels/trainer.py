@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from datasets import Interactions
 from recmodels.diagnostics import Diagnostics
+from recmodels.encoder import Encoder
 from recmodels.evaluation import Diverged, FullRanking
 from recmodels.metrics import known_metric, user_metrics
 from recmodels.objective import LossState, Objective
@@ -23,7 +24,7 @@ from recmodels.scoring import batch_scores, batch_vectors, ranking_tables, vecto
 from recmodels.seeds import derive, generator
 from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates, LossInput, Part, Tables
-from recmodels.updates import Updates, add_l2, learning_rate_factor
+from recmodels.updates import Updates, add_l2, l2_pull, learning_rate_factor
 
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
 CELLS = 1 << 20  # scores with shared negatives that are worked on at a time: 4 MB for each of a few copies
@@ -93,7 +94,7 @@ def train(
     torch.manual_seed(derive(seed, "torch") >> 1)  # only what a model itself draws while training
     module = model(training, settings, generator(seed, "init")).to(device)
     state = objective.initial_state(training).to(device)
-    fit = _Fit(training, module, sampler, objective, settings, state, _Encoder(module))
+    fit = _Fit(training, module, sampler, objective, settings, state, Encoder(module))
     updates = Updates([*module.parameters(), *state.parameters], settings)
     order, negatives, dropout = (generator(seed, name) for name in ("order", "sampler", "dropout"))
     ranking = FullRanking(some_users(valid, settings.valid_users), [training.interactions] if mask else [])
@@ -105,13 +106,14 @@ def train(
         rate = settings.learning_rate * learning_rate_factor(settings, number)
         if state.before_epoch is not None:
             state.before_epoch(number, fit.scorer())
-        total, rows = torch.zeros((), dtype=torch.float64, device=device), 0
+        total, rows, fresh = torch.zeros((), dtype=torch.float64, device=device), 0, True
         steps = _steps(fit, order, negatives, number)
         for part in steps if observer is None else observer.timed(steps):
             batch, candidates = part.batch.to(device), part.candidates.to(device)
-            values = _gradient(fit, part._replace(batch=batch, candidates=candidates), dropout, observer)
+            seen_by = observer if fresh else None  # of a step in parts, the first
+            values = _gradient(fit, part._replace(batch=batch, candidates=candidates), dropout, seen_by)
             total += values.double().sum()
-            rows += len(values)
+            rows, fresh = rows + len(values), part.last
             if not part.last:
                 continue
             updates.step(rate)
@@ -134,24 +136,6 @@ def train(
     return Trained(best_tables, history, best_epoch)
 
 
-class _Encoder:
-    """The tables of a model, computed once between two updates, with their gradient."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
-        self._tables: Tables | None = None
-
-    def __call__(self) -> Tables:
-        if self._tables is None:
-            with torch.enable_grad():  # whoever asks first, the update needs the gradient
-                self._tables = self._module()
-        return self._tables
-
-    def forget(self) -> None:
-        """To be called after every update."""
-        self._tables = None
-
-
 @dataclass(frozen=True)
 class _Fit:
     """What stays the same during one training."""
@@ -162,7 +146,7 @@ class _Fit:
     objective: Objective
     settings: Settings
     state: LossState
-    encode: _Encoder
+    encode: Encoder
 
     def scorer(self) -> Scorer:
         return Scorer(self.encode, self.objective.space)
@@ -183,8 +167,10 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     """
     sampler, settings, n = fit.sampler, fit.settings, fit.settings.n
     negatives = "no_negatives" not in fit.objective.needs
+    scorer = fit.scorer()
     if sampler.before_epoch is not None and negatives:
-        sampler.before_epoch(epoch, fit.scorer(), rng)
+        sampler.before_epoch(epoch, scorer, rng)
+    scored = scorer.scored  # and not yet counted
     users, positives = _rows(fit.training, order)
     steps = math.ceil(len(users) / settings.batch_size)
     edges = [len(users) * step // steps for step in range(steps + 1)]
@@ -200,25 +186,31 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     for first in range(0, len(edges) - 1, ahead):
         chunk = edges[first : first + ahead + 1]
         block = Batch(users[chunk[0] : chunk[-1]], positives[chunk[0] : chunk[-1]])
-        pool = sampler.propose(block, n, rng, fit.scorer()) if negatives else _NOTHING
+        scorer = fit.scorer()
+        pool = sampler.propose(block, n, rng, scorer) if negatives else _NOTHING
         for at, (start, stop) in enumerate(pairwise(chunk), start=first):
             batch = Batch(users[start:stop], positives[start:stop])
             mine = pool.rows(start - chunk[0], stop - chunk[0])
+            columns = mine.items.shape[-1]
             if negatives:
-                mine = sampler.choose(batch, mine, n, rng, fit.scorer())
+                scorer = scorer if at == first else fit.scorer()
+                mine = sampler.choose(batch, mine, n, rng, scorer)
+            scored += max(scorer.scored, len(batch.users) * columns)
             if "log_q" in fit.objective.needs:
                 mine = sampler.with_law(batch, mine, fit.scorer())
-            part = Part(batch, mine, sizes[at // parts], (at + 1) % parts == 0)
+            part = Part(batch, mine, sizes[at // parts], (at + 1) % parts == 0, scored)
+            scored = 0
             yield from _cut(part) if mine.shared and apart and sampler.after_step is None else [part]
 
 
 def _cut(part: Part) -> Iterator[Part]:
     """The same rows in parts of at most `CELLS` scores with the negatives that they share."""
-    batch, candidates, rows, last = part
+    batch, candidates, rows, last, scored = part
     size, step = len(batch.users), max(1, CELLS // max(1, len(candidates.items)))
     for start in range(0, size, step):
         mine = Batch(batch.users[start : start + step], batch.positives[start : start + step])
-        yield Part(mine, candidates.rows(start, start + step), rows, last and start + step >= size)
+        ends = last and start + step >= size
+        yield Part(mine, candidates.rows(start, start + step), rows, ends, 0 if start else scored)
 
 
 _NOTHING = Candidates(torch.empty(0, dtype=torch.int64))
@@ -251,31 +243,36 @@ def _keep(fit: _Fit, batch: Batch, rng: np.random.Generator) -> Tensor | None:
 
 def _gradient(fit: _Fit, part: Part, dropout: np.random.Generator, observer: Diagnostics | None) -> Tensor:
     """Add the gradient of a part of a step to that of the parameters; the loss of each row (B,), detached."""
-    batch, candidates, rows, last = part
+    batch, candidates, rows, last, _ = part
     x = _loss_input(fit, batch, candidates, _keep(fit, batch, dropout))
     values = fit.objective.loss(x)
-    observed = observer is not None and observer.due() and x.negative.requires_grad and x.negative.numel() > 0
-    if observed:
+    due = observer is not None and observer.due()
+    shown = due and x.negative.requires_grad and x.negative.numel() > 0
+    if shown:
         x.negative.retain_grad()
     total = values.sum()
-    (total / rows if fit.settings.reduction == "mean" else total).backward(retain_graph=not last)  # type: ignore[no-untyped-call]
-    if observer is not None and observed:
+    (total / rows if fit.settings.reduction == "mean" else total).backward()  # type: ignore[no-untyped-call]
+    if observer is not None and shown:
         gradient = x.negative.grad
         if gradient is not None:  # of the mean over these rows
             gradient = gradient * ((rows if fit.settings.reduction == "mean" else 1) / len(values))
         observer.observe(batch, candidates, x.positive.detach(), x.negative.detach(), gradient, fit.scorer())
+    if observer is not None and due:
+        observer.measure(lambda: l2_pull(fit.module, batch, candidates, fit.settings, rows, fit.encode.gradient))
+    if last:
+        fit.encode.backward()
     add_l2(fit.module, batch, candidates, fit.settings, rows)
     return values.detach()
 
 
 def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, keep: Tensor | None) -> LossInput:
     tables, space, needs = fit.encode(), fit.objective.space, fit.objective.needs
+    by_row = _by_row(fit, tables.users, batch.users), _by_row(fit, tables.items, batch.positives, candidates.items)
     vectors = None
     if "vectors" in needs:
-        vectors = batch_vectors(tables, batch, candidates, keep)
+        vectors = batch_vectors(tables, batch, candidates, keep, by_row)
         positive, negative = vector_scores(vectors, space)
     else:
-        by_row = _by_row(fit, tables.users, batch.users), _by_row(fit, tables.items, candidates.items)
         positive, negative = batch_scores(tables, batch, candidates, space, keep, by_row)
     return LossInput(
         positive=positive,
@@ -294,11 +291,11 @@ def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, keep: Tensor | 
     )
 
 
-def _by_row(fit: _Fit, table: Tensor, ids: Tensor) -> bool:
+def _by_row(fit: _Fit, table: Tensor, *ids: Tensor) -> bool:
     """Whether the gradient of a table is to hold the rows of the batch alone."""
-    if not table.is_leaf or fit.settings.every_row:
+    if not isinstance(table, nn.Parameter) or fit.settings.every_row:
         return False
-    return fit.settings.optimizer == "lazy_adam" or ids.numel() * LARGE < len(table)
+    return fit.settings.optimizer == "lazy_adam" or max(part.numel() for part in ids) * LARGE < len(table)
 
 
 def some_users(held_out: Interactions, limit: int) -> Interactions:

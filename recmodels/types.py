@@ -56,6 +56,11 @@ class Candidates:
         """Whether all rows have the same candidates."""
         return self.items.dim() == 1
 
+    @property
+    def embedded(self) -> Tensor:
+        """The `items` whose vectors are the model's own: all but those in whose place `vectors` stand."""
+        return self.items if self.vectors is None else self.items[..., : -self.vectors.shape[-2]]
+
     def rows(self, start: int, stop: int) -> Candidates:
         """The candidates of rows `start` to `stop`, as views; what is shared by all rows stays as it is."""
 
@@ -91,6 +96,7 @@ class Part(NamedTuple):
     candidates: Candidates
     rows: int  # of the whole step
     last: bool  # whether the step is complete
+    scored: int = 0  # pairs of a row and a candidate that were scored for it, to choose negatives or to train on them
 
 
 class Vectors(NamedTuple):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -116,9 +118,53 @@ def add_l2(module: nn.Module, batch: Batch, candidates: Candidates, settings: Se
     """Add the gradient of 1/2 · mean over rows of (a ‖u‖² + b ‖v⁺‖² + c · mean over negatives of ‖v⁻‖²).
 
     It reaches the model's parameters `users` and `items`, before any encoding, and by counting ids; `bias`, where
-    there is one, has a weight of its own. The mean is over the rows of the `step`, of which `batch` may be a part;
-    under reduction=sum rows are summed.
+    there is one, has a weight of its own. Vectors that stand in place of an item's own are constants. The mean is over
+    the rows of the `step`, of which `batch` may be a part; under reduction=sum rows are summed.
     """
+    for name, share, weight in _l2_terms(module, batch, candidates, settings, step):
+        _add(getattr(module, name), share, weight)
+
+
+@torch.no_grad()
+def l2_pull(
+    module: nn.Module,
+    batch: Batch,
+    candidates: Candidates,
+    settings: Settings,
+    step: int,
+    gradient: Callable[[list[Tensor]], list[Tensor | None]],
+) -> dict[str, float]:
+    """‖gradient of L2‖ / ‖gradient of the loss‖ over the rows that L2 reaches: `l2_pull_users` and `l2_pull_items`.
+
+    Args:
+        module: with the parameters `users` and `items`.
+        batch: the rows, as for `add_l2`, which is yet to come; so are the next three.
+        candidates: see batch.
+        settings: see batch.
+        step: see batch.
+        gradient: gives that of the loss by these rows for some parameters.
+    """
+    names = ("users", "items")
+    found = {f"l2_pull_{name}": 0.0 for name in names}
+    of_loss = dict(zip(names, gradient([getattr(module, name) for name in names]), strict=True))
+    for name, share, weight in _l2_terms(module, batch, candidates, settings, step):
+        loss = of_loss.get(name)
+        if loss is None:
+            continue
+        own = getattr(module, name)
+        if loss.is_sparse:
+            rows, loss = row_gradient(loss)
+            own = own.index_select(0, rows)
+        share = share.to(own.dtype).unsqueeze(1)
+        reached = float((loss * (share > 0)).norm())
+        found[f"l2_pull_{name}"] = weight * float((own * share).norm()) / reached if reached else math.inf
+    return found
+
+
+def _l2_terms(
+    module: nn.Module, batch: Batch, candidates: Candidates, settings: Settings, step: int
+) -> Iterator[tuple[str, Tensor, float]]:
+    """Name of a parameter, how much each row of its gradient counts, and the weight of all."""
     user, positive, negative = settings.l2_roles
     rows = step if settings.reduction == "mean" else 1
     users, items, bias = module.users, module.items, getattr(module, "bias", None)
@@ -126,36 +172,39 @@ def add_l2(module: nn.Module, batch: Batch, candidates: Candidates, settings: Se
     assert isinstance(items, Tensor)
     if user:
         at, size = _places(users, batch.users)
-        _add(users, torch.bincount(at, minlength=size), user / rows)
+        yield "users", torch.bincount(at, minlength=size), user / rows
     if largest := max(positive, negative):
-        _add(items, _item_share(items, batch, candidates, positive / largest, negative / largest), largest / rows)
+        share = _item_share(items, batch, candidates, positive / largest, negative / largest)
+        yield "items", share, largest / rows
     if settings.l2_bias and isinstance(bias, Tensor):
-        _add(bias, _item_share(bias, batch, candidates, 1.0, 1.0), settings.l2_bias / rows)
+        yield "bias", _item_share(bias, batch, replace(candidates, vectors=None), 1.0, 1.0), settings.l2_bias / rows
 
 
 def _item_share(table: Tensor, batch: Batch, candidates: Candidates, positive: float, negative: float) -> Tensor:
     """How much each row of the gradient of `table` counts, as a positive and as a negative."""
-    ids, rows = candidates.items, len(batch.users)
+    ids, rows = candidates.embedded, len(batch.users)
     own, size = _places(table, batch.positives)
     share = torch.bincount(own, minlength=size) * positive
     if not ids.numel() or not negative:
         return share
     others, _ = _places(table, ids.reshape(-1))
     if candidates.valid is None:
-        per_negative = rows / len(ids) if candidates.shared else 1.0 / ids.shape[-1]
+        n = candidates.items.shape[-1]
+        per_negative = rows / n if candidates.shared else 1.0 / n
         return share + negative * per_negative * torch.bincount(others, minlength=size)
-    return share + negative * torch.bincount(others, weights=_counted(candidates, rows), minlength=size)
+    counted = _counted(candidates, rows)[..., : ids.shape[-1]].reshape(-1)
+    return share + negative * torch.bincount(others, weights=counted, minlength=size)
 
 
 def _counted(candidates: Candidates, rows: int) -> Tensor:
-    """How much each candidate counts, (N,) if shared, else (B·N): a row counts the mean over its valid negatives."""
+    """How much each candidate counts, (N,) if shared, else (B, N): a row counts the mean over its valid negatives."""
     assert candidates.valid is not None
     valid = candidates.valid.float()  # (B, N), or what broadcasts to it
     if candidates.shared:
         each = 1 / valid.sum(dim=1).clamp(min=1)  # (B,), or (1,) where all rows are alike
         return each.expand(rows) @ valid.expand(rows, -1)
     valid = valid.expand(rows, candidates.items.shape[-1])
-    return (valid / valid.sum(dim=1, keepdim=True).clamp(min=1)).reshape(-1)
+    return valid / valid.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def _places(table: Tensor, ids: Tensor) -> tuple[Tensor, int]:

@@ -11,8 +11,13 @@ from recmodels.diagnostics import COLUMNS, ROWS, Diagnostics
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.samplers import SAMPLERS
-from recmodels.types import Candidates, Part
+from recmodels.sampling import Training
+from recmodels.seeds import generator
+from recmodels.settings import Settings
+from recmodels.types import Batch, Candidates, Part
+from recmodels.updates import l2_pull
 from tests.sampler_cases import N_ITEMS, N, U, batch_of, make, scorer, training
+from tests.test_trainer import ITEMS, data, run
 
 DATA = training()
 
@@ -194,3 +199,76 @@ def test_all_samplers_can_be_watched():
         found = observed(name, batches=2)[0].summary([DATA.interactions])
         assert found["false_negatives"] == 0.0, name  # none of them draws what was seen
         assert 0 < found["hardness"] < 1, name
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_pull_of_l2_beside_the_loss_by_hand(sparse):
+    module = torch.nn.Module()
+    module.users = torch.nn.Parameter(torch.tensor([[3.0, 4.0], [0.0, 0.0], [9.0, 9.0]]))
+    module.items = torch.nn.Parameter(torch.tensor([[1.0, 0.0], [0.0, 2.0], [2.0, 0.0], [9.0, 9.0]]))
+    of_loss = {"users": torch.tensor([[1.0, 0.0]]), "items": torch.ones(3, 2)}
+    for name, gradient in of_loss.items():
+        table, rows = getattr(module, name), torch.arange(len(gradient))[None]
+        table.grad = torch.sparse_coo_tensor(rows, gradient, table.shape, check_invariants=True)
+        if not sparse:
+            table.grad = table.grad.to_dense()
+            table.grad[-1] = 7.0  # a row that L2 does not reach: it does not count
+    batch, drawn = Batch(torch.tensor([0, 0]), torch.tensor([0, 1])), Candidates(torch.tensor([[2], [2]]))
+    gradients = lambda parameters: [parameter.grad for parameter in parameters]  # noqa: E731
+    found = l2_pull(module, batch, drawn, Settings(l2=0.1), 2, gradients)
+    assert found["l2_pull_users"] == pytest.approx(0.1 * 5)  # twice half of u, over (1, 0)
+    assert found["l2_pull_items"] == pytest.approx(0.1 / 2 * (1 + 2**2 + 4**2) ** 0.5 / 6**0.5)
+    assert l2_pull(module, batch, drawn, Settings(l2=0), 2, gradients) == {"l2_pull_users": 0, "l2_pull_items": 0}
+
+
+@pytest.mark.parametrize("parts", [1, 7])
+@pytest.mark.parametrize("model", ["mf", "lightgcn", "gmf"])
+def test_the_pull_of_l2_is_on_parameters_before_encoding(model, parts, monkeypatch):
+    """One step on the whole data, so that its rows need no order; of a step in parts, the first part is looked at."""
+    shown = []
+    monkeypatch.setattr("recmodels.trainer.CELLS", -(-320 // parts) * ITEMS)
+    watched = lambda training: shown.append(Diagnostics(training)) or shown[0]  # noqa: E731
+    run("bpr", "full", model, watched, epochs=1, batch_size=320, l2=0.3, l2_negative=0.0)
+    found = shown[0].summary()
+    known, _ = data()
+    learnt = Training(known)
+    module = MODELS[model](learnt, Settings(embedding_size=8), generator(0, "init"), **MODELS.parameters(model, {}))
+    order = generator(0, "order").permutation(len(known))[: 320 // parts]
+    users, positives = (torch.from_numpy(ids[order].astype(np.int64)) for ids in (known.users, known.items))
+    tables = module()
+    scores = tables.users[users] @ tables.items.T
+    other = torch.from_numpy(~learnt.seen.contains(users.numpy()[:, None], np.arange(ITEMS)))
+    losses = torch.nn.functional.softplus(scores - scores.gather(1, positives[:, None])) * other
+    (losses.sum(dim=1) / other.sum(dim=1)).sum().backward()
+    for table, ids, name in ((module.users, users, "users"), (module.items, positives, "items")):
+        counts = ids.bincount(minlength=len(table))[:, None]
+        expected = 0.3 * (counts * table.detach()).norm() / (table.grad * (counts > 0)).norm()
+        assert found[f"l2_pull_{name}"] == pytest.approx(float(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "changes", "expected"),
+    [
+        ("uniform", {}, 4),
+        ("popularity", {"negatives": 9}, 9),
+        ("inbatch", {}, 4),
+        ("inbatch", {"negatives": "all"}, 64),
+        ("full", {}, ITEMS),
+        ("dns:pool=3", {}, 12),
+        ("dns-mn:pool=20", {}, 20),
+        ("mixgcf:pool=5", {}, 20),
+        ("self-adversarial", {}, 4),
+        ("hard-inbatch:pool=32", {}, 32),
+        ("bns:pool=5,reference=10", {}, 4 * 5 + 10),
+        ("softmax-by-score", {}, ITEMS),
+        ("ance:every=2", {}, 4 + 40 * ITEMS / 320 / 2),  # all users and items once in two epochs
+    ],
+)
+def test_candidates_that_are_scored_per_positive(sampler, changes, expected):
+    shown = []
+    run("bpr", sampler, "mf", lambda training: shown.append(Diagnostics(training)) or shown[0], epochs=2, **changes)
+    assert shown[0].summary()["candidates_per_positive"] == pytest.approx(expected)
+    if sampler == "uniform":
+        run("directau", sampler, "mf", lambda training: shown.append(Diagnostics(training)) or shown[1], epochs=1)
+        assert "candidates_per_positive" not in shown[1].summary()
+        assert shown[1].summary()["l2_pull_users"] > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,11 +14,13 @@ import torch
 
 from datasets import Interactions
 from recmodels.compatibility import reason
+from recmodels.diagnostics import Diagnostics
 from recmodels.evaluation import FullRanking
 from recmodels.losses import LOSSES
 from recmodels.metrics import user_metrics
 from recmodels.models import MODELS
 from recmodels.objective import objective
+from recmodels.registry import Registry
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Training
 from recmodels.seeds import generator
@@ -46,19 +50,33 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def run(loss: str = "bpr", sampler: str = "uniform", model: str = "mf", **changes: Any) -> Trained:
+def part(registry: Registry, text: str) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of what is written as `name:option=value,…`."""
+    name, _, options = text.partition(":")
+    return name, registry.parameters(name, dict(option.split("=") for option in options.split(",") if option))
+
+
+def run(
+    loss: str = "bpr",
+    sampler: str = "uniform",
+    model: str = "mf",
+    observe: Callable[[Training], Diagnostics] | None = None,
+    **changes: Any,
+) -> Trained:
     known, held = data()
     settings = Settings(**(SMALL | changes))
-    training = Training(known, settings.positives)
+    training = Training(known, settings.positives, settings.epochs)
+    encoder, drawn = part(MODELS, model), part(SAMPLERS, sampler)
     return train(
         training,
         held,
-        model=partial(MODELS[model], **MODELS.parameters(model, {})),
-        sampler=SAMPLERS[sampler](training, **SAMPLERS.parameters(sampler, {})),
-        objective=objective(loss, LOSSES.parameters(loss, {}), settings.space, settings.rank_space),
+        model=partial(MODELS[encoder[0]], **encoder[1]),
+        sampler=SAMPLERS[drawn[0]](training, **drawn[1]),
+        objective=objective(*part(LOSSES, loss), settings.space, settings.rank_space),
         settings=settings,
         seed=0,
         device=torch.device("cpu"),
+        observer=observe and observe(training),
     )
 
 
@@ -119,6 +137,25 @@ def test_a_batch_that_shares_its_negatives_is_the_same_in_parts(
     parts = run(loss, sampler, **changes)
     torch.testing.assert_close(parts.tables.users, whole.tables.users, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(parts.tables.items, whole.tables.items, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("parts", "layers"), [(1, 2), (7, 2), (7, 3)])
+def test_an_encoder_runs_once_forward_and_once_backward_in_a_step(
+    parts: int, layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A product with the graph for each layer, each way; one pass more for the validation after the only epoch."""
+    products = []
+    original = torch.nn.functional.embedding_bag
+
+    def counted(*given: Any, **named: Any) -> torch.Tensor:
+        products.append(1)
+        return original(*given, **named)
+
+    monkeypatch.setattr("recmodels.models.lightgcn.embedding_bag", counted)
+    monkeypatch.setattr("recmodels.trainer.CELLS", math.ceil(64 / parts) * ITEMS)
+    run("softmax", "full", f"lightgcn:layers={layers}", epochs=1)
+    steps = math.ceil(len(data()[0]) / 64)
+    assert len(products) == (2 * steps + 1) * layers
 
 
 @pytest.mark.parametrize(("sampler", "negatives"), [("full", 4), ("inbatch", "all")])

@@ -67,6 +67,7 @@ def directau(x: LossInput, *, gamma: Annotated[float, ">= 0"] = 0.5) -> Tensor:
     space="cosine",
     rank_space="dot",
     needs=["vectors", "no_negatives"],
+    learns="a number for every user and item",
     spaces=["cosine"],
     spaces_why="it is defined on directions",
 )
