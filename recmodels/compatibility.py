@@ -86,7 +86,7 @@ def reason(
 
 
 def _means_nothing(settings: Parameters) -> str | None:
-    """Which of the settings the optimiser does not have."""
+    """Which setting, changed from its default, nothing would read."""
     optimizer, defaults = settings["optimizer"], setting_parameters()
     if settings["momentum"] and optimizer != "sgd":
         instead = "adagrad has none" if optimizer == "adagrad" else f"{optimizer} has beta1"
@@ -94,6 +94,8 @@ def _means_nothing(settings: Parameters) -> str | None:
     for name in ("beta1", "beta2"):
         if optimizer in ("sgd", "adagrad") and settings[name] != defaults[name].default:
             return f"{name} is of adam and lazy_adam, and {optimizer} has none; leave it out"
+    if settings["init"] == "xavier" and settings["init_std"] != defaults["init_std"].default:
+        return "init_std is of init=normal and init=uniform, and xavier follows from the tables; add init=normal"
     if settings["weight_decay"] and optimizer == "lazy_adam":
         return "weight_decay moves all rows at every step and lazy_adam those of the batch; use l2, or optimizer=adam"
     return None

@@ -36,6 +36,7 @@ TRAINER = {"vectors", "tables", "batch", "no_negatives"}
         ("uniform:momentum=0.9,optimizer=adagrad", "adagrad has none"),
         ("uniform:beta1=0.5,optimizer=sgd", "beta1 is of adam"),
         ("uniform:beta2=0.9,optimizer=adagrad", "beta2 is of adam"),
+        ("uniform:init_std=0.01,init=xavier", "init_std is of init=normal"),
         ("uniform:weight_decay=0.01,optimizer=lazy_adam", "weight_decay moves all rows"),
         ("uniform+psl:space=dot", "psl is for half-cosine scores, not dot: differences of scores beyond 1"),
         ("uniform+debiased:space=dot", "not dot: its floor is what a cosine of -1 gives"),
@@ -53,7 +54,8 @@ def test_what_cannot_work_is_refused_with_its_reason(cell: str, word: str) -> No
     "cell",
     ["dns+softmax:logq=none", "uniform+warp", "uniform+gbce", "uniform+directau", "inbatch:negatives=all+softmax",
      "uniform+sl+lightgcn", "uniform+bpr+mf:bias=true", "mixgcf+bpr", "uniform:momentum=0.9,optimizer=sgd,clip=1",
-     "uniform:beta1=0.5,optimizer=lazy_adam", "uniform:weight_decay=1e-6", "uniform+infonce:space=dot"],
+     "uniform:beta1=0.5,optimizer=lazy_adam", "uniform:weight_decay=1e-6",
+     "uniform:init_std=0.01,init=normal", "uniform+infonce:space=dot"],
 )  # fmt: skip
 def test_what_works_is_not_refused(cell: str) -> None:
     assert incompatibility(parse_cell(cell, {})) is None

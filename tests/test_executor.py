@@ -128,7 +128,9 @@ def test_scores_that_are_all_equal_are_a_failure_but_not_of_a_baseline(ratings_c
     normal = execute(one("uniform", ratings_csv, epochs="1"))
     assert normal.failure is None
     assert normal.peak_bytes is None or normal.peak_bytes > 10_000_000
-    failure = execute(one("uniform", ratings_csv, epochs="1", init_std="1e-30", learning_rate="1e-30")).failure
+    failure = execute(
+        one("uniform", ratings_csv, epochs="1", init="normal", init_std="1e-30", learning_rate="1e-30")
+    ).failure
     assert failure is not None  # products of such vectors are 0 in 32 bits
     assert failure["reason"] == "constant scores: for every test user all items have the same score"
 

@@ -187,7 +187,7 @@ def test_parts_bound_the_scores_that_exist_at_a_time(
         {"schedule": "linear"},
         {"schedule": "cosine"},
         {"init": "uniform"},
-        {"init": "xavier"},
+        {"init": "normal"},
         {"dropout": 0.2},
         {"positives": "user"},
         {"space": "cosine"},
