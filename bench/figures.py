@@ -107,9 +107,12 @@ def curves(histories: Mapping[str, Sequence[FloatArray]], metric: str = "ndcg@10
         histories: row → one array per seed, the metric after each epoch.
         metric: what the values are.
     """
+    from matplotlib.ticker import MaxNLocator
+
     columns = min(len(histories), 3 if len(histories) <= 12 else 5)
     rows = -(-len(histories) // columns)
     figure, panels = _figures(7.5, 0.9 + (1.5 if columns <= 3 else 1.1) * rows, rows, columns)
+    figure.set_layout_engine("constrained")
     tables = {name: _padded(seeds) for name, seeds in histories.items()}
     for panel, (name, seeds) in zip(panels, histories.items(), strict=False):
         for other, table in tables.items():
@@ -122,6 +125,7 @@ def curves(histories: Mapping[str, Sequence[FloatArray]], metric: str = "ndcg@10
         panel.plot(epochs[stop - 1 :], mean[stop - 1 :], color=COLORS[0], linewidth=1.2, linestyle=(0, (2, 1)))
         panel.set_title(name, fontsize=8 if columns <= 3 else 6)
         panel.tick_params(labelsize=7)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     for panel in panels[len(histories) :]:
         panel.set_visible(False)
     padded = any(len({len(values) for values in seeds}) > 1 for seeds in histories.values())
@@ -167,7 +171,8 @@ def heat_map(c: Comparison, metric: str | None = None) -> Figure:
             axes.text(j, i, "–", ha="center", va="center", color="0.4")
     axes.set_xticks(range(len(losses)), losses, rotation=30, ha="right")
     axes.set_yticks(range(len(samplers)), samplers)
-    figure.colorbar(image, ax=axes, label=f"{metric_name(metric)}, ± half its {level_of(c.alpha)} interval")
+    figure.colorbar(image, ax=axes, label=metric_name(metric))
+    axes.set_title(f"± half the {level_of(c.alpha)} interval of each cell", fontsize=8)
     return figure
 
 
@@ -192,7 +197,7 @@ def accuracy_against_seconds(c: Comparison, metric: str | None = None) -> Figure
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.margins(x=0.06)
+    axes.set_xlim(0.8 * min(seconds), 1.1 * (max(seconds) or 1))  # near times stay near
     bottom, top = axes.get_ylim()
     wanted = [(value.mean - bottom) / (top - bottom) for _, value in shown]
     heights = _apart(wanted, 0.17 / (0.77 * figure.get_figheight()))
@@ -294,7 +299,7 @@ def _figures(width: float, height: float, rows: int, columns: int) -> tuple[Figu
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained" if rows * columns > 1 else None)
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel())
     for panel in panels:

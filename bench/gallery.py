@@ -29,7 +29,7 @@ def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[
         "pairs": lambda: forest(comparison),
         "matrix": lambda: heat_map(comparison),
         "cost": lambda: accuracy_against_seconds(comparison),
-        "curves": lambda: curves(_histories(experiment)),
+        "curves": lambda: curves(_histories(experiment), _selected_by(experiment)),
     }
     written: list[Path] = []
     left_out: list[str] = []
@@ -65,8 +65,15 @@ def draw_across(together: Across, folder: Path) -> list[Path]:
         raise UserError(f"{folder} cannot be written ({error.strerror}); give another --figures.") from error
 
 
+def _selected_by(experiment: Experiment) -> str:
+    """The metric of validation that chose the epoch; several where rows differ."""
+    return " or ".join(
+        dict.fromkeys(str(cell.settings["select_on"]) for cell in experiment.cells if not cell.is_baseline)
+    )
+
+
 def _histories(experiment: Experiment) -> dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]]:
-    """Validation NDCG@10 after each epoch, by row and seed."""
+    """The validation metric after each epoch, by row and seed."""
     found: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
     for cell in experiment.cells:
         for seed in experiment.seeds:

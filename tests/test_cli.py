@@ -294,8 +294,8 @@ def test_groups_of_users_side_by_side(ratings_csv: Path, tmp_path: Path) -> None
     words = ("uniform", "popularity", "--results", tmp_path, "--quiet", "--view", "groups")
     done = compare(ratings_csv, *words, "--groups", "popularity")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[0] == "NDCG@10 by group of users (number of users)"
-    assert "40 test users" in done.stdout
+    assert done.stdout.split("\n")[1] == "NDCG@10 by group of users (number of users)"
+    assert "40 users × 2 seeds" in done.stdout
     found = json.loads(compare(ratings_csv, *words, "--groups", "popularity", "--format", "json").stdout)["groups"]
     assert len(found) == 3
     assert sum(table["users"] for table in found.values()) == 40
