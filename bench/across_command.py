@@ -7,12 +7,14 @@ from typing import Any
 
 import typer
 
-from bench.options import Figures, Margin
-from bench.words import compared, design_of, emit, run_missing, terminal_width
+from bench.options import Caption, Figures, Margin
+from bench.words import check_caption, compared, design_of, emit, run_missing, terminal_width
 from datasets.errors import UserError
 
 
-def across(each: list[dict[str, Any]], *, margin: Margin = None, figures: Figures = None) -> None:
+def across(
+    each: list[dict[str, Any]], *, margin: Margin = None, caption: Caption = "short", figures: Figures = None
+) -> None:
     """Run what each data set lacks, and print what their comparisons say together."""
     if len(each) < 2:
         raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
@@ -21,6 +23,7 @@ def across(each: list[dict[str, Any]], *, margin: Margin = None, figures: Figure
             f"--test {each[0]['test']} compares rows on one data set; bench across compares them by signed ranks over "
             "data sets: leave --test out, or use bench table."
         )
+    check_caption(caption)
     designs = [design_of(words) for words in each]  # every mistake is found before anything starts
     for words, (found, options, cutoffs) in zip(each, designs, strict=True):
         run_missing(found, options, cutoffs, words)
@@ -30,8 +33,14 @@ def across(each: list[dict[str, Any]], *, margin: Margin = None, figures: Figure
     words = each[0]
     comparisons = [compared(found, cutoffs, words, None)[0] for found, _, cutoffs in designs]
     together = read_together(comparisons, margin or 0.0)
-    color = words["out"] is None and sys.stdout.isatty()
-    emit(render_across(together, words["format"], color=color, width=terminal_width(words["out"])), words["out"])
+    text = render_across(
+        together,
+        words["format"],
+        color=words["out"] is None and sys.stdout.isatty(),
+        full=caption == "full",
+        width=terminal_width(words["out"]),
+    )
+    emit(text, words["out"])
     if figures is not None:
         from bench.gallery import draw_across
 

@@ -15,7 +15,7 @@ from bench.across_command import across
 from bench.data_commands import app as data_app
 from bench.options import Caption, Datasets, Diagnostics, Figures, Groups, Margin, Profile, View, experiment_options
 from bench.runs_commands import app as runs_app
-from bench.words import compared, design_of, emit, run_missing, terminal_width
+from bench.words import check_caption, compared, design_of, emit, run_missing, terminal_width
 from datasets.errors import UserError, unknown
 
 app = typer.Typer(
@@ -212,13 +212,12 @@ def list_(
 
 def _check_view(view: str, groups: str | None, margin: float | None, caption: str) -> None:
     """Refuse before anything is trained what could not be printed after."""
-    from bench.tables import CAPTIONS, VIEWS
+    from bench.tables import VIEWS
     from bench.user_groups import GROUPS
 
     if view not in (*VIEWS, "groups"):
         raise unknown("view", view, (*VIEWS, "groups"))
-    if caption not in CAPTIONS:
-        raise unknown("caption", caption, CAPTIONS)
+    check_caption(caption)
     if groups is not None and groups not in GROUPS:
         raise unknown("grouping", groups, GROUPS)
     if groups is not None and view != "groups":

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+CAPTIONS = ("short", "full")
 FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
 
 Names = Annotated[

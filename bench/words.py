@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from bench.options import FORMATS
+from bench.options import CAPTIONS, FORMATS
 from datasets.errors import UserError, unknown
 
 
@@ -112,6 +112,12 @@ def compared(experiment: Any, cutoffs: list[int], words: dict[str, Any], margin:
         "context": context,
     }
     return compare(found, **asked), asked
+
+
+def check_caption(caption: str) -> None:
+    """Refuse another --caption."""
+    if caption not in CAPTIONS:
+        raise unknown("caption", caption, CAPTIONS)
 
 
 def terminal_width(out: Path | None) -> int:

@@ -93,7 +93,7 @@ def test_few_data_sets_two_methods_and_failures_are_said() -> None:
     a = across(comparisons(3, NAMES[:2]))
     assert a.ranks is None
     assert a.pairs[0].nemenyi is None
-    text = " ".join(render_across(a).split())
+    text = " ".join(render_across(a, full=True).split())
     assert "with 3 data sets the smallest p of 1 pair (holm) is 0.25; α = 0.05 takes 6 data sets" in text
     assert "need three methods" in text
     given = comparisons(5)
@@ -134,7 +134,7 @@ def test_the_caption_says_what_all_data_sets_share_and_what_each_has_of_its_own(
         protocol = {"split": "leave-last-one-out", "candidates": "full", "mask": "train", "users_without_test": k}
         context = replace(c.context, protocol=protocol, facts={"loss": "bpr", "negatives": 16})
         given.append(compare(c.rows, metrics=("ndcg@10",), correction="bh", baseline="uniform", context=context))
-    text = " ".join(render_across(across(given)).split())
+    text = " ".join(render_across(across(given), full=True).split())
     assert "Signed-rank test over data sets, bh over 2 pairs, against uniform. Split leave-last-one-out" in text
     assert "Loss bpr, negatives 16. Ranking masks what the user has in train, trained on train alone." in text
     assert "set1: 31 users, users without test 1, Data sha256 000000000000. set2: 32 users" in text
@@ -166,7 +166,7 @@ def test_the_command_runs_every_data_set_and_draws_the_diagram(tmp_path: Path) -
     common = (*QUICK, "--results", tmp_path / "runs", "--quiet", "--jobs", "1")
     done = bench("across", *NAMES, *flags, *common, "--figures", tmp_path / "figures", "--margin", "0.01")
     assert done.returncode == 0, done.stderr
-    assert "3 methods on 3 data sets, 2 seeds each" in done.stdout
+    assert "3 methods on 3 data sets × 2 seeds" in done.stdout
     assert "too few" in done.stdout
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         "critical-difference.svg",

@@ -29,7 +29,6 @@ VIEWS = {
     "equivalence": equivalence_view,
     "diagnostics": diagnostics_view,
 }
-CAPTIONS = ("short", "full")
 
 
 def render(
@@ -109,7 +108,9 @@ def render_groups(
     return _text(sheet, format, [first], color=color, full=full, width=width)
 
 
-def render_across(across: Across, format: str = "table", *, color: bool = False, width: int = 100) -> str:
+def render_across(
+    across: Across, format: str = "table", *, color: bool = False, full: bool = False, width: int = 100
+) -> str:
     """What `bench across` found, as text; JSON holds everything, CSV a line per method.
 
     Raises:
@@ -121,7 +122,7 @@ def render_across(across: Across, format: str = "table", *, color: bool = False,
         raise unknown("format", format, FORMATS)
     if format in ("json", "csv"):
         return shown.across_as_json(across) if format == "json" else shown.across_as_csv(across)
-    return _text(shown.across_sheet(across), format, across.comparisons, color=color, full=True, width=width)
+    return _text(shown.across_sheet(across), format, across.comparisons, color=color, full=full, width=width)
 
 
 def _text(sheet: Sheet, format: str, comparisons: Sequence[Comparison], *, color: bool, full: bool, width: int) -> str:

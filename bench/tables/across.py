@@ -7,7 +7,7 @@ import json
 from bench.across import Across
 from bench.tables.caption import own, sentences, shared
 from bench.tables.data import write_csv
-from bench.tables.layout import Cell, Grid, Sheet, level_of, metric_name, number, p_value, signed
+from bench.tables.layout import Cell, Grid, Sheet, level_of, metric_name, number, p_value, plural, signed
 
 
 def across_as_json(a: Across) -> str:
@@ -28,7 +28,22 @@ def across_as_csv(a: Across) -> str:
 
 def across_sheet(a: Across) -> Sheet:
     """Methods × data sets, then pairs; the tests are in the caption and what columns mean in the notes."""
-    return Sheet((_scores(a), _pairs(a)), _caption(a), _notes(a))
+    first = a.comparisons[0]
+    size = f"{len(a.names)} methods on {len(a.datasets)} data sets × {plural(len(first.seeds), 'seed')}"
+    friedman = f" · Friedman p = {p_value(a.ranks.p)}" if a.ranks else ""
+    return Sheet(
+        (_scores(a), _pairs(a)),
+        _caption(a),
+        _notes(a),
+        warnings=tuple(f"Warning: {w}" for w in a.warnings),
+        title=f"{metric_name(first.metric)} over {len(a.datasets)} data sets",
+        label=f"across-{first.metric}",
+        head=f"{metric_name(first.metric)} · {size}{friedman}",
+        foot=(
+            f"IQM: of scores divided by {a.unit}; last columns: Bayesian signed ranks, equivalent within ±{a.rope:g}.",
+            "Next: --caption full | --margin 0.005 | --format latex",
+        ),
+    )
 
 
 def _scores(a: Across) -> Grid:
@@ -92,5 +107,4 @@ def _notes(a: Across) -> tuple[str, ...]:
         f"{level} interval from runs drawn anew within each data set.",
         f"Last three columns: posterior probabilities of the Bayesian signed-rank test, equivalent within ±{a.rope:g} "
         "(--margin).",
-        *(f"Warning: {w}" for w in a.warnings),
     )
