@@ -419,6 +419,8 @@ def test_latex_structure():
     assert depth == 0
     assert re.findall(r"\\begin\{(\w+)", tex) == ["table", "tabular", "minipage"]
     assert r"\label{tab:toy_set-ndcg@10}" in tex
+    long = render(many(12), "latex", view="pairs")
+    assert (long.count(r"\begin{table}"), long.count(r"\caption"), long.count(r"\label")) == (4, 1, 1)
     assert r"\caption[NDCG@10 on toy\_set]{" in tex
     assert tex.isascii()
     for body in re.findall(r"\\midrule\n(.*?)\\bottomrule", tex, re.DOTALL):

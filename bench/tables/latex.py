@@ -33,7 +33,7 @@ def as_latex(sheet: Sheet) -> str:
         if i == 0:
             lines += [rf"\caption[{escape(sheet.title)}]{{{escape(sheet.caption)}}}", rf"\label{{tab:{label}}}"]
         else:
-            lines += [r"\addtocounter{table}{-1}", rf"\caption[]{{{escape(sheet.title)}, continued.}}"]
+            lines += [rf"\tablename~\thetable, continued: {escape(sheet.title)}\\[4pt]"]
         lines.append("\n\n\\medskip\n".join(_tabular(grid) for grid in page))
         if i == len(pages) - 1 and said:
             lines += ["", r"\medskip", r"\begin{minipage}{\linewidth}\footnotesize", said, r"\end{minipage}"]
