@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -95,6 +96,7 @@ class Settings:
         return user, positive, negative
 
 
+@cache
 def setting_parameters() -> dict[str, Parameter]:
     """The fields of `Settings`, as the command line reads them."""
     return class_parameters(Path(__file__), "Settings")
