@@ -70,6 +70,15 @@ def directau(x: LossInput, *, gamma: Annotated[float, ">= 0"] = 0.5) -> Tensor:
     learns="a number for every user and item",
     spaces=["cosine"],
     spaces_why="it is defined on directions",
+    recommended={
+        "optimizer": "sgd",
+        "learning_rate": 3.0,
+        "l2": 0.0,
+        "batch_size": 256,
+        "init": "normal",
+        "init_std": 0.01,
+    },
+    recommended_from="validation on ml-100k",
 )
 def mawu(
     x: LossInput, *, gamma_user: Annotated[float, ">= 0"] = 0.5, gamma_item: Annotated[float, ">= 0"] = 0.5
