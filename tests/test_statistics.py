@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from itertools import product
@@ -17,7 +18,7 @@ from bench.statistics.crossed import crossed, crossed_tests, seeds_t, users_t
 from bench.statistics.draws import Corner, normal_rows, normal_squares, normal_tables, squares_of
 from bench.statistics.effects import effects
 from bench.statistics.equivalence import equivalence
-from bench.statistics.expected import expected_level
+from bench.statistics.expected import LEAST_SEEDS, expected_level
 from bench.statistics.letters import letters
 from bench.statistics.moments import moments
 from bench.statistics.named import TESTS, run_test, wilcoxon
@@ -258,9 +259,9 @@ def test_pooled_level_holds_where_rows_differ():
 def test_the_page_of_statistics_is_written_by_one_command(tmp_path):
     page = tmp_path / "statistics.md"
     page.write_text("".join(f"{name}\n<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in TABLES))
-    main(["--quick", "--out", str(page), "levels", "bootstraps", "pooled", "power", "planning"])
+    main(["--quick", "--out", str(page), "levels", "corners", "bootstraps", "pooled", "power", "planning"])
     text = page.read_text()
-    assert text.count("\nold\n") == len(TABLES) - 5
+    assert text.count("\nold\n") == len(TABLES) - 6
     assert "| normal | 200 | 2 | " in text
     for block in text.split("<!-- /")[:-1]:
         rows = [line.count("|") for line in block.splitlines() if line.startswith("|")]
@@ -270,6 +271,9 @@ def test_the_page_of_statistics_is_written_by_one_command(tmp_path):
     assert page.read_text() == before  # seeded
     marks = (ROOT / "docs" / "statistics.md").read_text()
     assert all(f"<!-- {name} -->" in marks and f"<!-- /{name} -->" in marks for name in TABLES)
+    for name, least in LEAST_SEEDS.items():
+        assert f"from {least} seeds on for `{name}`" in marks
+    assert float(re.search(r"The worst corner of `crossed` rejects ([0-9.]+) %", marks)[1]) <= 7
 
 
 @pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])

@@ -67,8 +67,8 @@ def crossed_tests(
     n = users * seeds
     return {
         "crossed": t_test(mean, largest / n, df, alpha, alternative),
-        "t": t_test(mean, ms_u / n, np.full_like(df, users - 1.0), alpha, alternative),
-        "seeds-t": t_test(mean, ms_s / n, np.full_like(df, seeds - 1.0), alpha, alternative),
+        "t": t_test(mean, ms_u / n, np.asarray(users - 1.0), alpha, alternative),
+        "seeds-t": t_test(mean, ms_s / n, np.asarray(seeds - 1.0), alpha, alternative),
     }
 
 

@@ -12,6 +12,7 @@ from bench.statistics.pooled import stability_variances
 from bench.statistics.resampling import draw_counts
 
 FloatArray = NDArray[np.float64]
+CELLS = 4_000_000  # of hits held at once
 
 
 @dataclass(frozen=True)
@@ -137,10 +138,15 @@ def normal_rows(c: Corner, spread: FloatArray, a: int, b: int, rng: np.random.Ge
 
 
 def binary_rows(c: Corner, spread: FloatArray, a: int, b: int, rng: np.random.Generator, n: int) -> Rows:
-    """The same of hits and misses."""
-    x = hits(c, rng, n, spread)
-    variances = stability_variances(x.mean(axis=3))
-    return Rows(squares_of(x[:, a] - x[:, b]), variances[:, a], variances[:, b], len(spread))
+    """The same of hits and misses, some tables at a time."""
+    found, step = [], max(1, CELLS // (len(spread) * c.users * c.seeds))
+    for i in range(0, n, step):
+        x = hits(c, rng, min(step, n - i), spread)
+        variances = stability_variances(x.mean(axis=3))[:, [a, b]].T
+        s = squares_of(x[:, a] - x[:, b])
+        found.append(np.array([s.mean, s.users, s.seeds, s.error, *variances]))
+    mean, users, seeds, error, of_a, of_b = np.concatenate(found, axis=1)
+    return Rows(Squares(mean, users, seeds, error), of_a, of_b, len(spread))
 
 
 def resampled_p(

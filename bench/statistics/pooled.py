@@ -66,7 +66,7 @@ def pooled_tests(
     return {
         "welch": t_test(mean, (a + b) / seeds, df, alpha, alternative),
         "crossed": t_test(mean, both / n, whole, alpha, alternative),
-        "t": t_test(mean, ms_u / n, np.full_like(df, users - 1.0), alpha, alternative),
+        "t": t_test(mean, ms_u / n, np.asarray(users - 1.0), alpha, alternative),
     }
 
 
