@@ -42,7 +42,7 @@ def test_options_that_samplers_share_are_told_once() -> None:
 def test_the_row_that_keeps_the_default_is_told_beside_those_that_do_not() -> None:
     found = told("uniform", "uniform:negatives=64", "popularity", "inbatch", "softmax", "bce:l2=0")
     assert found["negatives"] == "64 (uniform:negatives=64), 16 (the others)"
-    assert found["l2"] == "0.0 (bce:l2=0), 0.001 (the others)"
+    assert found["l2"] == "0.0 (bce:l2=0), 0.01 (the others)"
     two = told("uniform:epochs=3", "inbatch", settings=("dropout=0.5",))
     assert two["epochs"] == "3 (uniform:epochs=3), 100 (inbatch)"
     assert two["dropout"] == 0.5
