@@ -71,12 +71,12 @@ def table_part(comparison: dict[str, Any]) -> str:
             plain = other = next(row for (name, _), row in of.items() if name == sampler)
             loss = "–"
         numbers = [number(plain["diagnostics"].get(name), digits, name) for name, (_, digits) in COLUMNS.items()]
-        cost = [number(plain["epochs"], 0), number(plain["train_seconds"], 0)]
+        cost = [number(plain["epochs"], 0)]
         lines.append(
             (mean(other, metric) or 0.0, [sampler, *value(plain, metric), loss, *value(other, metric), *numbers, *cost])
         )
     head = ["sampler", f"{metric}, {PLAIN}", "95 % interval", "other loss", f"{metric}, other loss", "95 % interval"]
-    head += [*(title for title, _ in COLUMNS.values()), "epochs", "seconds"]
+    head += [*(title for title, _ in COLUMNS.values()), "epochs"]
     ordered = [cells for _, cells in sorted(lines, key=lambda line: -line[0])]
     command = made_by("bench.sampler_page", comparison, "samplers.json", "python -m bench.sampler_page samplers.json")
     return f"{command}\n\n{markdown(head, ordered)}"
