@@ -52,7 +52,7 @@ results: install  ## Make the committed reference tables again
 	$(REFERENCE) --format markdown --out results/ml-100k.md
 	$(REFERENCE) --format json --out results/ml-100k.json
 
-DEFAULTS := $(BIN)/bench compare toppop $(GRID) --format json
+DEFAULTS := $(BIN)/bench compare toppop $(GRID) --format json $(ARGS)
 KEPT     := results/runs/defaults
 
 defaults: install  ## Compare the default rows with popularity on five data sets, for docs/protocol.md

@@ -22,7 +22,11 @@ def defaults_part(comparisons: list[dict[str, Any]]) -> str:
     lines = [[name, *(_cell(name, means) for means in found.values())] for name in names]
     seeds = ", ".join(f"{len(comparison['seeds'])} on {comparison['dataset']}" for comparison in comparisons)
     said = f"Test {metric}, seeds: {seeds}; code protocol {CODE_PROTOCOL}. ↓ does not beat {FLOOR}."
-    return f"```\nmake defaults\n```\n\n{said}\n\n{markdown(['', *found], lines)}"
+    command = "make defaults"
+    if unverified := [c["dataset"] for c in comparisons if not c["data"]["verified"]]:
+        command += " ARGS=--unverified"
+        said += f" Copies that are not verified: {', '.join(unverified)}."
+    return f"```\n{command}\n```\n\n{said}\n\n{markdown(['', *found], lines)}"
 
 
 def _cell(name: str, means: dict[str, float]) -> str:

@@ -32,7 +32,8 @@ def row(name, mean, sampler="", loss="", **diagnostics):
 
 def comparison(*rows):
     skipped = [{"sampler": "dns", "loss": "softmax", "reason": "no law"}]
-    return {"metric": "ndcg@10", "dataset": "ml-100k", "seeds": [0, 1], "rows": rows, "failed": [], "skipped": skipped}
+    about = {"metric": "ndcg@10", "dataset": "ml-100k", "data": {"verified": True}, "seeds": [0, 1]}
+    return about | {"rows": rows, "failed": [], "skipped": skipped}
 
 
 def lines_of(text):
@@ -94,6 +95,14 @@ def test_defaults_are_shown_against_popularity():
         ["toppop", "0.2000", "0.2000"],
         ["uniform+bpr", "0.3000", "0.1000 ↓"],
     ]
+
+
+def test_the_page_of_defaults_names_what_is_not_verified():
+    sets = [comparison(row("toppop", 0.2)) for _ in range(2)]
+    sets[1] |= {"dataset": "other", "data": {"verified": False}}
+    text = defaults_page.defaults_part(sets)
+    assert "not verified: other." in text
+    assert "make defaults ARGS=--unverified" in text
 
 
 @pytest.mark.parametrize(("module", "mark"), [(loss_page, "methods"), (defaults_page, "defaults")])
