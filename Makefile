@@ -61,7 +61,7 @@ defaults: install  ## Compare the default rows with popularity on five data sets
 	$(DEFAULTS) --dataset amazon-beauty-iclrec --seeds 1 --out $(KEPT)-3.json
 	$(DEFAULTS) --dataset hetrec2011-lastfm-2k --split leave-random-one-out --seeds 1 --out $(KEPT)-4.json
 	$(DEFAULTS) --dataset filmtrust --split leave-random-one-out --seeds 2 --out $(KEPT)-5.json
-	$(BIN)/python -m bench.defaults_page $(foreach n,1 2 3 4 5,$(KEPT)-$(n).json)
+	$(BIN)/python -m bench.pages.defaults $(foreach n,1 2 3 4 5,$(KEPT)-$(n).json)
 
 golden: install  ## Freeze the results of every method again; say under Results what moved
 	PYTHONPATH=. $(BIN)/python tests/test_golden.py

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.across import across
-from bench.comparison import Comparison, Context, Row, compare
-from bench.tables import render_across
+from bench.comparison.across import across
+from bench.comparison.compare import Comparison, Context, Row, compare
+from bench.tables.render import render_across
 from datasets.errors import UserError
 from tests.conftest import make_interactions
 from tests.test_cli import QUICK, bench

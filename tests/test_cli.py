@@ -87,7 +87,7 @@ def test_table_trains_nothing(ratings_csv: Path, tmp_path: Path) -> None:
 def test_a_cached_comparison_imports_nothing_heavy(ratings_csv: Path, tmp_path: Path) -> None:
     compare(ratings_csv, "uniform", "popularity", "--results", tmp_path)
     code = (
-        "import sys; from bench.cli import main\n"
+        "import sys; from bench.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = ('torch', 'scipy.stats', 'statsmodels', 'matplotlib', 'pandas')\n"

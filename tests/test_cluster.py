@@ -13,7 +13,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from bench.cluster import _start
+from bench.runs.cluster import _start
 from datasets.errors import UserError
 from tests.cluster_processes import ROOT, Cluster
 

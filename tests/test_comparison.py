@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench.comparison import Context, Row, by_group, compare
+from bench.comparison.compare import Context, Row, by_group, compare
 from bench.statistics.crossed import crossed
 from bench.statistics.moments import moments
 from bench.statistics.named import TESTS

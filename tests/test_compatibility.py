@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench.listing import compatibility
-from bench.spec import incompatibility, parse_cell
+from bench.cli.list import compatibility
+from bench.runs.spec import incompatibility, parse_cell
 from recmodels.compatibility import FROM_MODEL, FROM_SAMPLER, TO_LOSS, held, table
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bench.data_commands import app
+from bench.cli.data import app
 from datasets import load
 from datasets.errors import UserError
 

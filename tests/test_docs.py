@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from bench.spec import parse_cell
+from bench.runs.spec import parse_cell
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Scorer, Training
 from recmodels.types import Batch, Candidates, Tables
@@ -39,7 +39,7 @@ def commands() -> list[tuple[str, list[str]]]:
 def test_commands_in_the_documents_parse(line: str, words: list[str]) -> None:
     from typer.main import get_command
 
-    from bench.cli import app
+    from bench.cli.main import app
 
     command = get_command(app)
     assert words[0] in command.commands, line  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.loss_page import cells
+from bench.pages.losses import cells
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "research-only" / "ml-100k" / "u.data.xz"

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.runner import DataOptions, Task, execute
-from bench.spec import Data, RunSpec, parse_cell
-from bench.store import Store
+from bench.runs.runner import DataOptions, Task, execute
+from bench.runs.spec import Data, RunSpec, parse_cell
+from bench.runs.store import Store
 from datasets.protocol import Protocol
 from tests.test_store import SPEC, result
 

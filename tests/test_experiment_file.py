@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.experiment import design, store_at
-from bench.experiment_file import read, resolved
-from bench.options import experiment_options
-from bench.runner import DataOptions
+from bench.runs.design import design, store_at
+from bench.cli.experiment_file import read, resolved
+from bench.cli.request import experiment_options
+from bench.runs.runner import DataOptions
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from bench import figures
-from bench.comparison import Context, Row, compare
+from bench.tables import figures
+from bench.comparison.compare import Context, Row, compare
 from bench.statistics.across import average_ranks, cliques
 from datasets.errors import UserError
 
@@ -198,5 +198,5 @@ def test_other_endings_are_refused(tmp_path):
 
 
 def test_importing_figures_does_not_import_matplotlib():
-    code = "import sys, bench.figures; assert 'matplotlib' not in sys.modules"
+    code = "import sys, bench.tables.figures; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True)

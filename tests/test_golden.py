@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.runner import DataOptions, Task, execute
-from bench.spec import Data, RunSpec, incompatibility, parse_cell
+from bench.runs.runner import DataOptions, Task, execute
+from bench.runs.spec import Data, RunSpec, incompatibility, parse_cell
 from datasets.load import resolve
 from datasets.protocol import Protocol
 from recmodels.losses import LOSSES

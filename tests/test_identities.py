@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.spec import Cell, incompatibility, parse_cell
+from bench.runs.spec import Cell, incompatibility, parse_cell
 from datasets import Interactions
 from recmodels.compatibility import is_whole, table
 from recmodels.identities import canonical

@@ -13,9 +13,9 @@ import pytest
 import torch
 from scipy.special import log_expit, logsumexp
 
-from bench.experiment import design
-from bench.runner import DataOptions
-from bench.store import Store
+from bench.runs.design import design
+from bench.runs.runner import DataOptions
+from bench.runs.store import Store
 from datasets import Interactions
 from datasets.errors import UserError
 from datasets.protocol import Protocol

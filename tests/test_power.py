@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.calibrate import _wilson, same_against_same
-from bench.power import Components, check_wish, components, detectable, seeds_needed, upper_seeds
+from bench.statistics.calibrate import _wilson, same_against_same
+from bench.statistics.power import Components, check_wish, components, detectable, seeds_needed, upper_seeds
 from bench.statistics.crossed import crossed_tests
 from bench.statistics.moments import moments
 from bench.statistics.named import TESTS

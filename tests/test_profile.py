@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.experiment import design, store_at, tasks
-from bench.profile import PHASES, ROOT, profiled
-from bench.runner import DataOptions, execute, load_split
+from bench.runs.design import design, store_at, tasks
+from bench.runs.profile import PHASES, ROOT, profiled
+from bench.runs.runner import DataOptions, execute, load_split
 from datasets.protocol import Protocol
 from tests.test_cli import QUICK, bench
 

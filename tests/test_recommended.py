@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bench import advice
-from bench.experiment import design, rows, store_at
-from bench.listing import listing
-from bench.runner import DataOptions
-from bench.spec import REGISTRIES, Data, RunSpec, check_distinct, incompatibility, parse_cell
+from bench.comparison import advice
+from bench.runs.design import design, rows, store_at
+from bench.cli.list import listing
+from bench.runs.runner import DataOptions
+from bench.runs.spec import REGISTRIES, Data, RunSpec, check_distinct, incompatibility, parse_cell
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 from recmodels.recommended import recommended

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.listing import listing
-from bench.spec import REGISTRIES, parse_cell
+from bench.cli.list import listing
+from bench.runs.spec import REGISTRIES, parse_cell
 from datasets.errors import UserError
 from recmodels.registry import Parameter, Registry, plain
 from recmodels.settings import Settings, setting_parameters
@@ -122,7 +122,7 @@ def test_values_are_parsed_by_type(parameter: Parameter, text: str, value: objec
 
 def test_listing_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from bench.listing import listing; listing('all', 'json');"
+        "import sys; from bench.cli.list import listing; listing('all', 'json');"
         "print([m for m in ('torch', 'scipy.stats', 'statsmodels', 'matplotlib', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.claims import Claims, alone
-from bench.runner import DataOptions, Task
-from bench.spec import RunSpec
-from bench.store import Store, failed
+from bench.runs.claims import Claims, alone
+from bench.runs.runner import DataOptions, Task
+from bench.runs.spec import RunSpec
+from bench.runs.store import Store, failed
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 from recmodels.metrics import Ranks
@@ -34,7 +34,7 @@ def task(seed: int) -> Task:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
     """Call `bench runs …` in this process: exit code, stdout, stderr."""
-    from bench.cli import main
+    from bench.cli.main import main
 
     def call(*words: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["bench", "runs", *map(str, words)])

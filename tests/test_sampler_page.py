@@ -1,15 +1,15 @@
 import pytest
 
-from bench import defaults_page, loss_page, sampler_page
-from bench.advice import law_is_lost
-from bench.sampler_page import PAGE, registry_part, replaced, table_part
-from bench.spec import CODE_PROTOCOL, check_distinct, incompatibility, parse_cell
+from bench.pages import defaults, losses, samplers
+from bench.comparison.advice import law_is_lost
+from bench.pages.samplers import PAGE, registry_part, replaced, table_part
+from bench.runs.spec import CODE_PROTOCOL, check_distinct, incompatibility, parse_cell
 from recmodels.losses import LOSSES
 from recmodels.samplers import SAMPLERS
 
 
 def test_the_page_says_what_the_registry_says():
-    """If this fails, run `python -m bench.sampler_page`."""
+    """If this fails, run `python -m bench.pages.samplers`."""
     page = PAGE.read_text(encoding="utf-8")
     assert replaced(page, "registry", registry_part()) == page
     for name, entry in SAMPLERS.entries.items():
@@ -55,7 +55,7 @@ def test_a_sampler_is_shown_with_a_loss_that_uses_no_law_and_one_that_does():
     assert last[:6] == ["dns", "0.3000", "0.3000 – 0.3100", "infonce", "–", "– – –"]
     assert first[head.index("false negatives, %")] == "1.23"
     assert last[head.index("false negatives, %")] == "–"
-    assert "$(python -m bench.sampler_page --cells) --dataset ml-100k --seeds 2 " in text
+    assert "$(python -m bench.pages.samplers --cells) --dataset ml-100k --seeds 2 " in text
     assert f"Code protocol {CODE_PROTOCOL}." in text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.scale import fit, predict, simulate
+from bench.pages.scale import fit, predict, simulate
 
 
 def test_the_fit_finds_the_coefficients_of_exact_data() -> None:

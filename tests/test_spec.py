@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.experiment import parse_seeds
-from bench.spec import Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
+from bench.runs.design import parse_seeds
+from bench.runs.spec import Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 

@@ -24,7 +24,7 @@ from bench.statistics.moments import moments
 from bench.statistics.named import TESTS, run_test, wilcoxon
 from bench.statistics.pooled import stability_variances
 from bench.statistics.resampling import _crossed_means, bca_interval, bootstrap, sign_flip
-from bench.statistics.simulate import (
+from bench.pages.simulate import (
     SEED_SHARES,
     SEEDS,
     SPREADS,
@@ -468,7 +468,7 @@ def test_equivalence_with_seeds():
 
 def test_default_path_imports_nothing_heavy():
     code = (
-        "import sys; from bench.comparison import compare; from bench.tables import render; "
+        "import sys; from bench.comparison.compare import compare; from bench.tables.render import render; "
         "heavy = {'torch', 'pandas', 'scipy', 'statsmodels', 'matplotlib'} & set(sys.modules); "
         "assert not heavy, heavy"
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.spec import Data, RunSpec, parse_cell
-from bench.store import Result, Store
+from bench.runs.spec import Data, RunSpec, parse_cell
+from bench.runs.store import Result, Store
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 from recmodels.metrics import Ranks, user_metrics

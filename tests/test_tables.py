@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.comparison import Context, Row, by_group, compare
-from bench.tables import FORMATS, VIEWS, render, render_groups
+from bench.comparison.compare import Context, Row, by_group, compare
+from bench.tables.render import FORMATS, VIEWS, render, render_groups
 from bench.tables.fit import shortened
 from bench.tables.layout import level_of
 from datasets.errors import UserError

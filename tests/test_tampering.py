@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.hashes import result_sha256
-from bench.store import Store
+from bench.runs.hashes import result_sha256
+from bench.runs.store import Store
 from recmodels.metrics import Ranks
 from tests.conftest import write_ratings
 from tests.test_cli import bench

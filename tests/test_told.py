@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bench.comparison import Context, compare
-from bench.experiment import _settings
-from bench.provenance import command_line, manifest, mixed
-from bench.spec import parse_cell
+from bench.comparison.compare import Context, compare
+from bench.runs.design import _settings
+from bench.runs.provenance import command_line, manifest, mixed
+from bench.runs.spec import parse_cell
 from bench.tables.caption import caption
-from bench.told import facts, settings_of
+from bench.comparison.told import facts, settings_of
 from tests.test_comparison import row
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.user_groups import user_groups
+from bench.comparison.user_groups import user_groups
 from datasets.interactions import Interactions
 from datasets.protocol import Protocol
 from datasets.split import DataSource, Split

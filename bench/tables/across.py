@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bench.across import Across
+from bench.comparison.across import Across
 from bench.tables.caption import own, sentences, shared
 from bench.tables.data import write_csv
 from bench.tables.layout import Cell, Grid, Sheet, level_of, metric_name, number, p_value, plural, signed

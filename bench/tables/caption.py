@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.comparison import Comparison
-from bench.hashes import list_sha256
+from bench.comparison.compare import Comparison
+from bench.runs.hashes import list_sha256
 from bench.tables.layout import SIGNS, family, plural
 from datasets.protocol import Protocol
 from recmodels.compatibility import text_of

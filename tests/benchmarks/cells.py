@@ -7,7 +7,7 @@ ml-1m's shape, divided by that of uniform + BPR measured just before. Cells that
 import torch
 from tabulate import tabulate
 
-from bench.spec import incompatibility, parse_cell
+from bench.runs.spec import incompatibility, parse_cell
 from tests.benchmarks.reference import TrainingClock, some
 
 SAMPLERS = (

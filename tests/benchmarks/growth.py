@@ -147,7 +147,7 @@ def draw(rows, out):
     """Three panels over the number of training interactions; a line for each optimiser."""
     from matplotlib.figure import Figure
 
-    from bench.figures import COLORS, MARKERS, save
+    from bench.tables.figures import COLORS, MARKERS, save
 
     panels = {
         "cpu_seconds_per_million": "CPU s per million interactions, one epoch",

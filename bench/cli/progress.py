@@ -1,0 +1,99 @@
+"""Progress on stderr: a live bar in a terminal, a plain line per finished run elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from bench.runs.design import duration
+from bench.runs.runner import Task
+from bench.runs.store import Result
+
+
+class RunProgress:
+    """Shows runs done, running, failed and waiting; of running ones the epoch and validation metric; the time left."""
+
+    def __init__(self, total: int, quiet: bool = False) -> None:
+        self.total, self.quiet = total, quiet
+        self.done = self.failed = self.trained = 0
+        self.began = time.monotonic()
+        self.console = Console(stderr=True)
+        self.live = self.console.is_terminal and not quiet
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            console=self.console,
+            disable=not self.live,
+            transient=True,
+        )
+        self.overall = self.bar.add_task("runs", total=total, status="starting")
+        self.rows: dict[str, TaskID] = {}
+
+    def __enter__(self) -> RunProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def started(self, task: Task) -> None:
+        """Show the run as running."""
+        limit = task.spec.cell.settings.get("epochs", 1)
+        self.rows[task.spec.run_id] = self.bar.add_task(f"  {_name(task)}", total=float(limit or 1), status="loading")
+        self._show()
+
+    def epoch(self, task: Task, epoch: int, loss: float, valid: float) -> None:
+        """Show the epoch and its validation metric."""
+        if task.spec.run_id in self.rows:  # a cluster's message may come late
+            status = f"epoch {epoch}, loss {loss:.4f}, validation {valid:.4f}"
+            self.bar.update(self.rows[task.spec.run_id], completed=epoch, status=status)
+
+    def finished(self, task: Task, result: Result) -> None:
+        """Count the run and estimate the time left."""
+        self.failed += result.failure is not None
+        self.trained += 1
+        self.bar.remove_task(self.rows.pop(task.spec.run_id))
+        self._count(task, f"failed: {result.failure['reason']}" if result.failure else f"{len(result.history)} epochs")
+
+    def elsewhere(self, task: Task) -> None:
+        """Count a run that another command did."""
+        self._count(task, "done by another command")
+
+    def _count(self, task: Task, how: str) -> None:
+        self.done += 1
+        self._show()
+        if not self.live and not self.quiet:
+            line = f"[{self.done}/{self.total}] {_name(task)}: {how}, {self._left()}"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def _show(self) -> None:
+        waiting = self.total - self.done - len(self.rows)
+        status = f"{len(self.rows)} running, {self.failed} failed, {waiting} waiting, {self._left()}"
+        self.bar.update(self.overall, completed=self.done, status=status)
+
+    def _left(self) -> str:
+        if not self.trained:
+            return "time left unknown"
+        each = (time.monotonic() - self.began) / self.trained
+        return f"{duration(each * (self.total - self.done))} left"
+
+    def stopping(self) -> None:
+        """Say what Ctrl-C does."""
+        count = len(self.rows)
+        self.say(f"Finishing {count} running {'run' if count == 1 else 'runs'}; press Ctrl-C again to stop now.")
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        self.console.print(sentence, soft_wrap=True, highlight=False, markup=False)
+
+
+def _name(task: Task) -> str:
+    return f"{task.spec.cell.name} seed {task.spec.seed}"

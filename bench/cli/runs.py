@@ -1,0 +1,204 @@
+"""`bench runs`: what the store holds, and how to carry it from one machine to another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from datasets.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from bench.runs.store import Store, StoredRun
+
+app = typer.Typer(help="The store of finished runs: list, show, rm, verify, gc, merge.", no_args_is_help=True)
+
+Results = Annotated[str | None, typer.Option("--results", help="folder of finished runs (also BENCH_RESULTS)")]
+Dataset = Annotated[str | None, typer.Option("--dataset", help="only runs on this data set")]
+Failed = Annotated[bool, typer.Option("--failed", help="only failed runs")]
+Format = Annotated[str, typer.Option("--format", help="table or json")]
+
+DAMAGED = "damaged"
+COLUMNS = ("run", "dataset", "cell", "seed", "state", "ndcg@10", "seconds")
+
+
+@app.command("list")
+def list_(dataset: Dataset = None, failed: Failed = False, results: Results = None, format: Format = "table") -> None:
+    """Every run: what it is, how it ended, its mean NDCG@10 by its own ranks; a damaged one is marked."""
+    if format not in ("table", "json"):
+        raise unknown("format", format, ["table", "json"])
+    rows = [_row(folder) for folder in _chosen(_store(results), dataset, failed)]
+    if format == "json":
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    from tabulate import tabulate
+
+    cells = [["" if row[name] is None else row[name] for name in COLUMNS] for row in rows]
+    typer.echo(tabulate(cells, COLUMNS, floatfmt=".4f", disable_numparse=[0, 1, 2, 3, 4]))
+    if any(row["state"] == DAMAGED for row in rows):
+        typer.echo("Damaged: `bench runs verify` says what is wrong, `bench runs rm` removes.", err=True)
+
+
+@app.command()
+def show(run: Annotated[str, typer.Argument(help="run id, or the beginning of one")], results: Results = None) -> None:
+    """All that is known about one run; a failed one with its traceback, a damaged one with exit code 1."""
+    folder = _one(_store(results), run)
+    record, trace = folder / "run.json", folder / "traceback.txt"
+    if record.is_file():
+        typer.echo(record.read_text(encoding="utf-8", errors="replace").rstrip())
+    typer.echo("Files: " + ", ".join(str(path) for path in sorted(folder.iterdir())), err=True)
+    if trace.exists():
+        typer.echo(trace.read_text(encoding="utf-8", errors="replace").rstrip(), err=True)
+    if problem := _problem(folder):
+        typer.echo(problem, err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def rm(
+    runs: Annotated[list[str] | None, typer.Argument(help="run ids, or the beginnings of some")] = None,
+    dataset: Dataset = None,
+    failed: Failed = False,
+    results: Results = None,
+) -> None:
+    """Remove runs by id, damaged ones too, or all failed ones, or all on a data set."""
+    store = _store(results)
+    if not runs and not failed and dataset is None:
+        raise UserError("Nothing was named to remove; give run ids, --failed or --dataset.")
+    chosen = [_one(store, run) for run in runs] if runs else _chosen(store, dataset, failed)
+    for folder in chosen:
+        hidden = folder.with_name(f".writing-removed-{folder.name}")  # a rename: never half a run
+        folder.rename(hidden)
+        shutil.rmtree(hidden)
+    typer.echo(f"Removed {_runs(len(chosen))}.")
+
+
+@app.command()
+def verify(dataset: Dataset = None, results: Results = None) -> None:
+    """Read every run and compare it with its hashes; each damaged one is a line, and the exit code is 1."""
+    folders = _chosen(_store(results), dataset, failed=False)
+    problems = [problem for folder in folders if (problem := _problem(folder))]
+    for problem in problems:
+        typer.echo(problem)
+    bad = f", {len(problems)} of them damaged" if problems else ": all are as they were written"
+    typer.echo(f"{_runs(len(folders))} read{bad}.", err=bool(problems))
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def gc(results: Results = None) -> None:
+    """Remove what commands that were killed left half-written; no finished run is touched."""
+    from bench.runs.claims import alone
+
+    store = _store(results)
+    with alone(store):
+        leftovers = sorted(store.root.glob("*/.writing-*"))
+        size = sum(file.stat().st_size for path in leftovers for file in path.rglob("*") if file.is_file())
+        for path in leftovers:
+            shutil.rmtree(path)
+    typer.echo(
+        f"Removed {len(leftovers)} half-written {'folder' if len(leftovers) == 1 else 'folders'}, {size:,} bytes."
+    )
+
+
+@app.command()
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="results folders of other machines")], results: Results = None
+) -> None:
+    """Copy the runs of other stores into this one; the same run with other numbers is refused, before any is copied."""
+    from bench.runs.store import Store
+
+    store = _store(results)
+    new: dict[tuple[str, str], StoredRun] = {}
+    for source in sources:
+        if not source.is_dir():
+            raise UserError(f"There is no results folder {source}; give one that holds <dataset>/<run_id>/run.json.")
+        for run in Store(source).runs():
+            key = (run.path.parent.name, run.path.name)
+            here = new.get(key) or store.at(*key)
+            run.check()
+            ours, theirs = (each and each.record["result_sha256"] for each in (here, run))
+            if here is not None and ours and theirs and ours != theirs:
+                raise UserError(
+                    f"Run {run.run_id} has other numbers in {source} than in {here.path.parents[1]}: they come from "
+                    "other code or another kind of processor; remove one with `bench runs rm`."
+                )
+            if here is None or (here.failure is not None and run.failure is None):
+                new[key] = run
+    for run in new.values():
+        store.copy(run)
+    typer.echo(f"Copied {_runs(len(new))}.")
+
+
+def _store(results: str | None) -> Store:
+    from bench.runs.design import store_at
+
+    return store_at(results)
+
+
+def _chosen(store: Store, dataset: str | None, failed: bool) -> list[Path]:
+    folders = store.folders()
+    names = {folder.parent.name for folder in folders}
+    if dataset is not None and dataset not in names:
+        raise unknown("data set with runs", dataset, names or ["(none)"])
+    chosen = [folder for folder in folders if dataset in (None, folder.parent.name)]
+    return [folder for folder in chosen if _has_failed(folder)] if failed else chosen
+
+
+def _has_failed(folder: Path) -> bool:
+    from bench.runs.store import Damaged, read
+
+    try:
+        return read(folder).failure is not None
+    except Damaged:
+        return False
+
+
+def _problem(folder: Path) -> str | None:
+    """What is wrong with a run, in a sentence; None if it is as it was written."""
+    from bench.runs.store import Damaged, read
+
+    try:
+        read(folder).check()
+    except Damaged as error:
+        return str(error)
+    return None
+
+
+def _one(store: Store, run: str) -> Path:
+    found = [folder for folder in store.folders() if folder.name.startswith(run)]
+    if not found:
+        raise UserError(f"No run in {store.root} begins with {run}; see `bench runs list`.")
+    exact = [folder for folder in found if folder.name == run]
+    if len(exact or found) > 1:
+        raise UserError(
+            f"{len(found)} runs begin with {run}; give more of the id: {found[0].name}, {found[1].name}, …."
+        )
+    return (exact or found)[0]
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    from bench.runs.store import Damaged, read
+
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"run": folder.name, "dataset": folder.parent.name}
+    try:
+        run = read(folder)
+        means = run.check()
+    except Damaged:
+        return row | {"state": DAMAGED}
+    spec = run.record["spec"]
+    return row | {
+        "cell": "+".join(spec[kind]["name"] for kind in ("sampler", "loss", "model") if spec[kind]),
+        "seed": spec["seed"],
+        "state": "done" if run.failure is None else f"failed: {run.failure}",
+        "ndcg@10": means.get("ndcg@10"),
+        "seconds": run.record["seconds"].get("total"),
+    }
+
+
+def _runs(count: int) -> str:
+    return f"{count} {'run' if count == 1 else 'runs'}"

@@ -1,0 +1,57 @@
+"""What a table says of how its rows were chosen: laws that a loss cannot use, and recommended settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.runs.spec import Cell
+from recmodels.compatibility import held, reason, text_of
+from recmodels.losses import LOSSES
+from recmodels.samplers import SAMPLERS
+
+LAWFUL = "softmax"  # the loss to name where another one cannot use a sampler's law
+
+
+def warnings(cells: Sequence[Cell]) -> list[str]:
+    """Sentences on laws that are not corrected for, one per loss, and on settings of which two parts say different."""
+    unused: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        if cell.sampler is not None and cell.loss is not None and law_is_lost(cell):
+            unused.setdefault(cell.loss.label(LOSSES), {})[cell.sampler.label(SAMPLERS)] = None
+    said = []
+    for loss, samplers in unused.items():
+        said.append(
+            f"{loss} does not correct for how often {_and(list(samplers))} {'draws' if len(samplers) == 1 else 'draw'} "
+            f"each item; {LAWFUL} does, as in {next(iter(samplers))}+{LAWFUL}"
+        )
+    return said + [f"{cell.name}: {clash}" for cell in cells for clash in cell.clashes]
+
+
+def law_is_lost(cell: Cell) -> bool:
+    """Whether the sampler states a law that is not the same for all items, and the loss as it is set needs none.
+
+    Both are facts of the registry: `log_q` without `uniform_q` in what the sampler gives, no `log_q` in what the loss
+    needs. Nothing is lost where no loss could have used the law.
+    """
+    if cell.sampler is None or cell.loss is None:
+        return False
+    given = held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
+    needs = held("needs", LOSSES.entry(cell.loss.name), cell.loss.parameters)
+    if "log_q" not in given or "uniform_q" in given or needs & {"log_q", "no_negatives"}:
+        return False
+    other = (LAWFUL, LOSSES.parameters(LAWFUL, {}))
+    sampler, model = ((part.name, part.parameters) for part in (cell.sampler, cell.model))
+    return reason(sampler, other, model, {**cell.settings, "space": "loss"}) is None
+
+
+def recommended(cells: Sequence[Cell]) -> str:
+    """The recommended settings of each row with their sources, in one line; empty where there are none."""
+    rows = []
+    for cell in cells:
+        told = [f"{key}={text_of(value)} ({source})" for key, (value, source) in cell.recommended.items()]
+        rows += [f"{cell.name} {', '.join(told)}"] if told else []
+    return "; ".join(rows)
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,1 @@
+"""Programs that write the tables of docs/: `python -m bench.pages.<name>`."""

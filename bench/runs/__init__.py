@@ -1,0 +1,1 @@
+"""Runs: what they are, which of them an experiment needs, how they are executed, and where they are kept."""

@@ -1,0 +1,157 @@
+"""Runs tasks in worker processes, one run at a time in each, and says which run a dying worker took with it."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
+
+from bench.runs.claims import Claims
+from bench.runs.runner import Task, execute
+from bench.runs.store import Result, failed
+
+STARTUP = mp.get_context("spawn")  # fork would share torch's and numpy's thread pools
+POLL = 0.2  # seconds between looks at the clock, and at runs that another command has claimed
+
+
+class Listener(Protocol):
+    """Whoever wants to know how the runs go."""
+
+    def started(self, task: Task) -> None:
+        """A worker took the task."""
+
+    def epoch(self, task: Task, epoch: int, loss: float, valid: float) -> None:
+        """An epoch ended."""
+
+    def finished(self, task: Task, result: Result) -> None:
+        """The run ended, well or not."""
+
+
+Executor = Callable[[Claims, Listener], Iterator[tuple[Task, Result]]]
+"""Runs what it can claim; gives results in the order in which they finish. `run_local`, or `bench.runs.cluster`'s."""
+
+
+def timed_out(limit: float) -> str:
+    """Why a run that took longer than `--cell-timeout` failed."""
+    return f"timed out: not done after {limit:g} s (--cell-timeout)"
+
+
+def run_local(
+    claims: Claims, listener: Listener, *, jobs: int, timeout: float | None = None
+) -> Iterator[tuple[Task, Result]]:
+    """Run in `jobs` processes of this machine.
+
+    A worker that dies, or is at one run for longer than `timeout` seconds, takes that run with it: the run is failed,
+    the rest goes on in a new worker.
+    """
+    workers = [_Worker() for _ in range(jobs)]
+    try:
+        while True:
+            for worker in workers:
+                if worker.task is None and (task := claims.take()) is not None:
+                    worker.give(task)
+                    listener.started(task)
+            busy = {worker.pipe: worker for worker in workers if worker.task is not None}
+            if not busy and not len(claims):
+                return
+            if not busy:  # other commands are at all that is left
+                time.sleep(POLL)
+                continue
+            patient = timeout is None and (not len(claims) or len(busy) == jobs)
+            ready = wait(list(busy), timeout=None if patient else POLL)
+            for pipe, worker in busy.items():
+                task = worker.task
+                assert task is not None
+                result = worker.receive(listener) if pipe in ready else None
+                if result is None and timeout is not None and time.monotonic() - worker.since > timeout:
+                    worker.restart()
+                    result = failed(timed_out(timeout))
+                if result is not None:
+                    listener.finished(task, result)
+                    yield task, result
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+class _Worker:
+    """A process that executes one task after another."""
+
+    task: Task | None
+    since: float
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self.pipe, theirs = STARTUP.Pipe()
+        self.process: Any = STARTUP.Process(target=_work, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.task = None
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+    def restart(self) -> None:
+        self.kill()
+        self._start()
+
+    def give(self, task: Task) -> None:
+        try:
+            self.pipe.send(task)
+        except OSError:  # it died while it had nothing to do
+            self.restart()
+            self.pipe.send(task)
+        self.task, self.since = task, time.monotonic()
+
+    def receive(self, listener: Listener) -> Result | None:
+        """Handle one message; the result if that was the last of the run."""
+        assert self.task is not None
+        try:
+            kind, content = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            code = self.process.exitcode
+            how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+            self.restart()
+            return failed(f"the worker process died ({how}); out of memory is the usual cause of SIGKILL")
+        if kind == "epoch":
+            listener.epoch(self.task, *content)
+            return None
+        self.task = None
+        result: Result = content
+        return result
+
+
+def _work(pipe: Connection) -> None:
+    """The life of a worker: tasks in, epochs and results out, until the pipe closes."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    with suppress(EOFError, OSError):  # the parent is done, or dead
+        while True:
+            task: Task = pipe.recv()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to a whole group, it must not end a running run
+            try:
+                result = execute(task, lambda *content: pipe.send(("epoch", content)))
+            except Exception as error:  # the data could not be opened: still this run's failure
+                result = failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+            pipe.send(("result", result))
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _die_with_parent() -> None:
+    """End the process when the parent is gone, in the middle of an epoch too."""
+    parent = mp.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

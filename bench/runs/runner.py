@@ -1,0 +1,273 @@
+"""One run, start to end: a spec and its data in, a `Result` out. This is what a worker process executes."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.runs.provenance import provenance
+from bench.runs.spec import RunSpec
+from bench.runs.store import LAST_EPOCH, Result
+from datasets import Interactions, synthetic
+from datasets.load import load
+from datasets.protocol import Protocol
+from datasets.split import Split
+from recmodels.compatibility import held
+from recmodels.metrics import Ranks
+from recmodels.models import BASELINES, MODELS
+from recmodels.samplers import SAMPLERS
+from recmodels.settings import Settings
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How a worker opens the data set again; what `datasets.load` takes beside the protocol."""
+
+    columns: str | None = None
+    unverified: bool = False
+    accept_unpinned: bool = False
+    offline: bool | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run to execute: what it is, and the conditions that must not change its numbers."""
+
+    spec: RunSpec
+    protocol: Protocol
+    options: DataOptions
+    device: str = "cpu"
+    threads: int = 1
+    keep_embeddings: bool = False
+
+
+class ConstantScores(ArithmeticError):
+    """A trained model that tells no two items apart, for nobody."""
+
+
+class TimedOut(TimeoutError):
+    """A run that took longer than it may."""
+
+
+def execute(
+    task: Task,
+    on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, valid: None,
+    split: Split | None = None,
+) -> Result:
+    """Train and evaluate; what goes wrong in training becomes a failed result, not an exception.
+
+    `on_epoch` is told the epoch, its loss and its validation metric. The split is opened here unless it is given.
+    """
+    import torch
+
+    started = time.perf_counter()
+    _forget_peak()
+    torch.set_num_threads(task.threads)
+    torch.set_deterministic_debug_mode("error")  # as `use_deterministic_algorithms`, which loads a compiler first
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
+    split = split or open_split(task.spec.data.dataset, task.protocol, task.options)
+    conditions = {
+        "device": _device_name(task.device),
+        "threads": task.threads,
+        "deterministic": True,
+        "data": {
+            "sha256": split.source.sha256,
+            "verified": split.source.verified,
+            "source": split.source.source,
+        },
+        "facts": split.facts,
+    }
+    record = {**provenance(), **conditions}
+    seconds = {"train": 0.0, "evaluate": 0.0, "total": 0.0}
+    try:
+        tables, history, best_epoch, observer, training = _trained(task, split, on_epoch)
+        evaluating = time.perf_counter()
+        ranks = _test_ranks(tables, split, task.protocol.mask)
+        if not task.spec.cell.is_baseline and (ranks.tied == ranks.candidates - 1).all():
+            raise ConstantScores("constant scores: for every test user all items have the same score")
+        seconds |= {"train": training, "evaluate": time.perf_counter() - evaluating}
+    except Exception as error:  # whatever a cell does wrong is a result of that cell
+        failure = {"reason": _reason(error), "traceback": traceback.format_exc()}
+        seconds["total"] = time.perf_counter() - started
+        return Result(np.empty(0), None, [], 0, seconds, record, failure=failure, peak_bytes=_peak())
+    seconds["total"] = time.perf_counter() - started
+    owners = np.unique(ranks.users)
+    return Result(
+        split.user_ids[owners],
+        ranks,
+        history,
+        best_epoch,
+        seconds,
+        record,
+        diagnostics=_ranking_facts(ranks) | _sampling_facts(observer, split, task.spec.refit),
+        warnings=_warnings(task, split, history, best_epoch),
+        embeddings=_embeddings(tables, split) if task.keep_embeddings else None,
+        peak_bytes=_peak(),
+    )
+
+
+def _reason(error: Exception) -> str:
+    """What the table says of a failed run; torch tells a lack of memory in several ways."""
+    said = f"{type(error).__name__}: {error}"
+    lacking = ("can't allocate memory", "not enough memory", "out of memory")
+    if isinstance(error, MemoryError) or any(words in said.lower() for words in lacking):
+        return f"out of memory: {error}"
+    return str(error) if isinstance(error, ConstantScores | TimedOut) else said
+
+
+def _forget_peak() -> None:
+    """Let the system count the process's peak memory afresh, so that each run has its own."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak() -> int | None:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
+    return None if line is None else int(line.split()[1]) * 1024
+
+
+def load_split(
+    dataset: str,
+    protocol: Protocol,
+    options: DataOptions,
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> Split:
+    """The prepared split; fetched if need be, and memory-mapped from the cache the next time."""
+    return load(
+        dataset,
+        protocol,
+        columns=options.columns,
+        unverified=options.unverified,
+        accept_unpinned=options.accept_unpinned,
+        offline=options.offline,
+        progress=progress,
+    )
+
+
+open_split = lru_cache(maxsize=1)(load_split)  # a worker runs many cells on the same data
+
+
+OnEpoch = Callable[[int, float, float], None]
+
+
+class _Trained(NamedTuple):
+    """What training gives: a refitted run has the tables of the second training and the history of the first."""
+
+    tables: Any
+    history: list[tuple[int, float, float, float]]
+    best_epoch: int
+    observer: Any  # what watched the sampler of the tables
+    seconds: float
+
+
+def _trained(task: Task, split: Split, on_epoch: OnEpoch) -> _Trained:
+    """Train on train, and with `refit` again on train and validation for as many epochs as the first chose."""
+    if not task.spec.refit or not len(split.valid):
+        return _fitted(task, split.train, split.valid, on_epoch)
+    both, nothing = split.train.joined(split.valid), split.valid.take(np.empty(0, np.intp))
+    if task.spec.cell.is_baseline:
+        return _fitted(task, both, nothing, on_epoch)
+    first = _fitted(task, split.train, split.valid, on_epoch)
+    again = _fitted(task, both, nothing, on_epoch, stop_at=first.best_epoch)
+    return first._replace(tables=again.tables, observer=again.observer, seconds=first.seconds + again.seconds)
+
+
+def _fitted(
+    task: Task, known: Interactions, valid: Interactions, on_epoch: OnEpoch, stop_at: int | None = None
+) -> _Trained:
+    """One training; what is learned from counts, seen items and laws is learned from `known`."""
+    import torch
+
+    from recmodels.diagnostics import Diagnostics
+    from recmodels.objective import objective
+    from recmodels.sampling import Training
+    from recmodels.trainer import train
+
+    cell = task.spec.cell
+    if cell.sampler is None or cell.loss is None:
+        return _Trained(BASELINES[cell.model.name](Training(known), **cell.model.parameters), [], 0, None, 0.0)
+    settings = Settings(**cell.settings)  # type: ignore[arg-type]
+    training = Training(known, settings.positives, settings.epochs)
+    sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
+    lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
+    observer = Diagnostics(training, sampler.proposal if lawful else None)
+    done = train(
+        training,
+        valid,
+        model=partial(MODELS[cell.model.name], **cell.model.parameters),
+        sampler=sampler,
+        objective=objective(cell.loss.name, cell.loss.parameters, settings.space, settings.rank_space),
+        settings=settings,
+        seed=task.spec.seed,
+        device=torch.device(task.device),
+        on_epoch=lambda epoch: on_epoch(epoch.epoch, epoch.loss, epoch.valid),
+        observer=observer,
+        mask=task.protocol.mask != "none",
+        stop_at=stop_at,
+    )
+    history = [(epoch.epoch, epoch.loss, epoch.valid, epoch.seconds) for epoch in done.history]
+    return _Trained(done.tables, history, done.best_epoch, observer, sum(epoch.seconds for epoch in done.history))
+
+
+def _test_ranks(tables: Any, split: Split, mask: str) -> Ranks:
+    from recmodels.evaluation import FullRanking
+
+    masked = {"known": [split.train, split.valid], "train": [split.train], "none": []}[mask]
+    return FullRanking(split.test, masked, split.candidates).ranks(tables)
+
+
+def _sampling_facts(observer: Any, split: Split, refit: bool) -> dict[str, float]:
+    """What the sampler did, now that training is over and what was held out of it may be looked at."""
+    if observer is None:
+        return {}
+    truth = None
+    if split.source.source == "generated":
+        law, users, items = synthetic.parse(split.source.name), split.user_ids, split.item_ids
+        truth = lambda u, i: law.relevant(users[u].astype(np.int64), items[i].astype(np.int64))  # noqa: E731
+    held_out = [split.test] if refit else [split.valid, split.test]
+    found: dict[str, float] = observer.summary(held_out, truth)
+    return found
+
+
+def _ranking_facts(ranks: Ranks) -> dict[str, float]:
+    return {"test_tie_rate": float((ranks.tied > 0).mean())}
+
+
+def _warnings(task: Task, split: Split, history: list[Any], best_epoch: int) -> tuple[str, ...]:
+    found = list(split.warnings)
+    if history and best_epoch == task.spec.cell.settings["epochs"] and len(split.valid):
+        found.append(LAST_EPOCH)
+    everyone, ranked = len(np.unique(split.valid.users)), task.spec.cell.settings.get("valid_users")
+    if history and isinstance(ranked, int) and ranked < everyone:
+        found.append(f"epochs were chosen on a fixed sample of {ranked:,} of {everyone:,} users (setting valid_users)")
+    return tuple(found)
+
+
+def _embeddings(tables: Any, split: Split) -> dict[str, Any]:
+    arrays = {"users": tables.users, "items": tables.items, "bias": tables.bias}
+    return {
+        **{name: table.cpu().numpy() for name, table in arrays.items() if table is not None},
+        "user_ids": split.user_ids,
+        "item_ids": split.item_ids,
+        "score_space": np.array("dot"),
+    }
+
+
+def _device_name(device: str) -> str:
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    return f"cuda: {torch.cuda.get_device_name(torch.device(device))}"

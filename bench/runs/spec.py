@@ -1,0 +1,235 @@
+"""`RunSpec`: everything that can change a run's numbers, and `Cell`: one line of a table, run with several seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from bench.runs.hashes import canonical
+from datasets.errors import UserError, unknown
+from datasets.load import VERSION as LOAD_VERSION
+from datasets.readers import VERSION as READERS_VERSION
+from recmodels.compatibility import reason, text_of
+from recmodels.losses import LOSSES
+from recmodels.models import BASELINES, MODELS
+from recmodels.recommended import Recommended, recommended
+from recmodels.registry import Entry, Registry, Value, fill, not_registered
+from recmodels.samplers import SAMPLERS
+from recmodels.settings import setting_parameters
+
+CODE_PROTOCOL = 5
+"""Raised by whoever changes what the same spec computes; see the changelog's "Results" sections."""
+
+DEFAULTS = {"sampler": "uniform", "loss": "bpr", "model": "mf"}
+
+REGISTRIES: dict[str, Registry] = {"sampler": SAMPLERS, "loss": LOSSES, "model": MODELS, "baseline": BASELINES}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A sampler, loss, model or baseline with all its parameters."""
+
+    name: str
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+
+    def label(self, registry: Registry) -> str:
+        """The shortest text that means this part: its name, and what differs from the defaults."""
+        defaults = {key: parameter.default for key, parameter in registry.entry(self.name).parameters.items()}
+        options = [f"{key}={text_of(value)}" for key, value in self.parameters.items() if value != defaults[key]]
+        return self.name + (":" + ",".join(options) if options else "")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of sampler, loss, model and trainer settings, or a baseline that has none of them."""
+
+    name: str  # as the table shows it
+    sampler: Part | None
+    loss: Part | None
+    model: Part
+    settings: Mapping[str, Value]
+    recommended: Mapping[str, tuple[Value, str]] = field(default_factory=dict)  # what of it is so: value and source
+    clashes: tuple[str, ...] = ()  # sentences on settings for which two parts recommend different values
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nothing is trained."""
+        return self.sampler is None
+
+    def labels(self) -> dict[str, str | None]:
+        """Short text of sampler, loss and model."""
+        return {
+            "sampler": self.sampler.label(SAMPLERS) if self.sampler else None,
+            "loss": self.loss.label(LOSSES) if self.loss else None,
+            "model": self.model.label(BASELINES if self.is_baseline else MODELS),
+        }
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which data a run uses: content, how it is read and how it is split."""
+
+    dataset: str  # name or path, as given
+    sha256: str
+    protocol: Mapping[str, Any]
+    columns: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The data set's name, or a path without the folders that lead to it, which are nobody's business."""
+        return self.dataset.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def folder(self) -> str:
+        """The name under which the store keeps runs on this data."""
+        stem = self.name
+        return "".join(c if c.isalnum() or c in "-_." else "-" for c in stem).strip(".") or "data"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training run: a cell, on some data, with one seed; with `refit` trained again before the test."""
+
+    data: Data
+    cell: Cell
+    seed: int
+    refit: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The full spec, as `run.json` stores it."""
+        cell = self.cell
+        return {
+            "dataset": self.data.name,
+            "data_sha256": self.data.sha256,
+            "columns": self.data.columns,
+            "protocol": dict(self.data.protocol),
+            "sampler": asdict(cell.sampler) if cell.sampler else None,
+            "loss": asdict(cell.loss) if cell.loss else None,
+            "model": asdict(cell.model),
+            "settings": dict(cell.settings),
+            "seed": self.seed,
+            "refit": self.refit,
+            "code_protocol": CODE_PROTOCOL,
+            "data_protocol": [LOAD_VERSION, READERS_VERSION],
+        }
+
+    @property
+    def run_id(self) -> str:
+        """16 hex digits of the SHA-256 of all that can change the numbers, and of nothing that cannot."""
+        return run_id_of(self.as_dict())
+
+
+def run_id_of(spec: Mapping[str, Any]) -> str:
+    """The run id of a spec as `run.json` stores it; the name of the data set is not part of it."""
+    identity = {key: value for key, value in spec.items() if key != "dataset"}
+    return hashlib.sha256(canonical(identity).encode()).hexdigest()[:16]
+
+
+def parse_cell(text: str, settings: Mapping[str, str], recommend: bool = False) -> Cell:
+    """The cell written as `sampler`, `loss`, `sampler+loss`, `sampler+loss+model` or the name of a baseline.
+
+    Each name may carry options, `popularity:alpha=0.5,negatives=4`: its own parameters, or trainer settings for this
+    row alone. What is not named is `uniform`, `bpr` and `mf`. `settings` are the trainer settings of all rows, as text.
+    With `recommend`, what the parts recommend stands in for the defaults.
+
+    Raises:
+        UserError: a name or option nobody knows, or two names of one kind.
+    """
+    parts: dict[str, Entry] = {}
+    given: dict[str, dict[str, str]] = {}
+    row: dict[str, str] = {}
+    for piece in text.split("+"):
+        name, _, rest = piece.partition(":")
+        kind = _kind(name.strip())
+        if kind in parts:
+            raise UserError(f"'{text}' names two {kind}s; give one of each kind, as in uniform+softmax.")
+        parts[kind] = REGISTRIES[kind].entry(name.strip())
+        given[kind], trainer = _options(piece, rest, parts[kind])
+        if twice := row.keys() & trainer.keys():
+            raise UserError(f"'{text}' gives {', '.join(sorted(twice))} twice; give it once.")
+        row |= trainer
+    if "baseline" not in parts:
+        for kind, name in DEFAULTS.items():
+            parts.setdefault(kind, REGISTRIES[kind].entry(name))
+            given.setdefault(kind, {})
+    elif len(parts) > 1:
+        raise UserError(f"'{text}' joins a baseline to something else; a baseline needs no sampler, loss or model.")
+    advice = recommended(parts, given, settings.keys() | row.keys()) if recommend else Recommended()
+    whole = {
+        kind: Part(entry.name, REGISTRIES[kind].parameters(entry.name, advice.own.get(kind, {}) | given[kind]))
+        for kind, entry in parts.items()
+    }
+    if "baseline" in whole:
+        return Cell(text, None, None, whole["baseline"], {}, advice.told)
+    chosen = fill("trainer", setting_parameters(), {**advice.settings, **settings, **row})
+    return Cell(text, whole["sampler"], whole["loss"], whole["model"], chosen, advice.told, advice.clashes)
+
+
+def expand(names: Iterable[str], samplers: list[str], losses: list[str], models: list[str]) -> list[str]:
+    """Cell texts: every name completed by each of the `samplers`, `losses` and `models` of the kinds it lacks."""
+    options = {"sampler": samplers, "loss": losses, "model": models}
+    texts: list[str] = []
+    for name in names:
+        kinds = {_kind(piece.partition(":")[0].strip()) for piece in name.split("+")}
+        grown = [name]
+        if "baseline" not in kinds:
+            for kind, values in options.items():
+                if kind not in kinds and values:
+                    grown = [_join(kind, value, text) for text in grown for value in values]
+        texts += grown
+    return texts
+
+
+def check_distinct(cells: Iterable[Cell]) -> None:
+    """Refuse two names that mean the same run.
+
+    Raises:
+        UserError: naming both.
+    """
+    known: dict[str, str] = {}
+    for cell in cells:
+        key = json.dumps(asdict(replace(cell, name="", recommended={}, clashes=())), sort_keys=True)
+        if key in known:
+            raise UserError(f"'{known[key]}' and '{cell.name}' mean the same cell; name it once.")
+        known[key] = cell.name
+
+
+def incompatibility(cell: Cell) -> str | None:
+    """Why this cell cannot be trained, or None: what its parts need against what the others give."""
+    if cell.sampler is None or cell.loss is None:
+        return None
+    sampler, loss, model = ((part.name, part.parameters) for part in (cell.sampler, cell.loss, cell.model))
+    return reason(sampler, loss, model, cell.settings)
+
+
+def _kind(name: str) -> str:
+    for kind, registry in REGISTRIES.items():
+        if name in registry:
+            return kind
+    raise not_registered("sampler, loss, model or baseline", name, REGISTRIES.values())
+
+
+def _options(piece: str, rest: str, entry: Entry) -> tuple[dict[str, str], dict[str, str]]:
+    own: dict[str, str] = {}
+    trainer: dict[str, str] = {}
+    settings = setting_parameters()
+    for option in filter(None, rest.split(",")):
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise UserError(f"'{option}' in '{piece}' is not an option; write name=value, as in popularity:alpha=0.5.")
+        if key in own or key in trainer:
+            raise UserError(f"'{piece}' gives {key} twice; give it once.")
+        if key in entry.parameters:
+            own[key] = value
+        elif key in settings:
+            trainer[key] = value
+        else:
+            raise unknown(f"option of {entry.name}", key, [*entry.parameters, *settings])
+    return own, trainer
+
+
+def _join(kind: str, value: str, text: str) -> str:
+    return f"{value}+{text}" if kind == "sampler" else f"{text}+{value}"

@@ -1,0 +1,405 @@
+"""The store of finished runs: `<results>/<dataset>/<run_id>/`, written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.runs.hashes import record_sha256, result_sha256
+from bench.runs.spec import run_id_of
+from datasets.errors import UserError
+from recmodels.metrics import Ranks, user_metrics
+from recmodels.sampled_metrics import sampled_metrics
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bench.runs.spec import RunSpec
+
+SCHEMA = 2  # 1 had no hashes
+LAST_EPOCH = "the best epoch was the last allowed; more epochs may help"
+HISTORY = ("epoch", "loss", "valid", "seconds")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, before it is written.
+
+    Attributes:
+        users: (T,) labels of the test users, in the order of `ranks`.
+        ranks: where each held-out item stands; `None` for a run that failed.
+        history: one line per epoch, see `HISTORY`.
+        seconds: {"train", "evaluate", "total"}.
+        provenance: code, versions, machine and data.
+        warnings: sentences for whoever reads a table made of this run.
+        failure: {"reason", "traceback"} of a run that failed; the traceback becomes `traceback.txt`.
+        peak_bytes: most memory the process held while it ran; None where the system does not say.
+        embeddings: arrays to keep, with `--keep-embeddings` only.
+    """
+
+    users: NDArray[Any]
+    ranks: Ranks | None
+    history: list[tuple[int, float, float, float]]
+    best_epoch: int
+    seconds: dict[str, float]
+    provenance: dict[str, Any]
+    diagnostics: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    failure: dict[str, str] | None = None
+    embeddings: Mapping[str, NDArray[Any]] | None = None
+    peak_bytes: int | None = None
+
+
+def failed(reason: str, traceback: str = "") -> Result:
+    """The result of a run of which nothing is known but why it failed."""
+    return Result(np.empty(0), None, [], 0, {}, {}, failure={"reason": reason, "traceback": traceback})
+
+
+class Damaged(UserError):
+    """A file of a run is not as it was written: what is wrong with it, and the cure."""
+
+    def __init__(self, file: Path, what: str) -> None:
+        super().__init__(f"{file} {what}; remove the run with `bench runs rm {file.parent.name}` and run it again.")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run read back: the content of `run.json`, and the ranks behind its metrics."""
+
+    path: Path
+    record: dict[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """Its content address."""
+        return str(self.record["run_id"])
+
+    @property
+    def failure(self) -> str | None:
+        """Why it failed, or None."""
+        failure = self.record.get("failure")
+        return None if failure is None else str(failure["reason"])
+
+    def user_metrics(
+        self, cutoffs: list[int], sampled: int | None = None
+    ) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
+        """Labels of the test users, and one value per user for each metric@K; any cut-offs, from the stored ranks.
+
+        With `sampled`, the values are those expected if each user's rivals were so many candidates drawn at random.
+
+        Raises:
+            UserError: a damaged run, as `measured` says; `sampled` for users with several held-out items, or more than
+                the candidates there are.
+        """
+        labels, ranks = self.measured()
+        if sampled is None:
+            return labels, user_metrics(ranks, cutoffs)[1]
+        if len(ranks.users) != len(labels):
+            raise UserError("--expect-sampled is for splits with one held-out item per user; this one has several.")
+        try:
+            return labels, sampled_metrics(ranks.better, ranks.tied, ranks.candidates, sampled, cutoffs)
+        except ValueError as error:
+            raise UserError(f"--expect-sampled {sampled} is too many: {error}") from error
+
+    def measured(self) -> tuple[NDArray[Any], Ranks]:
+        """Labels of the test users, and where their held-out items stand, as they were when the run was written.
+
+        Raises:
+            Damaged: `users.parquet` is missing, cannot be read, or holds something else.
+        """
+        file = self.path / "users.parquet"
+        try:
+            labels, ranks = _read_users(file)
+        except FileNotFoundError:
+            raise Damaged(file, "is missing") from None
+        except Exception as error:  # pyarrow tells of bad bytes in many ways
+            raise Damaged(file, f"cannot be read ({_said(error)})") from error
+        if result_sha256(labels, ranks) != self.record["result_sha256"]:
+            raise Damaged(file, "is not what the run measured (its sha256 differs from the one in run.json)")
+        return labels, ranks
+
+    def history(self) -> list[dict[str, float]]:
+        """The training history, one dict per epoch.
+
+        Raises:
+            Damaged: `history.csv` is missing or holds something else than what was written.
+        """
+        file = self.path / "history.csv"
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise Damaged(file, f"cannot be read ({error.strerror or error})") from error
+        if hashlib.sha256(content).hexdigest() != self.record["history_sha256"]:
+            raise Damaged(file, "was changed (its sha256 differs from the one in run.json)")
+        lines = content.decode().splitlines()[1:]
+        return [dict(zip(HISTORY, map(float, line.split(",")), strict=True)) for line in lines]
+
+    def check(self) -> dict[str, float]:
+        """The means of all metrics that `run.json` names, computed anew; empty for a failed run.
+
+        Raises:
+            Damaged: a file is missing or was changed, or the means in `run.json` are others.
+        """
+        self.history()
+        if self.failure is not None:
+            return {}
+        written = self.record["metrics"]
+        cutoffs = sorted({int(name.partition("@")[2]) for name in written})
+        means = {name: float(values.mean()) for name, values in self.user_metrics(cutoffs)[1].items()}
+        if means.keys() != written.keys() or not np.allclose([*means.values()], [written[m] for m in means]):
+            raise Damaged(self.path / "run.json", "has other means than its own ranks")
+        return means
+
+
+class Store:
+    """Runs under one folder. Reading never changes it; writing is a rename, so a killed run leaves nothing behind."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, spec: RunSpec, device: str = "cpu") -> Path:
+        """Where the run of `spec` is kept; another kind of device has its own place, for its numbers differ."""
+        kind = device.partition(":")[0]
+        return self.root / spec.data.folder / (spec.run_id if kind == "cpu" else f"{spec.run_id}-{kind}")
+
+    def find(self, spec: RunSpec, device: str = "cpu") -> StoredRun | None:
+        """The finished run of `spec` on this kind of device, or None."""
+        path = self.path(spec, device)
+        return self.at(path.parent.name, path.name)
+
+    def at(self, dataset: str, name: str) -> StoredRun | None:
+        """The finished run in the folder `<dataset>/<name>`, or None."""
+        path = self.root / dataset / name
+        return read(path) if (path / "run.json").exists() else None
+
+    def folders(self) -> list[Path]:
+        """The folder of every run, by path, also of those whose `run.json` is lost."""
+        found = self.root.glob("*/[!.]*")  # a leading dot is a run that was never finished
+        return sorted(path for path in found if (path / "run.json").exists() or (path.is_dir() and _ID(path.name)))
+
+    def runs(self) -> Iterator[StoredRun]:
+        """Every finished run, by path.
+
+        Raises:
+            Damaged: a `run.json` is not as it was written.
+        """
+        yield from map(read, self.folders())
+
+    def save(self, spec: RunSpec, result: Result, cutoffs: list[int], device: str = "cpu") -> StoredRun:
+        """Write a run; if another process was first, keep what it wrote.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        target = self.path(spec, device)
+        with _writing(target.parent) as temporary:
+            record = _record(spec, result)
+            if result.ranks is not None:
+                table, means = _user_table(result.users, result.ranks, cutoffs)
+                record["metrics"] = means
+                import pyarrow.parquet as pq
+
+                pq.write_table(table, temporary / "users.parquet", compression="zstd")
+            lines = [",".join(HISTORY), *(f"{e},{loss!r},{valid!r},{s:.4f}" for e, loss, valid, s in result.history)]
+            history = ("\n".join(lines) + "\n").encode()
+            (temporary / "history.csv").write_bytes(history)
+            record["history_sha256"] = hashlib.sha256(history).hexdigest()
+            record["record_sha256"] = record_sha256(record)
+            if result.embeddings is not None:
+                np.savez_compressed(temporary / "embeddings.npz", **result.embeddings)  # type: ignore[arg-type]
+            text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            if result.failure is not None and result.failure.get("traceback"):
+                (temporary / "traceback.txt").write_text(result.failure["traceback"], encoding="utf-8")
+            (temporary / "run.json").write_text(text, encoding="utf-8")
+            _put(temporary, target)
+        return read(target)
+
+    def copy(self, run: StoredRun) -> None:
+        """Copy a run of another store into this one; a finished run that is here stays.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        target = self.root / run.path.parent.name / run.path.name
+        with _writing(target.parent) as temporary:
+            for file in run.path.iterdir():
+                shutil.copyfile(file, temporary / file.name)
+            _put(temporary, target)
+
+
+def _put(temporary: Path, target: Path) -> None:
+    """Move a whole run to its place: what is there stays if it is finished and gives way if it failed.
+
+    The content reaches the disk before the name does, so that not even a power cut leaves a name without content.
+    """
+    for path in (*temporary.iterdir(), temporary):
+        _flush(path)
+    while True:
+        try:
+            temporary.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            _flush(target.parent)
+            return
+        if _finished(target):
+            shutil.rmtree(temporary)
+            return
+        with suppress(FileNotFoundError):  # another process may have moved it first
+            target.rename(temporary.with_name(f"{temporary.name}-replaced"))
+        shutil.rmtree(temporary.with_name(f"{temporary.name}-replaced"), ignore_errors=True)
+
+
+def _finished(folder: Path) -> bool:
+    try:
+        return read(folder).failure is None
+    except Damaged:
+        return False
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside the final one, removed if anything goes wrong."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        temporary.chmod(0o777 & ~_umask())
+    except OSError as error:
+        raise UserError(
+            f"The results folder {folder} cannot be written ({error.strerror or error}); "
+            "give another with --results DIR or BENCH_RESULTS."
+        ) from error
+    try:
+        yield temporary
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise UserError(
+            f"Writing to {folder} failed ({error.strerror or error}); nothing half-written was left, and the "
+            "same command goes on from there once there is room."
+        ) from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _record(spec: RunSpec, result: Result) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "run_id": spec.run_id,
+        "spec": spec.as_dict(),
+        "result_sha256": None if result.ranks is None else result_sha256(result.users, result.ranks),
+        "metrics": {},
+        "epochs": len(result.history),
+        "best_epoch": result.best_epoch,
+        "seconds": {key: round(value, 4) for key, value in result.seconds.items()},
+        "diagnostics": result.diagnostics,
+        "provenance": result.provenance,
+        "warnings": list(result.warnings),
+        "peak_bytes": result.peak_bytes,
+        "failure": None if result.failure is None else {"reason": result.failure["reason"]},
+    }
+
+
+def _user_table(users: NDArray[Any], ranks: Ranks, cutoffs: list[int]) -> tuple[pa.Table, dict[str, float]]:
+    import pyarrow as pa
+
+    owners, values = user_metrics(ranks, cutoffs)
+    columns: dict[str, Any] = {"user": users, **values}
+    starts = np.searchsorted(ranks.users, owners)
+    for name in ("better", "tied"):
+        counts = getattr(ranks, name).astype(np.int32)
+        if len(counts) == len(owners):
+            columns[name] = counts
+        else:  # several held-out items per user
+            columns[name] = pa.ListArray.from_arrays(pa.array(np.append(starts, len(counts)), pa.int32()), counts)
+    columns["candidates"] = ranks.candidates[starts].astype(np.int32)
+    return pa.table(columns), {name: float(column.mean()) for name, column in values.items()}
+
+
+def _ranks(table: pa.Table) -> Ranks:
+    import pyarrow as pa
+
+    better, tied = (table.column(name).combine_chunks() for name in ("better", "tied"))
+    if pa.types.is_list(better.type):
+        per_user = np.diff(_numpy(better.offsets))
+        better, tied = better.flatten(), tied.flatten()
+    else:
+        per_user = np.ones(len(better), np.int64)
+    users = np.repeat(np.arange(len(per_user)), per_user)
+    candidates = np.repeat(_numpy(table.column("candidates").combine_chunks()), per_user).astype(np.int64)
+    nowhere = np.zeros(len(users), np.int64)
+    return Ranks(users, nowhere, _numpy(better).astype(np.int64), _numpy(tied).astype(np.int64), candidates)
+
+
+def _numpy(array: pa.Array) -> NDArray[Any]:
+    """The array in numpy; `array.to_numpy()` would import pandas."""
+    import pyarrow as pa
+
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        return np.array(array.to_pylist(), np.str_)
+    return np.from_dlpack(array)
+
+
+def _read_users(file: Path) -> tuple[NDArray[Any], Ranks]:
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(file).read()  # read_table would import pyarrow.dataset
+    return _numpy(table.column("user").combine_chunks()), _ranks(table)
+
+
+_ID = re.compile(r"[0-9a-f]{16}(-[a-z]+)?").fullmatch
+
+
+def read(folder: Path) -> StoredRun:
+    """The run in a folder, its `run.json` checked; `measured` and `history` check the other files when they read them.
+
+    Raises:
+        Damaged: `run.json` is missing, cannot be read, was changed, or is of another run or version.
+    """
+    file = folder / "run.json"
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        schema = record["schema"]
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise Damaged(file, f"is not a readable run ({_said(error)})") from error
+    if schema != SCHEMA:
+        raise Damaged(file, f"has schema {schema} and this version reads schema {SCHEMA}")
+    if record.get("record_sha256") != record_sha256(record):
+        raise Damaged(file, "was changed (its content has another sha256 than record_sha256 says)")
+    if not record["run_id"] == run_id_of(record["spec"]) == folder.name.partition("-")[0]:
+        raise Damaged(file, f"is of another run ({record['run_id']}) than its folder")
+    return StoredRun(folder, record)
+
+
+def _said(error: Exception) -> str:
+    """The error in one line that ends without a full stop."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return (text.splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,146 @@
+"""`render`: one `Comparison` as a terminal table, Markdown, LaTeX, HTML, CSV or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bench.comparison.compare import Comparison
+from bench.tables.caption import caption, runs_line
+from bench.tables.diagnostics import diagnostics_view
+from bench.tables.layout import Sheet, metric_name, without
+from bench.tables.notes import foot, head, notes, warnings_of
+from bench.tables.pairs import pairs_view
+from bench.tables.rows import letters_view, rows_view
+from bench.tables.views import effects_view, equivalence_view, group_sheet, matrix_view
+from datasets.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from bench.comparison.across import Across
+
+FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
+VIEWS = {
+    "rows": rows_view,
+    "letters": letters_view,
+    "pairs": pairs_view,
+    "matrix": matrix_view,
+    "effects": effects_view,
+    "equivalence": equivalence_view,
+    "diagnostics": diagnostics_view,
+}
+
+
+def render(
+    comparison: Comparison,
+    format: str = "table",
+    *,
+    view: str = "rows",
+    color: bool = False,
+    full: bool = False,
+    width: int = 100,
+) -> str:
+    """The comparison as text that ends without a newline.
+
+    Args:
+        comparison: what `compare` returned.
+        format: one of `FORMATS`; JSON holds everything whatever the view.
+        view: one of `VIEWS`.
+        color: bold and underline on a terminal, by ANSI codes.
+        full: the whole caption in a terminal too; every other format has it always.
+        width: characters of the terminal.
+
+    Raises:
+        UserError: an unknown format or view, or equivalence without a margin.
+    """
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    if view not in VIEWS:
+        raise unknown("view", view, VIEWS)
+    if view == "equivalence" and comparison.margin is None:
+        raise UserError("Equivalence needs a margin: the largest difference that does not matter.")
+    # Each format is imported where it is asked for: a cached table must not wait for the others.
+    if format == "json":
+        from bench.tables.data import as_json
+
+        return as_json(comparison)
+    if format == "csv":
+        from bench.tables.data import as_csv
+
+        return as_csv(comparison, view)
+    dataset, metric = comparison.context.dataset, comparison.metric
+    sheet = Sheet(
+        VIEWS[view](comparison),
+        caption(comparison),
+        notes(comparison, view, styled=color or format != "table"),
+        warnings_of(comparison),
+        title=f"{metric_name(metric)} on {dataset}" + ("" if view == "rows" else f" ({view})"),
+        label=f"{dataset}-{metric}" + ("" if view == "rows" else f"-{view}"),
+        head=head(comparison),
+        foot=foot(comparison, view),
+    )
+    return _text(sheet, format, [comparison], color=color, full=full, width=width)
+
+
+def render_groups(
+    groups: Mapping[str, Comparison],
+    format: str = "table",
+    *,
+    color: bool = False,
+    full: bool = False,
+    width: int = 100,
+) -> str:
+    """What `by_group` returned, rows down and groups across, as text.
+
+    JSON is {"groups": {name: the object of one comparison}}, CSV the rows of each with the group in front.
+
+    Raises:
+        UserError: an unknown format.
+    """
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    if format in ("json", "csv"):
+        from bench.tables.render import data
+
+        return data.groups_as_json(groups) if format == "json" else data.groups_as_csv(groups)
+    first = next(iter(groups.values()))  # every group has the same runs
+    sheet = group_sheet(groups, styled=color or format != "table")
+    return _text(sheet, format, [first], color=color, full=full, width=width)
+
+
+def render_across(
+    across: Across, format: str = "table", *, color: bool = False, full: bool = False, width: int = 100
+) -> str:
+    """What `bench across` found, as text; JSON holds everything, CSV a line per method.
+
+    Raises:
+        UserError: an unknown format.
+    """
+    from bench.tables.render import across as shown
+
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    if format in ("json", "csv"):
+        return shown.across_as_json(across) if format == "json" else shown.across_as_csv(across)
+    return _text(shown.across_sheet(across), format, across.comparisons, color=color, full=full, width=width)
+
+
+def _text(sheet: Sheet, format: str, comparisons: Sequence[Comparison], *, color: bool, full: bool, width: int) -> str:
+    """The sheet as text; documents say which runs they rest on and leave out what another day measures otherwise."""
+    if format == "table":
+        from bench.tables.text import as_terminal
+
+        return as_terminal(sheet, color=color, full=full, width=width)
+    grids = tuple(without(grid, grid.timed) for grid in sheet.grids)
+    sheet = replace(sheet, grids=grids, caption=f"{sheet.caption} {runs_line(comparisons)}".rstrip())
+    if format == "latex":
+        from bench.tables.latex import as_latex
+
+        return as_latex(sheet)
+    if format == "html":
+        from bench.tables.html import as_html
+
+        return as_html(sheet)
+    from bench.tables.text import as_markdown
+
+    return as_markdown(sheet)
