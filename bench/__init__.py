@@ -5,7 +5,7 @@ from pathlib import Path
 
 __version__ = "0.1.0"
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def _check_siblings(*names: str) -> None:
@@ -13,9 +13,9 @@ def _check_siblings(*names: str) -> None:
     for name in names:
         spec = find_spec(name)
         found = Path(spec.origin).resolve().parent if spec and spec.origin else None
-        if found != _ROOT / name:
+        if found != ROOT / name:
             raise ImportError(
-                f"`{name}` resolves to {found or 'nothing'}, not to {_ROOT / name}: another distribution has "
+                f"`{name}` resolves to {found or 'nothing'}, not to {ROOT / name}: another distribution has "
                 "that name. Use the project's own environment: `make install`, then `.venv/bin/bench`."
             )
 

@@ -13,7 +13,8 @@ import pytest
 from scipy import stats
 
 from bench.comparison.across import across
-from bench.comparison.compare import Comparison, Context, Row, compare
+from bench.comparison.compare import compare
+from bench.comparison.nouns import Comparison, Context, Row
 from bench.tables.render import render_across
 from datasets.errors import UserError
 from tests.conftest import make_interactions

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench.comparison.compare import Context, Row, by_group, compare
+from bench.comparison.compare import by_group, compare
+from bench.comparison.nouns import Context, Row
 from bench.statistics.crossed import crossed
 from bench.statistics.moments import moments
 from bench.statistics.named import TESTS
@@ -202,15 +203,14 @@ def test_a_difference_that_does_not_vary_is_found_and_says_so():
     json.dumps(c.as_dict(), allow_nan=False)
 
 
-def test_warnings_of_the_context_of_marks_and_of_budgets():
+def test_warnings_of_the_context_and_of_marks():
     given = rows()
-    given[0] = replace(given[0], marks=("best epoch was the last",), budget={"tuning trials": "30"})
+    given[0] = replace(given[0], marks=("best epoch was the last",))
     context = replace(CONTEXT, data={"verified": False}, warnings=("something else",))
     said = compare(given, context=context).warnings
     assert said[0] == "something else"
     assert any("Unverified data" in w for w in said)
     assert "best epoch was the last: a." in said
-    assert "Unequal tuning trials: a 30, b none, c none." in said
     assert compare(given, context=context).as_dict()["data"] == {
         "sha256": None,
         "verified": False,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.runs.design import design, store_at
 from bench.cli.experiment_file import read, resolved
 from bench.cli.request import experiment_options
+from bench.runs.design import design, store_at
 from bench.runs.runner import DataOptions
 from datasets.errors import UserError
 from datasets.protocol import Protocol

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from bench.tables import figures
-from bench.comparison.compare import Context, Row, compare
+from bench.comparison.compare import compare
+from bench.comparison.nouns import Context, Row
 from bench.statistics.across import average_ranks, cliques
+from bench.tables import figures
 from datasets.errors import UserError
 
 

@@ -3,10 +3,10 @@ import pytest
 from scipy import stats
 
 from bench.statistics.calibrate import _wilson, same_against_same
-from bench.statistics.power import Components, check_wish, components, detectable, seeds_needed, upper_seeds
 from bench.statistics.crossed import crossed_tests
 from bench.statistics.moments import moments
 from bench.statistics.named import TESTS
+from bench.statistics.power import Components, check_wish, components, detectable, seeds_needed, upper_seeds
 from datasets.errors import UserError
 
 

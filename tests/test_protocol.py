@@ -14,13 +14,13 @@ import pytest
 import torch
 
 import recmodels.trainer
-from bench.runs.design import design, store_at
 from bench.cli.experiment_file import read, resolved
 from bench.cli.request import experiment_options
+from bench.cli.training import design_of
+from bench.runs.design import design, store_at
 from bench.runs.runner import DataOptions, Task, execute, load_split
 from bench.runs.spec import Data, RunSpec, parse_cell
 from bench.runs.store import Result
-from bench.cli.training import design_of
 from datasets import Interactions, Protocol, Split, load
 from recmodels.metrics import user_metrics
 from recmodels.sampling import Sampler

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from bench.cli.list import listing
 from bench.comparison import advice
 from bench.runs.design import design, rows, store_at
-from bench.cli.list import listing
 from bench.runs.runner import DataOptions
 from bench.runs.spec import REGISTRIES, Data, RunSpec, check_distinct, incompatibility, parse_cell
 from datasets.errors import UserError

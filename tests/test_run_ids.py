@@ -5,7 +5,5 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 GOLDEN = Path(__file__).parent / "golden" / "run_ids.json"
 GRID = json.loads(GOLDEN.read_text(encoding="utf-8"))

@@ -59,7 +59,7 @@ def test_a_sampler_is_shown_with_a_loss_that_uses_no_law_and_one_that_does():
     assert f"Code protocol {CODE_PROTOCOL}." in text
 
 
-@pytest.mark.parametrize("cells", [sampler_page.cells(), loss_page.cells()])
+@pytest.mark.parametrize("cells", [samplers.cells(), losses.cells()])
 def test_the_cells_of_a_page_are_all_methods_and_can_be_trained(cells):
     parsed = [parse_cell(cell, {}) for cell in cells]
     assert [incompatibility(cell) for cell in parsed] == [None] * len(cells)
@@ -70,13 +70,13 @@ def test_the_cells_of_a_page_are_all_methods_and_can_be_trained(cells):
 
 
 def test_the_cells_of_the_losses_are_all_losses():
-    assert {cell.loss.name for cell in map(lambda c: parse_cell(c, {}), loss_page.cells()) if cell.loss} == set(LOSSES)
+    assert {cell.loss.name for cell in map(lambda c: parse_cell(c, {}), losses.cells()) if cell.loss} == set(LOSSES)
 
 
 def test_methods_are_shown_with_defaults_and_recommended_settings():
     names = ["uniform+lambdarank", "toppop"]
     defaults, recommended = (comparison(*map(row, names, values)) for values in ((0.1, 0.3), (0.4, 0.3)))
-    text = loss_page.methods_part(defaults, recommended)
+    text = losses.methods_part(defaults, recommended)
     told = "`l2=0.0003` (lambdarank: validation on ml-100k)"
     assert lines_of(text)[2:] == [
         ["uniform+lambdarank", "0.1000", "0.4000", "0.4000 – 0.4100", told],
@@ -89,7 +89,7 @@ def test_methods_are_shown_with_defaults_and_recommended_settings():
 def test_defaults_are_shown_against_popularity():
     sets = [comparison(row("toppop", 0.2), row("uniform+bpr", value, "uniform", "bpr")) for value in (0.3, 0.1)]
     sets[1]["dataset"] = "other"
-    assert lines_of(defaults_page.defaults_part(sets)) == [
+    assert lines_of(defaults.defaults_part(sets)) == [
         ["", "ml-100k", "other"],
         ["---", "---", "---"],
         ["toppop", "0.2000", "0.2000"],
@@ -100,12 +100,12 @@ def test_defaults_are_shown_against_popularity():
 def test_the_page_of_defaults_names_what_is_not_verified():
     sets = [comparison(row("toppop", 0.2)) for _ in range(2)]
     sets[1] |= {"dataset": "other", "data": {"verified": False}}
-    text = defaults_page.defaults_part(sets)
+    text = defaults.defaults_part(sets)
     assert "not verified: other." in text
     assert "make defaults ARGS=--unverified" in text
 
 
-@pytest.mark.parametrize(("module", "mark"), [(loss_page, "methods"), (defaults_page, "defaults")])
+@pytest.mark.parametrize(("module", "mark"), [(losses, "methods"), (defaults, "defaults")])
 def test_a_page_has_one_place_for_its_table(module, mark):
     page = module.PAGE.read_text(encoding="utf-8")
     assert page.count(f"<!-- {mark} -->") == page.count(f"<!-- /{mark} -->") == 1

@@ -13,17 +13,6 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 
-from bench.statistics.corrections import CORRECTIONS, adjust
-from bench.statistics.crossed import crossed, crossed_tests, seeds_t, users_t
-from bench.statistics.draws import Corner, normal_rows, normal_squares, normal_tables, squares_of
-from bench.statistics.effects import effects
-from bench.statistics.equivalence import equivalence
-from bench.statistics.expected import LEAST_SEEDS, expected_level
-from bench.statistics.letters import letters
-from bench.statistics.moments import moments
-from bench.statistics.named import TESTS, run_test, wilcoxon
-from bench.statistics.pooled import stability_variances
-from bench.statistics.resampling import _crossed_means, bca_interval, bootstrap, sign_flip
 from bench.pages.simulate import (
     SEED_SHARES,
     SEEDS,
@@ -36,6 +25,17 @@ from bench.pages.simulate import (
     p_values,
     pooled_p,
 )
+from bench.statistics.corrections import CORRECTIONS, adjust
+from bench.statistics.crossed import crossed, crossed_tests, seeds_t, users_t
+from bench.statistics.draws import Corner, normal_rows, normal_squares, normal_tables, squares_of
+from bench.statistics.effects import effects
+from bench.statistics.equivalence import equivalence
+from bench.statistics.expected import LEAST_SEEDS, expected_level
+from bench.statistics.letters import letters
+from bench.statistics.moments import moments
+from bench.statistics.named import TESTS, run_test, wilcoxon
+from bench.statistics.pooled import stability_variances
+from bench.statistics.resampling import _crossed_means, bca_interval, bootstrap, sign_flip
 from datasets.errors import UserError
 
 ROOT = Path(__file__).parents[1]

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.comparison.compare import Context, Row, by_group, compare
-from bench.tables.render import FORMATS, VIEWS, render, render_groups
+from bench.comparison.compare import by_group, compare
+from bench.comparison.nouns import Context, Row
 from bench.tables.fit import shortened
 from bench.tables.layout import level_of
+from bench.tables.render import FORMATS, VIEWS, render, render_groups
 from datasets.errors import UserError
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bench.comparison.compare import Context, compare
+from bench.comparison.compare import compare
+from bench.comparison.nouns import Context
+from bench.comparison.told import facts, settings_of
 from bench.runs.design import _settings
 from bench.runs.provenance import command_line, manifest, mixed
 from bench.runs.spec import parse_cell
 from bench.tables.caption import caption
-from bench.comparison.told import facts, settings_of
 from tests.test_comparison import row
 
 

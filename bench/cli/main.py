@@ -212,8 +212,8 @@ def list_(
 
 def _check_view(view: str, groups: str | None, margin: float | None, caption: str) -> None:
     """Refuse before anything is trained what could not be printed after."""
-    from bench.tables.render import VIEWS
     from bench.comparison.user_groups import GROUPS
+    from bench.tables.render import VIEWS
 
     if view not in (*VIEWS, "groups"):
         raise unknown("view", view, (*VIEWS, "groups"))
@@ -228,8 +228,8 @@ def _check_view(view: str, groups: str | None, margin: float | None, caption: st
 
 def _user_groups(experiment: Any, options: Any, by: str) -> Any:
     """The test users in thirds; the split is opened for nothing else once all runs are stored."""
-    from bench.runs.runner import load_split
     from bench.comparison.user_groups import user_groups
+    from bench.runs.runner import load_split
 
     return user_groups(load_split(experiment.data.dataset, experiment.protocol, options), by)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from tabulate import tabulate
 
-from bench.statistics.calibrate import same_against_same
-from bench.comparison.compare import Row
+from bench.comparison.nouns import Row
 from bench.runs.design import Experiment, rows, short_names
-from bench.statistics.power import components, detectable, seeds_needed, upper_seeds
+from bench.statistics.calibrate import same_against_same
 from bench.statistics.expected import LEAST_SEEDS
 from bench.statistics.moments import moments
+from bench.statistics.power import components, detectable, seeds_needed, upper_seeds
 from bench.tables.layout import Cell, Grid, Sheet
 from datasets.errors import UserError
 

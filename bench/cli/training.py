@@ -68,10 +68,10 @@ def run_missing(experiment: Any, options: Any, cutoffs: list[int], words: dict[s
         _check_device(words["device"])
     from contextlib import closing
 
-    from bench.runs.claims import Claims, Stopped, interruptible
     from bench.cli.data import printing
-    from bench.runs.design import CUTOFFS, default_jobs, estimate, tasks
     from bench.cli.progress import RunProgress
+    from bench.runs.claims import Claims, Stopped, interruptible
+    from bench.runs.design import CUTOFFS, default_jobs, estimate, tasks
     from bench.runs.runner import load_split
 
     with printing() as fetching:  # fetched and prepared once, before the workers open it

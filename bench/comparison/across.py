@@ -8,9 +8,8 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.comparison.compare import Comparison
+from bench.comparison.nouns import Comparison
 from bench.statistics.across import (
     Ranks,
     average_ranks,
@@ -19,10 +18,8 @@ from bench.statistics.across import (
     too_few,
     wilcoxon_pairs,
 )
-from bench.statistics.moments import ROUNDING
+from bench.statistics.moments import ROUNDING, FloatArray
 from datasets.errors import UserError
-
-FloatArray = NDArray[np.float64]
 
 EACH = ("dataset", "protocol", "users", "data", "facts", "version", "commit", "manifest", "digest")
 """What the JSON object says of each data set, as the object of its own table does."""

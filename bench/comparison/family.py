@@ -7,63 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.comparison.guards import check_seeds
+from bench.comparison.nouns import Pair, Row, paired
 from bench.statistics.corrections import adjust
 from bench.statistics.crossed import CONSTANT, Alternative
-from bench.statistics.equivalence import Equivalence, equivalence
+from bench.statistics.equivalence import equivalence
 from bench.statistics.expected import FEW_SEEDS, blindness, low_power
 from bench.statistics.moments import Moments, moments
 from bench.statistics.named import run_test
 from bench.statistics.pooled import Stability, stability_variances
-from datasets.errors import UserError
-
-if TYPE_CHECKING:
-    from bench.comparison.compare import Row
-
-FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One paired difference a − b and what the test says of it.
-
-    `lo` to `hi` is the interval of the test at level 1 − α, `lo_family` to `hi_family` the one at 1 − α/m for the m
-    pairs of one metric (Bonferroni), so that all m hold together with probability 1 − α at least. A pair that is
-    `equal_by_identity` was not tested and is none of the m.
-    """
-
-    a: str
-    b: str
-    metric: str
-    difference: float
-    lo: float | None
-    hi: float | None
-    p: float | None
-    p_adjusted: float | None
-    effect_size: float | None
-    users_a_better: int
-    users_b_better: int
-    users_tied: int
-    equivalence: Equivalence | None = None
-    p_equivalent: float | None = None
-    lo_family: float | None = None
-    hi_family: float | None = None
-    equal_by_identity: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """The object of one pair in the JSON output; `equivalence` only where a margin was given."""
-        names = ("a", "b", "metric", "difference", "ci", "ci_family", "p", "p_adjusted", "effect_size")
-        counts = ("users_a_better", "users_b_better", "users_tied", "equal_by_identity")
-        intervals = {"ci": [self.lo, self.hi], "ci_family": [self.lo_family, self.hi_family]}
-        pair = {n: intervals[n] if n in intervals else getattr(self, n) for n in (*names, *counts)}
-        if self.equivalence:
-            pair["equivalence"] = {**vars(self.equivalence), "p_adjusted": self.p_equivalent}
-        return pair
 
 
 @dataclass(frozen=True)
@@ -150,17 +105,6 @@ def _stability(rows: Sequence[Row], metric: str) -> dict[str, float]:
         return {}
     by_seed = [row.metrics[metric].mean(axis=1)[np.argsort(row.seeds)] for row in rows]
     return {row.name: float(v) for row, v in zip(rows, stability_variances(np.array(by_seed)), strict=True)}
-
-
-def paired(a: Row, b: Row, metric: str) -> tuple[FloatArray, FloatArray, int]:
-    """The values of both rows on the seeds they share, rows paired by seed."""
-    x, y = a.metrics[metric], b.metrics[metric]
-    if a.seeds == b.seeds:
-        return x, y, len(a.seeds)
-    common = [seed for seed in a.seeds if seed in set(b.seeds)]
-    if not common:
-        raise UserError(f"'{a.name}' and '{b.name}' have no seed in common; run both with the same --seeds.")
-    return x[[a.seeds.index(s) for s in common]], y[[b.seeds.index(s) for s in common]], len(common)
 
 
 def standardised(m: Moments) -> float | None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, get_args
+from typing import Protocol, get_args
 
 import numpy as np
 
+from bench.comparison.nouns import Context, Row
 from bench.statistics.corrections import CORRECTIONS
 from bench.statistics.crossed import Alternative
 from bench.statistics.expected import LEAST_SEEDS
 from bench.statistics.named import TESTS
 from datasets.errors import UserError, unknown
-
-if TYPE_CHECKING:
-    from bench.comparison.compare import Context, Row
 
 
 class _Named(Protocol):
@@ -141,8 +139,3 @@ def warnings(rows: Sequence[Row], context: Context, baseline: str | None, metric
             yield f"Equal by identity, the same training under {len(names)} names, in no family: {', '.join(names)}."
     for mark in dict.fromkeys(mark for row in rows for mark in row.marks):
         yield f"{mark}: {', '.join(row.name for row in rows if mark in row.marks)}."
-    for key in dict.fromkeys(key for row in rows for key in row.budget):
-        given = {row.budget.get(key, "none") for row in rows if row.seeds}
-        if len(given) > 1:
-            spread = ", ".join(f"{row.name} {row.budget.get(key, 'none')}" for row in rows if row.seeds)
-            yield f"Unequal {key}: {spread}."

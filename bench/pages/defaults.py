@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench import ROOT
 from bench.pages.samplers import markdown, mean, number, replaced
 from bench.runs.spec import CODE_PROTOCOL
 
-PAGE = Path(__file__).parents[1] / "docs" / "protocol.md"
+PAGE = ROOT / "docs" / "protocol.md"
 FLOOR = "toppop"  # what a row is to beat
 
 

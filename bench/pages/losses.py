@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import ROOT
 from bench.pages.samplers import loss_for, made_by, markdown, mean, number, replaced, value
 from bench.runs.spec import DEFAULTS, parse_cell
 from recmodels.compatibility import text_of
 from recmodels.losses import LOSSES
 from recmodels.samplers import SAMPLERS
 
-PAGE = Path(__file__).parents[1] / "docs" / "losses.md"
+PAGE = ROOT / "docs" / "losses.md"
 
 
 def cells() -> list[str]:

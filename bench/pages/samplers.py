@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from bench import ROOT
 from bench.comparison.advice import LAWFUL
 from bench.runs.spec import CODE_PROTOCOL
 from recmodels.compatibility import held
@@ -21,7 +22,7 @@ from recmodels.samplers import SAMPLERS
 
 LAWLESS = "infonce"  # the loss beside `LAWFUL` for samplers that state no law
 PLAIN = "bpr"  # a loss that uses no law
-PAGE = Path(__file__).parents[1] / "docs" / "samplers.md"
+PAGE = ROOT / "docs" / "samplers.md"
 
 GIVES = {
     "log_q": "log q",
@@ -78,7 +79,9 @@ def table_part(comparison: dict[str, Any]) -> str:
     head = ["sampler", f"{metric}, {PLAIN}", "95 % interval", "other loss", f"{metric}, other loss", "95 % interval"]
     head += [*(title for title, _ in COLUMNS.values()), "epochs"]
     ordered = [cells for _, cells in sorted(lines, key=lambda line: -line[0])]
-    command = made_by("bench.pages.samplers", comparison, "samplers.json", "python -m bench.pages.samplers samplers.json")
+    command = made_by(
+        "bench.pages.samplers", comparison, "samplers.json", "python -m bench.pages.samplers samplers.json"
+    )
     return f"{command}\n\n{markdown(head, ordered)}"
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.statistics.power import Components, detectable, upper_seeds
 from bench.statistics.crossed import crossed_tests
 from bench.statistics.draws import (
     CELLS,
@@ -30,11 +29,10 @@ from bench.statistics.draws import (
     resampled_p,
     squares_of,
 )
-from bench.statistics.moments import Moments
+from bench.statistics.moments import FloatArray, Moments
 from bench.statistics.pooled import LEAST_SEEDS, pooled_tests
+from bench.statistics.power import Components, detectable, upper_seeds
 from datasets.errors import unknown
-
-FloatArray = NDArray[np.float64]
 
 USERS, SEEDS = (200, 943, 6040), (2, 3, 5, 10)
 USER_SHARES, SEED_SHARES = (0.0, 1.0, 10.0), (0.0, 0.3, 1.0, 3.0, 10.0)

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from bench import ROOT
+from bench.cli.experiment_file import parsed
 from bench.runs.claims import Claims
 from bench.runs.executor import POLL, Listener, timed_out
-from bench.cli.experiment_file import parsed
 from bench.runs.runner import Task, TimedOut, execute
 from bench.runs.spec import CODE_PROTOCOL
 from bench.runs.store import Result, failed
@@ -210,12 +211,11 @@ SAME = "install the same commit and the same requirements.lock there"
 @cache
 def identity() -> dict[str, str]:
     """What must be equal on client and workers for their results to be equal: source code and versions."""
-    root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for package in ("bench", "datasets", "recmodels"):
-        for path in sorted((root / package).rglob("*")):
+        for path in sorted((ROOT / package).rglob("*")):
             if path.suffix in (".py", ".toml"):
-                digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+                digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return {
         "code protocol": str(CODE_PROTOCOL),
         "source code": digest.hexdigest()[:12],
@@ -245,10 +245,6 @@ def _run(task: Task, split: Split, expected: dict[str, str], timeout: float | No
             raise TimedOut(timed_out(timeout))
 
     return execute(task, on_epoch, split)
-
-
-def _allow_deaths(count: int, dask_scheduler: Any) -> None:
-    dask_scheduler.allowed_failures = count
 
 
 def _said(error: BaseException | None) -> str:

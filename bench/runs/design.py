@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.comparison import advice
-from bench.comparison.compare import Context, Row
+from bench.comparison.nouns import Context, Row
+from bench.comparison.told import by_value, facts, settings_of
 from bench.runs.provenance import manifest, mixed
 from bench.runs.spec import REGISTRIES, Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
 from bench.runs.store import LAST_EPOCH, Store, StoredRun
-from bench.comparison.told import by_value, facts, settings_of
 from datasets.errors import UserError
 from datasets.load import in_force, resolve
 from datasets.protocol import Protocol

@@ -21,12 +21,12 @@ from typing import Any
 
 from tabulate import tabulate
 
+from bench import ROOT
 from bench.runs.runner import Task, execute
 from datasets.split import Split
 
 INTERVAL = 0.001  # seconds of processor time between two looks; the system may round it up to its tick
 FUNCTIONS = 12
-ROOT = Path(__file__).parents[1]
 
 PHASES = ("draw negatives", "score and loss", "backward", "update", "diagnostics", "validation", "test ranking")
 IMPORTS, OTHER = "imports", "other"

@@ -12,9 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import __version__
+from bench import ROOT, __version__
 
-_ROOT = Path(__file__).resolve().parent.parent
 _CODE = ("bench", "datasets", "recmodels")
 _PACKAGES = ("numpy", "torch", "pandas", "scipy", "pyarrow")
 
@@ -36,7 +35,7 @@ def provenance() -> dict[str, Any]:
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

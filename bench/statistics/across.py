@@ -6,15 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.statistics.corrections import adjust
 from bench.statistics.crossed import Alternative
-from bench.statistics.moments import ROUNDING
+from bench.statistics.moments import ROUNDING, FloatArray
 from bench.statistics.named import wilcoxon
 from datasets.errors import UserError
-
-FloatArray = NDArray[np.float64]
 
 FEW = 5  # with fewer data sets than this Friedman's test is a poor approximation
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.statistics.moments import moments
+from bench.statistics.moments import FloatArray, moments
 from bench.statistics.named import TESTS, run_test
 from bench.statistics.pooled import Stability, stability_variances
 from datasets.errors import UserError
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from bench.statistics.moments import Moments
+from bench.statistics.moments import FloatArray, Moments
 
-FloatArray = NDArray[np.float64]
 Alternative = Literal["two-sided", "greater", "less"]
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.statistics.moments import FloatArray
 from bench.statistics.named import wilcoxon
 from bench.statistics.pooled import stability_variances
 from bench.statistics.resampling import draw_counts
 
-FloatArray = NDArray[np.float64]
 CELLS = 4_000_000  # of hits held at once
 
 

@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.statistics.crossed import crossed
-from bench.statistics.moments import ROUNDING, Moments, moments
-
-FloatArray = NDArray[np.float64]
+from bench.statistics.moments import ROUNDING, FloatArray, Moments, moments
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.statistics.crossed import Alternative, Outcome, crossed, seeds_t, users_t
-from bench.statistics.moments import ROUNDING, Moments
+from bench.statistics.moments import ROUNDING, FloatArray, Moments
 from bench.statistics.pooled import Stability, crossed_pooled
 from bench.statistics.resampling import RESAMPLES, bootstrap, sign_flip
 from datasets.errors import unknown
-
-FloatArray = NDArray[np.float64]
 
 TESTS = {
     "crossed": "users and seeds both random, crossed; never below `t` or `seeds-t`",

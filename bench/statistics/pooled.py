@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from bench.statistics.crossed import Alternative, Outcome, crossed, t_test
-from bench.statistics.moments import Moments
-
-FloatArray = NDArray[np.float64]
+from bench.statistics.moments import FloatArray, Moments
 
 LEAST_ROWS, LEAST_SEEDS = 5, 5
 

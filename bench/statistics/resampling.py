@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.statistics.crossed import Alternative, Outcome, without_variance
-from bench.statistics.moments import ROUNDING
-
-FloatArray = NDArray[np.float64]
+from bench.statistics.moments import ROUNDING, FloatArray
 
 RESAMPLES = 9999
 _CELLS = 4_000_000  # random numbers held at once

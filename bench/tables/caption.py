@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.comparison.compare import Comparison
+from bench.comparison.nouns import Comparison
 from bench.runs.hashes import list_sha256
 from bench.tables.layout import SIGNS, family, plural
 from datasets.protocol import Protocol

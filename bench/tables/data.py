@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bench.comparison.compare import Comparison
+from bench.comparison.nouns import Comparison
 
 
 def as_json(c: Comparison) -> str:

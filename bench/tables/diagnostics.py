@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from bench.comparison.compare import Comparison, Row
+from bench.comparison.nouns import Comparison, Row
 from bench.tables.layout import Cell, Grid, number
 
 EPOCHS = ("_first", "_last")  # the same quantity at the ends of training

@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.comparison.compare import Comparison
+from bench.comparison.nouns import Comparison
 from bench.statistics.across import Ranks, cliques, performance_profile
+from bench.statistics.moments import FloatArray
 from bench.tables.layout import ends, family, joint, level_of, metric_name, plural
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-FloatArray = NDArray[np.float64]
 
 # M. Okabe and K. Ito's palette without its yellow, which vanishes on white; ordered so that grey levels alternate.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.comparison.across import Across
-from bench.comparison.compare import Comparison
+from bench.comparison.nouns import Comparison
 from bench.runs.design import Experiment
-from bench.tables.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, profile, save
 from bench.runs.store import Damaged
+from bench.tables.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, profile, save
 from datasets.errors import UserError
 
 if TYPE_CHECKING:

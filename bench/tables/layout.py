@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from bench.comparison.compare import Comparison, Pair
+from bench.comparison.nouns import Comparison, Pair
 
 DIGITS = 4
 SIGNS = {"greater": ">", "less": "<"}

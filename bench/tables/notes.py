@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.comparison.compare import Comparison
+from bench.comparison.nouns import Comparison
 from bench.tables.layout import SIGNS, cut, ends, family, joint, level_of, metric_name, plural
 from bench.tables.rows import has_p, letters
 from datasets.protocol import Protocol

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.comparison.compare import Comparison, Pair
+from bench.comparison.nouns import Comparison, Pair
 from bench.tables.layout import SIGNS, Cell, Grid, cut, ends, interval, interval_name, metric_name, p_value, signed
 
 

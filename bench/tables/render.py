@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.comparison.compare import Comparison
+from bench.comparison.nouns import Comparison
 from bench.tables.caption import caption, runs_line
 from bench.tables.diagnostics import diagnostics_view
 from bench.tables.layout import Sheet, metric_name, without

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from bench.comparison.compare import Comparison, Pair, Value
+from bench.comparison.nouns import Comparison, Pair, Value
 from bench.tables.layout import (
     Cell,
     Grid,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.comparison.compare import Comparison
+from bench.comparison.nouns import Comparison
 from bench.statistics.effects import Estimate
 from bench.tables.caption import caption
 from bench.tables.layout import Cell, Grid, Sheet, metric_name, number, p_value, signed
