@@ -1,5 +1,64 @@
-"""`python -m bench`."""
+"""`bench` and `python -m bench`: the one way in, guarded from before anything is imported to the last flush."""
 
-from bench.cli.main import main
+from __future__ import annotations
 
-main()
+import os
+import sys
+from contextlib import suppress
+
+
+def main() -> None:
+    """Run the command line; whatever a user can do ends in a sentence and an exit code, never in a traceback."""
+    try:
+        code = _run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:  # also while modules are still being imported
+        code = 130
+    except BrokenPipeError:
+        code = 141
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        code = _complain(f"The system refused: {place}{error.strerror or error}; see to that and try again.")
+    except MemoryError:
+        code = _complain("There is not enough memory; use fewer --jobs, a smaller data set, or another machine.")
+    _forget_stdout()
+    sys.exit(code)
+
+
+def _run() -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # what an ASCII locale cannot say, a ± or a name, is escaped
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    import typer
+
+    from bench.cli.main import app
+    from datasets.errors import UserError
+
+    try:
+        code = app(standalone_mode=False, prog_name="bench")
+    except (typer.TyperException, UserError) as error:
+        return _complain(error.format_message() if isinstance(error, typer.TyperException) else str(error))
+    except typer.Abort:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _complain(sentence: str) -> int:
+    with suppress(OSError, AttributeError):  # stderr may be closed too
+        sys.stderr.write(sentence.replace("\n", " ") + "\n")
+    return 2
+
+
+def _forget_stdout() -> None:
+    """Let the interpreter's own last flush find nothing to fail at."""
+    with suppress(OSError, ValueError):
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+if __name__ == "__main__":
+    main()

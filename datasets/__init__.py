@@ -1,8 +1,10 @@
 """Everything about data: catalogue, fetching, reading, preparing, splitting. Imports no torch."""
 
+from datasets.consent import Consent
 from datasets.interactions import Interactions
-from datasets.load import in_force, load, resolve
+from datasets.load import load
 from datasets.protocol import Protocol
-from datasets.split import CandidateLists, DataSource, Split
+from datasets.source import Source, resolve
+from datasets.split import CandidateLists, Content, Split
 
-__all__ = ["CandidateLists", "DataSource", "Interactions", "Protocol", "Split", "in_force", "load", "resolve"]
+__all__ = ["CandidateLists", "Consent", "Content", "Interactions", "Protocol", "Source", "Split", "load", "resolve"]

@@ -19,24 +19,9 @@ from urllib.parse import quote, unquote, urlsplit
 from datasets.archive import extract
 from datasets.cache import home, locked, writing
 from datasets.catalog import Entry, File, Pin, Remote, Wheel
+from datasets.consent import Consent
 from datasets.download import Progress, Refused, download, silent
 from datasets.errors import UserError
-
-
-@dataclass(frozen=True)
-class Consent:
-    """What the user allows: content that is not the official one, content nobody pinned, use of the network."""
-
-    unverified: bool = False
-    accept_unpinned: bool = False
-    offline: bool | None = None
-
-    @property
-    def online(self) -> bool:
-        """Whether a socket may be opened."""
-        if self.offline is None:
-            return os.environ.get("BENCH_OFFLINE", "") in ("", "0")
-        return not self.offline
 
 
 @dataclass(frozen=True)

@@ -1,212 +1,71 @@
-"""From a name or a path to a `Split`: resolve, fetch, read, prepare, split, and keep the result."""
+"""From a name or a path to a `Split`: fetch, read, prepare, split, and keep the result."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from datasets import catalog
 from datasets.cache import Arrays, Meta, kept
-from datasets.catalog import Entry
+from datasets.consent import Consent
 from datasets.download import Progress, silent
-from datasets.errors import UserError, unknown
-from datasets.fetch import Consent, cached, obtain, sha256_of
+from datasets.errors import UserError
 from datasets.interactions import Interactions
 from datasets.protocol import JSON, Protocol
-from datasets.split import CandidateLists, DataSource, Split
+from datasets.source import Columns, Generated, Source, resolve
+from datasets.split import CandidateLists, Content, Split
 from datasets.table import TEST, TRAIN, VALID, Table
 
 VERSION = 2
 """Raised whenever preparing or splitting makes something else of the same table and protocol."""
 
-Columns = str | Sequence[str] | None
-
-
-def resolve(
-    dataset: str,
-    *,
-    columns: Columns = None,
-    unverified: bool = False,
-    accept_unpinned: bool = False,
-    offline: bool | None = None,
-) -> DataSource:
-    """What a name or path means, and the sha256 of its content, without reading or fetching the data.
-
-    A catalogued data set whose checksums are known needs no file at all. Where nobody published one, or with
-    `unverified`, the file's own sha256 is its identity and it is fetched if need be.
-
-    Raises:
-        UserError: an unknown name, a missing file, or data that cannot be had.
-    """
-    if _is_synthetic(dataset):
-        from datasets import synthetic
-
-        return synthetic.resolve(dataset)
-    if catalog.known(dataset):
-        if columns:
-            raise UserError(f"{dataset} is in the catalogue, which knows its columns; leave --columns out.")
-        return _resolve_entry(catalog.entry(dataset), Consent(unverified, accept_unpinned, offline))
-    path = Path(dataset).expanduser()
-    spelled = "" if columns is None else columns if isinstance(columns, str) else ",".join(columns)
-    if path.is_dir():
-        from datasets.readers import split_files
-
-        lines = [f"sha256:{sha256_of(file)}  {name}\n" for name, file in sorted(split_files(path).items())]
-        digest = hashlib.sha256("".join(lines).encode()).hexdigest()
-        return DataSource(path.resolve().name, digest, None, f"folder {path.resolve().name}", spelled)
-    if path.is_file():
-        return DataSource(path.name, sha256_of(path), None, f"file {path.name}", spelled)
-    if path.suffix or len(path.parts) > 1:
-        raise UserError(
-            f"There is no file or folder {dataset}; give a path that exists, or a name of `bench data list`."
-        )
-    raise unknown("data set", dataset, [*catalog.names(), "synthetic"])
-
 
 def load(
     dataset: str,
-    protocol: Protocol = Protocol(),  # noqa: B008 - frozen
+    protocol: Protocol = Protocol(),
     *,
     columns: Columns = None,
-    unverified: bool = False,
-    accept_unpinned: bool = False,
-    offline: bool | None = None,
-    progress: Progress | None = None,
+    consent: Consent = Consent(),
+    progress: Progress = silent,
 ) -> Split:
     """The data set split by the protocol; fetched if need be, and memory-mapped from the cache the next time.
 
     Raises:
         UserError: the data cannot be had, read, prepared or split.
     """
-    report = progress or silent
-    source = resolve(dataset, columns=columns, unverified=unverified, accept_unpinned=accept_unpinned, offline=offline)
-    consent = Consent(unverified, accept_unpinned, offline)
-    protocol = in_force(dataset, protocol)
+    source = resolve(dataset, columns)
+    content = source.content(consent)
+    protocol = source.in_force(protocol)
     parts = {name: value for name, value in protocol.as_dict().items() if name != "mask"}  # it splits nothing
-    key = _key(VERSION, source.name, _order(dataset), *_reading(dataset, source), parts)
+    key = _key(VERSION, content.name, source.order, *source.reading(content), parts)
 
     def build() -> tuple[dict[str, Any], Meta]:
-        table = _table(dataset, source, columns, consent, report)
-        return _split(table, protocol, source, _order(dataset))
+        table = _table(source, content, consent, progress)
+        return _split(table, protocol, content, source.order)
 
     arrays, meta = kept("splits", key, build)
-    if catalog.known(dataset):
-        source = _resolve_entry(catalog.entry(dataset), consent)
-    return _unpack(arrays, meta, source, protocol)
-
-
-def _is_synthetic(dataset: str) -> bool:
-    return dataset == "synthetic" or dataset.startswith("synthetic:")
-
-
-def in_force(dataset: str, protocol: Protocol) -> Protocol:
-    """The protocol as it will be applied: data that come split keep their split, whatever the default says.
-
-    Raises:
-        UserError: the protocol asks to leave users or items out of a given split, or to split it otherwise.
-    """
-    path = Path(dataset).expanduser()
-    came_split = catalog.entry(dataset).given_split if catalog.known(dataset) else path.is_dir()
-    if not came_split:
-        if protocol.split_name == "given":
-            raise UserError(f"{dataset} has no ready split; give a folder with train.* and test.*, or another split.")
-        return protocol
-    if protocol.split_name not in ("given", Protocol().split):
-        raise UserError(f"{dataset} comes with its own split, which is used as it is; leave --split out.")
-    if protocol.prepares:
-        raise UserError(
-            f"{dataset} comes with its own split, which is used as it is; leave k_core, the minimum counts and "
-            "sample_users out."
-        )
-    return protocol if protocol.split_name == "given" else replace(protocol, split="given")
-
-
-def table_of(
-    dataset: str, *, columns: Columns = None, consent: Consent | None = None, progress: Progress | None = None
-) -> Table:
-    """The interactions as the file has them, before any preparation."""
-    consent = consent or Consent()
-    source = resolve(
-        dataset,
-        columns=columns,
-        unverified=consent.unverified,
-        accept_unpinned=consent.accept_unpinned,
-        offline=consent.offline,
-    )
-    return _table(dataset, source, columns, consent, progress or silent)
-
-
-def _resolve_entry(entry: Entry, consent: Consent) -> DataSource:
-    if not entry.files:
-        raise UserError(f"{entry.id} stands for many data sets; see `bench data list --families` for the categories.")
-    found = [cached(entry, file, consent) for file in entry.files]
-    if not all(found) and (consent.unverified or not entry.pinned):  # only the file tells which content it is
-        found = [obtain(entry, file, consent) for file in entry.files]
-    here = [kept_file for kept_file in found if kept_file]
-    official = entry.pinned and all(kept_file.verified for kept_file in here)
-    sources = list(dict.fromkeys(kept_file.source for kept_file in here))
-    served = " and ".join(sources) or "not fetched yet"
-    if official and entry.identity:
-        return DataSource(entry.id, entry.identity, True, served)
-    lines = [f"sha256:{k.sha256}  {f.stored.name}\n" for k, f in zip(here, entry.files, strict=True)]
-    digest = here[0].sha256 if len(here) == 1 else hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-    return DataSource(entry.id, digest, False, served)
-
-
-def _reading(dataset: str, source: DataSource) -> tuple[JSON, ...]:
-    """What decides the table: the content and how it is read."""
-    from datasets import readers
-
-    if catalog.known(dataset):
-        entry = catalog.entry(dataset)
-        return (readers.VERSION, source.sha256, entry.reader, json.dumps(dict(entry.options), sort_keys=True))
-    return (readers.VERSION, source.sha256, source.columns, Path(source.name).suffix)
-
-
-def _order(dataset: str) -> str:
-    """`time`, `file` or `none`: what the catalogue says the order of the rows means."""
-    return catalog.entry(dataset).order if catalog.known(dataset) else "time"
+    return _unpack(arrays, meta, source.served(content, consent), protocol)
 
 
 def _key(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _table(dataset: str, source: DataSource, columns: Columns, consent: Consent, progress: Progress) -> Table:
+def _table(source: Source, content: Content, consent: Consent, progress: Progress) -> Table:
+    """The table from the cache, or read into it; what is generated is quicker made than kept."""
+
     def build() -> tuple[dict[str, Any], Meta]:
-        table = _read(dataset, columns, consent, progress)
+        table = source.table(consent, progress)
         fields = {name: value for name, value in vars(table).items() if name not in ("ticks", "facts")}
         return fields, {"ticks": table.ticks, "facts": dict(table.facts or {})}
 
-    if _is_synthetic(dataset):
-        return _read(dataset, columns, consent, progress)
-    arrays, meta = kept("tables", _key(*_reading(dataset, source)), build)
+    if isinstance(source, Generated):
+        return source.table(consent, progress)
+    arrays, meta = kept("tables", _key(*source.reading(content)), build)
     return Table(**arrays, **meta)  # type: ignore[arg-type]
 
 
-def _read(dataset: str, columns: Columns, consent: Consent, progress: Progress) -> Table:
-    from datasets import readers
-
-    if _is_synthetic(dataset):
-        from datasets import synthetic
-
-        return synthetic.generate(dataset)
-    if catalog.known(dataset):
-        from datasets.published import read_entry
-
-        entry = catalog.entry(dataset)
-        files = [obtain(entry, file, consent, progress) for file in entry.files]
-        progress(f"Reading {dataset}.", 0, 0)
-        return read_entry(entry, [file.path for file in files])
-    progress(f"Reading {Path(dataset).name}.", 0, 0)
-    return readers.read_path(Path(dataset).expanduser(), columns)
-
-
-def _split(table: Table, protocol: Protocol, source: DataSource, order: str) -> tuple[dict[str, Any], Meta]:
+def _split(table: Table, protocol: Protocol, source: Content, order: str) -> tuple[dict[str, Any], Meta]:
     from datasets.candidates import candidate_lists
     from datasets.prepare import prepare
     from datasets.split import assign, count, leakage, pieces
@@ -234,7 +93,7 @@ def _split(table: Table, protocol: Protocol, source: DataSource, order: str) -> 
     return arrays, {"facts": facts, "warnings": list(warnings)}
 
 
-def _warnings(source: DataSource, protocol: Protocol, facts: dict[str, JSON], *, timed: bool) -> list[str]:
+def _warnings(source: Content, protocol: Protocol, facts: dict[str, JSON], *, timed: bool) -> list[str]:
     warnings = []
     ordered = protocol.split_name == "leave-last-one-out" or "order=time" in protocol.split
     if ordered and not timed:
@@ -252,12 +111,12 @@ def _warnings(source: DataSource, protocol: Protocol, facts: dict[str, JSON], *,
     return warnings
 
 
-def _unpack(arrays: Arrays, meta: Meta, source: DataSource, protocol: Protocol) -> Split:
+def _unpack(arrays: Arrays, meta: Meta, source: Content, protocol: Protocol) -> Split:
     facts, warnings = meta["facts"], meta["warnings"]
     assert isinstance(facts, dict)
     assert isinstance(warnings, list)
     said = [str(warning) for warning in warnings]
-    if not source.verified and catalog.known(source.name):
+    if source.verified is False:
         said.insert(0, f"{source.name} was made from content that is not verified (sha256 {source.sha256}).")
     users, items = arrays["user_ids"], arrays["item_ids"]
 

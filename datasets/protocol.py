@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
 from datasets.errors import UserError, unknown
+from datasets.grammar import named
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 
@@ -97,7 +98,7 @@ class Protocol:
     @property
     def split_name(self) -> str:
         """The split without its options."""
-        return self.split.partition(":")[0]
+        return named(self.split)[0]
 
     @property
     def split_options(self) -> dict[str, Option]:
@@ -119,15 +120,14 @@ class Protocol:
 
 
 def _parse(text: str) -> tuple[str, dict[str, Option]]:
-    name, _, rest = text.partition(":")
+    name, given = named(text)
     if name not in SPLITS:
         raise unknown("split", name, SPLITS)
     options = dict(SPLITS[name])
-    for part in filter(None, rest.split(",")):
-        key, _, value = part.partition("=")
+    for key, value in given:
         if key not in options:
             raise unknown(f"option of the split {name}", key, options)
-        options[key] = _value(name, key, value)
+        options[key] = _value(name, key, value or "")
     shares = [v for v in options.values() if isinstance(v, float)]
     if sum(shares) >= 1:
         raise UserError(f"The shares of '{text}' leave nothing to train on; test + valid must stay below 1.")

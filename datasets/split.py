@@ -17,8 +17,8 @@ Part = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
-class DataSource:
-    """Which data these are.
+class Content:
+    """Which content a data set has.
 
     Attributes:
         name: the data set's name, or the file's name without its folder.
@@ -65,7 +65,7 @@ class Split:
     test: Interactions
     user_ids: Labels
     item_ids: Labels
-    source: DataSource
+    source: Content
     protocol: Protocol
     facts: dict[str, JSON]
     warnings: tuple[str, ...]

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.errors import UserError, unknown
+from datasets.grammar import named
 from datasets.interactions import distinct
 from datasets.prepare import random_keys
-from datasets.split import DataSource
+from datasets.split import Content
 from datasets.table import Table
 
 VERSION = 1
@@ -94,8 +95,8 @@ def parse(text: str) -> Truth:
     """
     defaults = asdict(Truth())
     given: dict[str, float] = {}
-    for part in filter(None, text.partition(":")[2].split(",")):
-        key, _, value = part.partition("=")
+    for key, written in named(text)[1]:
+        value = written or ""
         if key not in defaults:
             raise unknown("option of synthetic", key, defaults)
         low, high = _LIMITS[key]
@@ -111,12 +112,12 @@ def parse(text: str) -> Truth:
     return Truth(**{**defaults, **given})
 
 
-def resolve(text: str) -> DataSource:
+def content(text: str) -> Content:
     """Name and identity of a generated data set: the sha256 of its full specification, not of bytes."""
     truth = parse(text)
     spelled = "synthetic:" + ",".join(f"{k}={v}" for k, v in asdict(truth).items())
     digest = hashlib.sha256(f"{spelled} version {VERSION}".encode()).hexdigest()
-    return DataSource(spelled, digest, True, "generated")
+    return Content(spelled, digest, True, "generated")
 
 
 def generate(text: str) -> Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,13 +14,13 @@ from recmodels.registry import Parameter, class_parameters
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model is trained; `--set name=value` on the command line.
+    """How a model is trained.
 
     Attributes:
         epochs: passes over the training interactions, at most.
         patience: epochs without a better validation metric before training stops; they count from where the schedule
             of the sampler stands still, and a `schedule` of the learning rate always runs to its last epoch.
-        select_on: the metric on validation that chooses the epoch, as in `recall@20`; `--metric` only shows results.
+        select_on: the metric on validation that chooses the epoch, as in `recall@20`; a table's only shows results.
         valid_users: users that validation ranks, at most: a fixed sample, the same for every run. The test ranks all.
         batch_size: B, positive pairs per step.
         negatives: N, negatives per positive; `all` for samplers that offer a whole batch or catalogue.
@@ -100,3 +102,10 @@ class Settings:
 def setting_parameters() -> dict[str, Parameter]:
     """The fields of `Settings`, as the command line reads them."""
     return class_parameters(Path(__file__), "Settings")
+
+
+def meanings() -> dict[str, str]:
+    """What each setting means, as the docstring of `Settings` says it."""
+    text = (inspect.getdoc(Settings) or "").partition("Attributes:\n")[2]
+    found = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", text, re.M)
+    return {name: " ".join(meaning.split()) for name, meaning in found}

@@ -31,12 +31,12 @@ REAL = Path(__file__).parents[2] / "shared" / "data" / "research-only" / "ml-1m"
 FAST = {"epochs": "4", "embedding_size": "8", "batch_size": "64", "negatives": "4", "learning_rate": "0.02"}
 
 
-def task(data: Path, text: str, protocol: Protocol = Protocol(), refit: bool = False, **settings: str) -> Task:  # noqa: B008
+def task(data: Path, text: str, protocol: Protocol = Protocol(), refit: bool = False, **settings: str) -> Task:
     spec = RunSpec(Data(str(data), "ab" * 32, protocol.as_dict()), parse_cell(text, FAST | settings), 0, refit)
     return Task(spec, protocol, DataOptions(), keep_embeddings=True)
 
 
-def run(data: Path, text: str, protocol: Protocol = Protocol(), **options: Any) -> Result:  # noqa: B008
+def run(data: Path, text: str, protocol: Protocol = Protocol(), **options: Any) -> Result:
     result = execute(task(data, text, protocol, **options), split=load(str(data), protocol))
     assert result.failure is None, result.failure
     return result

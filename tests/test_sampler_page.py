@@ -1,7 +1,7 @@
 import pytest
 
-from bench.pages import defaults, losses, samplers
 from bench.comparison.advice import law_is_lost
+from bench.pages import defaults, losses, samplers
 from bench.pages.samplers import PAGE, registry_part, replaced, table_part
 from bench.runs.spec import CODE_PROTOCOL, check_distinct, incompatibility, parse_cell
 from recmodels.losses import LOSSES

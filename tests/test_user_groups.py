@@ -7,7 +7,7 @@ import numpy as np
 from bench.comparison.user_groups import user_groups
 from datasets.interactions import Interactions
 from datasets.protocol import Protocol
-from datasets.split import DataSource, Split
+from datasets.split import Content, Split
 
 
 def split(train: list[tuple[int, int]], test: list[tuple[int, int]], users: int, items: int) -> Split:
@@ -15,7 +15,7 @@ def split(train: list[tuple[int, int]], test: list[tuple[int, int]], users: int,
         Interactions(*np.array(pairs, np.int32).reshape(-1, 2).T, users, items) for pairs in (train, test)
     )
     labels = np.array([f"u{i}" for i in range(users)])
-    source = DataSource("toy", "0" * 64, None, "generated")
+    source = Content("toy", "0" * 64, None, "generated")
     return Split(train_part, test_part, test_part, labels, np.arange(items), source, Protocol(), {}, ())
 
 

@@ -1,49 +1,52 @@
 """`bench across`: the same cells on several data sets."""
 
-from __future__ import annotations
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-import sys
-from typing import Any
-
-import typer
-
-from bench.cli.request import Caption, Figures, Margin
-from bench.cli.training import check_caption, compared, design_of, emit, run_missing, terminal_width
+from bench.cli.outcome import outcome
+from bench.cli.request import SIGNIFICANCE, option
+from bench.cli.shown import Captioned, Tested, told
+from bench.cli.training import Training
 from datasets.errors import UserError
 
 
-def across(
-    each: list[dict[str, Any]], *, margin: Margin = None, caption: Caption = "short", figures: Figures = None
-) -> None:
-    """Run what each data set lacks, and print what their comparisons say together."""
-    if len(each) < 2:
-        raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
-    if each[0]["test"] != "crossed":
-        raise UserError(
-            f"--test {each[0]['test']} compares rows on one data set; bench across compares them by signed ranks over "
-            "data sets: leave --test out, or use bench table."
-        )
-    check_caption(caption)
-    designs = [design_of(words) for words in each]  # every mistake is found before anything starts
-    for words, (found, options, cutoffs) in zip(each, designs, strict=True):
-        run_missing(found, options, cutoffs, words)
-    from bench.comparison.across import across as read_together
-    from bench.tables.render import render_across
+@dataclass(frozen=True, kw_only=True)
+class Across(Captioned, Tested, Training):
+    """The same cells on several data sets: ranks, tests over data sets, an aggregate."""
 
-    words = each[0]
-    comparisons = [compared(found, cutoffs, words, None)[0] for found, _, cutoffs in designs]
-    together = read_together(comparisons, margin or 0.0)
-    text = render_across(
-        together,
-        words["format"],
-        color=words["out"] is None and sys.stdout.isatty(),
-        full=caption == "full",
-        width=terminal_width(words["out"]),
+    margin: Annotated[
+        float, option("--margin", SIGNIFICANCE, "largest difference that does not matter (Bayesian test)", min=0)
+    ] = 0.0
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "bench across uniform popularity inbatch --dataset ml-100k --dataset ml-1m",
+        "bench across experiments/mine.toml --baseline uniform --format latex",
     )
-    emit(text, words["out"])
-    if figures is not None:
-        from bench.tables.gallery import draw_across
 
-        if together.ranks is None:
-            typer.echo("Not drawn: critical-difference: ranks need three methods.", err=True)
-        typer.echo(f"Wrote {', '.join(map(str, draw_across(together, figures)))}.", err=True)
+    def run(self) -> int:
+        """Run what each data set lacks, and print what their comparisons say together."""
+        if self.dry_run:
+            for experiment in self.checked():
+                self.emit(self.planned(experiment))
+            return 0
+        if len(self.datasets) < 2:
+            raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
+        self.check_caption()
+        experiments = self.checked()
+        if len({experiment.data.name for experiment in experiments}) < len(experiments):
+            twice = [experiment.data.name for experiment in experiments]
+            name = next(name for name in twice if twice.count(name) > 1)
+            raise UserError(f"Two data sets are called {name}; give each once, under a name of its own.")
+        for experiment in experiments:
+            self.train(experiment, self.metrics(self.cutoffs))
+        from bench.comparison.across import across
+        from bench.tables.render import render_across
+
+        together = across([self.compared(experiment) for experiment in experiments], self.margin)
+        full = self.caption == "full"
+        self.emit(render_across(together, self.form, color=self.color, full=full, width=self.width))
+        if self.figures is not None:
+            from bench.tables.gallery import draw_across
+
+            told(*draw_across(together, self.figures))
+        return outcome(experiments)

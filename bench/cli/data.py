@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from bench.cli.output import as_json
+from bench.cli.progress import fetching
+from bench.files import writing
 from datasets import catalog
 from datasets.catalog import Entry
-from datasets.download import Progress
-from datasets.errors import UserError, unknown
-from datasets.fetch import Consent
+from datasets.consent import Consent
+from datasets.errors import UserError
 
 app = typer.Typer(help="Data sets: list, info, fetch, add, export, verify.", no_args_is_help=True)
 
@@ -35,7 +36,7 @@ def list_(
 ) -> None:
     """Every data set that can be asked for by name."""
     rows = [_row(name) for name in _every(families=families)]
-    if _wants_json(format):
+    if as_json(format):
         typer.echo(json.dumps(rows, indent=2))
         return
     from tabulate import tabulate
@@ -57,18 +58,16 @@ def info(
     from datasets.load import load
     from datasets.protocol import Protocol
 
-    as_json = _wants_json(format)
+    wants_json = as_json(format)
     facts: dict[str, Any] = _description(catalog.entry(name)) if catalog.known(name) else {"name": name}
     protocol = Protocol(split)
     try:
-        with printing() as progress:
+        with fetching() as progress:
             loaded = load(
                 name,
                 protocol,
                 columns=columns,
-                unverified=unverified,
-                accept_unpinned=accept_unpinned,
-                offline=True,
+                consent=Consent(unverified, accept_unpinned, offline=True),
                 progress=progress,
             )
     except UserError as error:
@@ -81,7 +80,7 @@ def info(
         facts["split"] = {"protocol": loaded.protocol.split, **loaded.facts}
         for warning in loaded.warnings:
             typer.echo(f"Warning: {warning}", err=True)
-    typer.echo(json.dumps(facts, indent=2) if as_json else _readable(facts))
+    typer.echo(json.dumps(facts, indent=2) if wants_json else _readable(facts))
 
 
 @app.command()
@@ -93,7 +92,7 @@ def fetch(
 
     consent = Consent(unverified, accept_unpinned, offline or None)
     for entry in [catalog.entry(name) for name in names]:
-        with printing() as progress:
+        with fetching() as progress:
             kept = [obtain(entry, file, consent, progress) for file in entry.files]
         for one in kept:
             typer.echo(f"{entry.id}\t{one.path}\tsha256:{one.sha256}\t{_word(one.verified)}\t{one.source}")
@@ -129,7 +128,7 @@ def export(
     consent = Consent(unverified, accept_unpinned, offline or None)
     for entry in [catalog.entry(name) for name in names]:
         for file in entry.files:
-            with printing() as progress:
+            with fetching() as progress:
                 kept = obtain(entry, file, consent, progress)
             part = (
                 kept.sha256
@@ -137,13 +136,11 @@ def export(
                 else slug(entry.id)
             )
             target = folder / part / kept.path.name
-            try:
+            with writing(folder, "give another folder"):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 temporary = target.with_name(f".{target.name}.tmp")
                 shutil.copyfile(kept.path, temporary)
                 temporary.replace(target)
-            except OSError as error:
-                raise UserError(f"{folder} cannot be written ({error.strerror}); give another folder.") from error
             typer.echo(str(target))
 
 
@@ -172,29 +169,6 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="all that are 
     if wrong:
         typer.echo(f"{wrong} damaged; `bench data fetch` replaces them.", err=True)
         raise typer.Exit(1)
-
-
-@contextmanager
-def printing() -> Iterator[Progress]:
-    """A progress for `datasets.load` that prints lines and, on a terminal, bars to stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(what: str, done: int, total: int | None) -> None:
-            if total == 0:
-                console.print(what, markup=False, highlight=False, soft_wrap=True)
-                return
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield show
 
 
 def _every(*, families: bool) -> Iterator[str]:
@@ -291,9 +265,3 @@ def _cell(value: Any) -> str:
 
 def _word(verified: bool) -> str:
     return "verified" if verified else "NOT verified"
-
-
-def _wants_json(format: str) -> bool:
-    if format not in ("table", "json"):
-        raise unknown("format", format, ["table", "json"])
-    return format == "json"

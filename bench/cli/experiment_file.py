@@ -1,79 +1,76 @@
-"""Experiment files: the words of `bench run` in TOML. Lists multiply, as repeated flags do."""
+"""Experiment files: the options of `bench run` in TOML. Lists multiply, as repeated options do."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from bench.cli.grammar import Core, Cutoffs, Seeds, Setting
+from bench.cli.request import Request
+from bench.files import RESULTS, parsed, writing
 from datasets.errors import UserError, unknown
 
-LISTS_TOO = ("dataset", "seeds", "cutoffs")  # one text as a flag; here a list or a number as well
+R = TypeVar("R", bound=Request)
+
 CONDITIONS = ("results", "jobs", "cluster", "offline", "format", "out", "quiet", "retry_failed", "dry_run")
-"""Words that cannot change a number; a resolved file leaves them out."""
+"""Fields that cannot change a number; a resolved file leaves them out."""
+
+LISTS: dict[type, Callable[[object], object]] = {Seeds: Seeds.of, Cutoffs: Cutoffs.of, Core: Core.of}
+"""Types whose values are a number, a list of numbers, or a text as on the command line."""
 
 
-def read(path: Path, types: Mapping[str, Any]) -> dict[str, Any]:
-    """What the file says, as the command's parameters; `types` are the annotations of the command's function.
+def from_file(request: R, given: Iterable[str]) -> R:
+    """The request that the experiment file means, which is the only name; fields that were `given` beside it win.
 
     Raises:
-        UserError: no such file, no TOML, a word that is no flag, or a value of another type than the flag's.
+        UserError: other names beside the file, or what `read` refuses.
     """
-    known = {word(parameter): parameter for parameter in types if parameter not in ("context", "return")}
+    names = request.names or []
+    if len(names) > 1:
+        raise UserError(f"{names[0]} is an experiment file and stands alone; leave {' '.join(names[1:])} out.")
+    request, given = replace(request, names=None), set(given) - {"names"}
+    found = read(Path(names[0]), type(request))
+    return replace(request, **{field: value for field, value in found.items() if field not in given})
+
+
+def read(path: Path, kind: type[Request]) -> dict[str, Any]:
+    """The fields of a request of this kind that the file names.
+
+    Raises:
+        UserError: no such file, no TOML, a key that is no option of the command, or a value of another type.
+    """
+    types = get_type_hints(kind, include_extras=True)
+    known = {word(field.name): field.name for field in fields(kind)}
     given: dict[str, Any] = {}
     for key, value in parsed(path).items():
         if key not in known:
             raise unknown(f"word of an experiment file ({path})", key, known)
-        parameter = known[key]
-        if parameter == "settings":
-            given[parameter] = _settings(path, value)
-        elif parameter in LISTS_TOO and _are(value, (str, int)):
-            texts = [str(each) for each in (value if isinstance(value, list) else [value])]
-            if parameter == "seeds" and isinstance(value, list) and len(value) == 1:
-                texts *= 2  # seeds = [3] is the seed 3, seeds = 3 is 0 to 2
-            given[parameter] = (
-                texts if parameter == "dataset" else ("-" if len({*texts}) < len(texts) else ",").join(texts)
-            )
-        else:
-            given[parameter] = _typed(path, key, value, types[parameter])
+        given[known[key]] = _typed(path, key, value, types[known[key]])
     return given
 
 
-def parsed(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror or error}); give a TOML file that exists.") from error
-    except ValueError as error:  # of TOML, or of UTF-8
-        raise UserError(f"{path} is not TOML: {error}; see experiments/ for examples.") from error
+def word(field: str) -> str:
+    """What a field is called in a file and, after two dashes, on the command line."""
+    return {"settings": "set"}.get(field, field.replace("_", "-"))
 
 
-def word(parameter: str) -> str:
-    """The flag of a parameter of the command's function, without the dashes in front."""
-    return {"settings": "set"}.get(parameter, parameter.replace("_", "-"))
-
-
-def resolved(words: Mapping[str, Any]) -> str:
-    """A file that means the same whatever the defaults become: every word that can change a number."""
-    lines, settings = [], []
-    for parameter, value in words.items():
-        if parameter == "settings":
-            settings = [pair.partition("=")[::2] for pair in value or ()]
-        elif parameter not in CONDITIONS and value is not None:
-            lines.append(f"{word(parameter)} = {json.dumps(value, ensure_ascii=False)}")
-    lines += ["", "[set]"] if settings else []
-    for name in dict.fromkeys(name for name, _ in settings):
-        values = [value for key, value in settings if key == name]
-        lines.append(f"{name} = {json.dumps(values if len(values) > 1 else values[0])}")
-    return "\n".join(lines) + "\n"
+def resolved(request: Request) -> str:
+    """A file that means the same whatever the defaults become: every field that can change a number."""
+    lines, settings = [], ["", "[set]"]
+    for field in fields(request):
+        value = getattr(request, field.name)
+        if field.name == "settings":
+            for name in dict.fromkeys(setting.name for setting in value or ()):
+                values = [setting.value for setting in value if setting.name == name]
+                settings.append(f"{name} = {json.dumps(values if len(values) > 1 else values[0])}")
+        elif field.name not in CONDITIONS and value is not None:
+            shown = str(value) if isinstance(value, Path) else value
+            lines.append(f"{word(field.name)} = {json.dumps(shown, ensure_ascii=False)}")
+    return "\n".join(lines + (settings if len(settings) > 2 else [])) + "\n"
 
 
 def keep(results: Path, stem: str, text: str) -> Path:
@@ -84,55 +81,65 @@ def keep(results: Path, stem: str, text: str) -> Path:
     """
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     path = results / "experiments" / f"{stem}-{digest}.toml"
-    try:
+    with writing(results, RESULTS):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"The results folder {results} cannot be written ({error.strerror or error}); "
-            "give another with --results DIR or BENCH_RESULTS."
-        ) from error
     return path
 
 
-def _settings(path: Path, value: Any) -> list[str]:
-    if not isinstance(value, dict):
-        raise UserError(
-            f"{path}: set must be a table, as in [set] with lines such as epochs = 20, not {_shown(value)}."
-        )
-    pairs = []
-    for name, choice in value.items():
-        if not _are(choice, (str, int, float, bool)):
-            raise UserError(f"{path}: set.{name} must be one value or a list of values, not {_shown(choice)}.")
-        for each in choice if isinstance(choice, list) else [choice]:
-            pairs.append(f"{name}={str(each).lower() if isinstance(each, bool) else each}")
-    return pairs
-
-
-def _typed(path: Path, key: str, value: Any, annotation: Any) -> Any:
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if type(None) in get_args(annotation):
-        annotation = next(kind for kind in get_args(annotation) if kind is not type(None))
-    if annotation == list[str]:
-        if _are(value, (str,)):
-            return value if isinstance(value, list) else [value]
-        raise UserError(f"{path}: {key} must be a text or a list of texts, not {_shown(value)}.")
+def _typed(path: Path, key: str, value: object, annotation: Any) -> object:
+    """The value as the field's type has it; a tuple of numbers is written as a list, settings as a table."""
+    kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    kind = next((one for one in get_args(kind) if one is not type(None)), kind) if _optional(kind) else kind
+    if kind == list[Setting]:
+        return _settings(path, value)
+    if kind in LISTS:
+        if not _are(value, (str, int)):
+            raise UserError(f"{path}: {key} must be a whole number, a list of them or a text, not {_shown(value)}.")
+        try:
+            return LISTS[kind](value)
+        except UserError as error:
+            raise UserError(f"{path}: {str(error).removeprefix('--')}") from error
+    if kind == list[str]:
+        if not _are(value, (str,)):
+            raise UserError(f"{path}: {key} must be a text or a list of texts, not {_shown(value)}.")
+        return value if isinstance(value, list) else [value]
     allowed, name = {
         bool: ((bool,), "true or false"),
         int: ((int,), "a whole number"),
         float: ((int, float), "a number"),
-    }.get(annotation, ((str,), "a text"))
+    }.get(kind, ((str,), "a text"))
     if isinstance(value, list) or not _are(value, allowed):
         raise UserError(f"{path}: {key} must be {name}, not {_shown(value)}.")
-    return Path(value) if annotation is Path else value
+    least = next((info.min for info in get_args(annotation)[1:] if info.min is not None), None)
+    if least is not None and isinstance(value, int | float) and value < least:
+        raise UserError(f"{path}: {key} must be at least {least:g}, not {_shown(value)}.")
+    return Path(str(value)) if kind is Path else value
 
 
-def _are(value: Any, kinds: tuple[type, ...]) -> bool:
+def _optional(kind: Any) -> bool:
+    return type(None) in get_args(kind)
+
+
+def _settings(path: Path, value: object) -> list[Setting]:
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{path}: set must be a table, as in [set] with lines such as epochs = 20, not {_shown(value)}."
+        )
+    found = []
+    for name, choice in value.items():
+        if not _are(choice, (str, int, float, bool)):
+            raise UserError(f"{path}: set.{name} must be one value or a list of values, not {_shown(choice)}.")
+        for each in choice if isinstance(choice, list) else [choice]:
+            found.append(Setting(name, str(each).lower() if isinstance(each, bool) else str(each)))
+    return found
+
+
+def _are(value: object, kinds: tuple[type, ...]) -> bool:
     """Whether it is of one of the `kinds`, or a list of such; true is no number."""
     values = value if isinstance(value, list) and value else [value]
     return all(isinstance(each, kinds) and (bool in kinds or not isinstance(each, bool)) for each in values)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)

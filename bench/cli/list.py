@@ -1,18 +1,39 @@
-"""What `bench list` prints, read from the sources: nothing is imported that trains."""
+"""`bench list`: what there is, read from the sources: nothing is imported that trains."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from bench.cli.command import examples
+from bench.cli.output import as_json
 from bench.runs.spec import REGISTRIES
-from datasets.errors import unknown
 from recmodels.compatibility import table
 from recmodels.metrics import METRICS
 from recmodels.registry import Entry, not_registered
+from recmodels.settings import meanings, setting_parameters
 
 # what an argument of `bench list` may be beside the name of one entry
 KINDS = {"samplers": "sampler", "losses": "loss", "models": "model", "baselines": "baseline"}
+
+
+EXAMPLES = examples("bench list samplers", "bench list dns")
+
+
+def list_(
+    kind: Annotated[
+        str,
+        typer.Argument(help="samplers, losses, models, baselines, settings, metrics, datasets, all; or a method"),
+    ] = "all",
+    format: Annotated[str, typer.Option("--format", help="table | json")] = "table",
+    compatibility: Annotated[
+        bool, typer.Option("--compatibility", help="which sampler, loss and model go together, and why others do not")
+    ] = False,
+) -> None:
+    """What there is: name, one line, parameters, paper."""
+    typer.echo(compatible(format) if compatibility else listing(kind, format))
 
 
 def listing(kind: str, format: str) -> str:
@@ -21,32 +42,30 @@ def listing(kind: str, format: str) -> str:
     Raises:
         UserError: a kind, name or format nobody knows.
     """
-    kinds = [*KINDS, "metrics", "datasets"]
+    kinds = [*KINDS, "settings", "metrics", "datasets"]
     one = next((each for each, word in KINDS.items() if kind in REGISTRIES[word]), None)
     if kind != "all" and kind not in kinds and one is None:
         raise not_registered("kind, sampler, loss, model or baseline", kind, REGISTRIES.values(), [*kinds, "all"])
-    if format not in ("table", "json"):
-        raise unknown("format", format, ["table", "json"])
+    wants_json = as_json(format)
     if one is not None:
         found = {one: [row for row in _entries(one) if row["name"] == kind]}
     else:
         found = {each: _entries(each) for each in (kinds if kind == "all" else [kind])}
-    if format == "json":
+    if wants_json:
         rows = [{"kind": each, **row} for each, rows in found.items() for row in rows]
         return json.dumps(rows, indent=1, ensure_ascii=False)
     return "\n\n".join(_section(each, rows, heading=kind == "all") for each, rows in found.items())
 
 
-def compatibility(format: str) -> str:
+def compatible(format: str) -> str:
     """Every sampler × loss × model with default parameters: a + where they go together, else a letter for the reason.
 
     Raises:
         UserError: a format nobody knows.
     """
-    if format not in ("table", "json"):
-        raise unknown("format", format, ["table", "json"])
+    wants_json = as_json(format)
     cells = table()
-    if format == "json":
+    if wants_json:
         return json.dumps(cells, indent=1, ensure_ascii=False)
     samplers, losses = ([*dict.fromkeys(str(cell[kind]) for cell in cells)] for kind in ("sampler", "loss"))
     letters: dict[str, str] = {}
@@ -73,6 +92,16 @@ def _entries(kind: str) -> list[dict[str, Any]]:
     if kind == "metrics":
         return [
             {"name": f"{name}@K", "summary": line, "parameters": {}, "paper": None} for name, line in METRICS.items()
+        ]
+    if kind == "settings":
+        return [
+            {
+                "name": setting.name,
+                "summary": meanings()[setting.name],
+                "parameters": {setting.name: {"default": setting.default, "allowed": setting.allowed}},
+                "paper": None,
+            }
+            for setting in setting_parameters().values()
         ]
     if kind == "datasets":
         from datasets import catalog

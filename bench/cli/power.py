@@ -1,161 +1,78 @@
-"""`bench calibrate` and `bench power`: what the tests do on this very data, as text."""
+"""`bench power`: how many seeds a difference needs."""
 
-from __future__ import annotations
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-import json
-from dataclasses import replace
-from itertools import combinations
-from typing import Any
-
-from tabulate import tabulate
-
-from bench.comparison.nouns import Row
-from bench.runs.design import Experiment, rows, short_names
-from bench.statistics.calibrate import same_against_same
-from bench.statistics.expected import LEAST_SEEDS
-from bench.statistics.moments import moments
-from bench.statistics.power import components, detectable, seeds_needed, upper_seeds
-from bench.tables.layout import Cell, Grid, Sheet
+from bench.cli.calibrate import whole_rows
+from bench.cli.outcome import outcome
+from bench.cli.output import Formatted
+from bench.cli.request import SIGNIFICANCE, option
+from bench.cli.training import Training
 from datasets.errors import UserError
 
-COUNTS = (3, 5, 10, 20, 50)  # seeds for which a plan says what they find
-CONFIDENCE = 0.8  # of the upper limit of the seeds' variance
 
+@dataclass(frozen=True, kw_only=True)
+class Power(Formatted, Training):
+    """From the runs of two cells: the difference that seeds and users can find, and the seeds one needs."""
 
-def calibration(experiment: Experiment, metric: str, side: int, splits: int) -> str:
-    """False-positive rates of the tests over A/A comparisons of the runs of one cell.
+    alpha: Annotated[float, option("--alpha", SIGNIFICANCE, "significance level")] = 0.05
+    correction: Annotated[
+        str, option("--correction", SIGNIFICANCE, "none plans each pair at alpha, all others at alpha over the pairs")
+    ] = "holm"
+    baseline: Annotated[
+        str | None, option("--baseline", SIGNIFICANCE, "plan for every row against this one instead of all pairs")
+    ] = None
+    difference: Annotated[
+        float | None,
+        option("--difference", SIGNIFICANCE, "the smallest difference that matters; without it no plan"),
+    ] = None
+    power: Annotated[float, option("--power", SIGNIFICANCE, "probability of finding it")] = 0.8
 
-    Raises:
-        UserError: several cells, or too few seeds for two sides.
-    """
-    found = _rows(experiment, metric)
-    if len(found) != 1:
-        raise UserError("bench calibrate takes one cell, which it compares with itself; name one.")
-    table = [
-        (x.test, f"{x.alpha:.0%}", f"{x.rate:.1%}", f"{x.lo:.1%} to {x.hi:.1%}", x.without_p)
-        for x in same_against_same(found[0].metrics[metric], side, splits=splits)
-    ]
-    text = tabulate(table, headers=["test", "α", "rejected", "95% interval", "without p"])
-    n_seeds, n_users = found[0].metrics[metric].shape
-    refused = [test for test, least in LEAST_SEEDS.items() if side < least]
-    last = f"\nA table with {side} seeds refuses {' and '.join(refused)}." if refused else ""
-    return (
-        f"{text}\n\n{experiment.data.name}, {found[0].name}, {metric}: {splits} comparisons of {side} with {side} "
-        f"seeds out of {n_seeds}, {n_users} users.\nThere is nothing to find, so a test at level α should reject at "
-        "most a share α. Comparisons share runs; the interval\n"
-        f"allows for that. crossed-pooled takes the other rows of its table from the same runs.{last}"
+    examples: ClassVar[tuple[str, ...]] = (
+        "bench power uniform popularity --difference 0.002",
+        "bench power uniform popularity inbatch --baseline uniform --power 0.9 --format json",
     )
 
+    def run(self) -> int:
+        """Train the pilot's runs that are missing, and plan."""
+        from bench.comparison.guards import check_options
+        from bench.comparison.names import row_called, short_names
+        from bench.tables.power import render_plan
 
-def plan(
-    experiment: Experiment,
-    *,
-    metric: str,
-    alpha: float,
-    baseline: str | None,
-    correction: str,
-    format: str,
-    difference: float | None,
-    power: float,
-) -> str:
-    """What more seeds would find of each pair of cells, or of each cell and the baseline, as `format`.
+        self._check_wish()
+        self.metrics(())
+        form, experiments = self.form, self.experiments()
+        for experiment in experiments:
+            if self.dry_run:
+                self.emit(self.planned(experiment))
+                continue
+            if len(experiment.cells) < 2:
+                raise UserError("bench power takes at least two cells, whose runs are the pilot; name another.")
+            baseline = self.baseline and row_called(experiment, self.baseline, self.settings or (), self.recommended)
+            cells = short_names(experiment).cells
+            check_options(cells, "crossed", self.correction, self.alpha, "two-sided", baseline, None)
+            self.train(experiment)
+            if outcome([experiment]):
+                return 1
+            text = render_plan(
+                whole_rows(experiment, self.metric),
+                dataset=experiment.data.name,
+                metric=self.metric,
+                alpha=self.alpha,
+                baseline=baseline,
+                correction=self.correction,
+                format=form,
+                difference=self.difference,
+                power=self.power,
+            )
+            self.emit(text)
+        return 0
 
-    Every pair is planned at α/m, m the pairs of the family, and on the upper confidence limit of the seeds' variance.
-
-    Raises:
-        UserError: fewer than two cells or two seeds.
-    """
-    found = _rows(experiment, metric)
-    if len(found) < 2:
-        raise UserError("bench power takes at least two cells, whose runs are the pilot; name another.")
-    pairs = list(combinations(found, 2))
-    if baseline is not None:
-        pairs = [(row, base) for base in found if base.name == baseline for row in found if row is not base]
-    level = alpha if correction == "none" else alpha / len(pairs)
-    planned = [_planned(a, b, metric, difference, level, power) for a, b in pairs]
-    seeds, users = found[0].metrics[metric].shape
-    whole = {
-        "dataset": experiment.data.name,
-        "metric": metric,
-        "users": users,
-        "seeds": seeds,
-        "alpha": alpha,
-        "family": len(pairs),
-        "level": level,
-        "power": power,
-        "confidence": CONFIDENCE,
-        "difference": difference,
-        "pairs": planned,
-    }
-    if format == "json":
-        return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
-    if format == "csv":
-        from bench.tables.data import write_csv
-
-        flat = [{**p, **p.pop("variance"), **{f"found_{n}": x for n, x in p.pop("found").items()}} for p in planned]
-        return write_csv(flat)
-    return _text(_sheet(whole), format)
-
-
-def _planned(a: Row, b: Row, metric: str, difference: float | None, level: float, power: float) -> dict[str, Any]:
-    m = moments(a.metrics[metric], b.metrics[metric])
-    estimate = components(m)
-    careful = replace(estimate, seeds=upper_seeds(m, CONFIDENCE))
-    wished = None if difference is None else seeds_needed(careful, m.users, difference, alpha=level, power=power)
-    return {
-        "a": a.name,
-        "b": b.name,
-        "variance": {**vars(estimate), "seeds_upper": careful.seeds},
-        "found": {str(n): detectable(careful, m.users, n, alpha=level, power=power) for n in COUNTS},
-        "seeds_needed": wished.seeds if wished else None,
-        "sentence": wished.sentence if wished else "",
-    }
-
-
-def _sheet(whole: dict[str, Any]) -> Sheet:
-    body = []
-    for p in whole["pairs"]:
-        spread = (p["variance"][name] for name in ("users", "seeds", "seeds_upper", "rest"))
-        last = () if whole["difference"] is None else ("none" if p["seeds_needed"] is None else str(p["seeds_needed"]),)
-        words = (p["a"], p["b"], *(f"{x:.2g}" for x in spread), *(f"{x:.4f}" for x in p["found"].values()), *last)
-        body.append(tuple(map(Cell, words)))
-    last = () if whole["difference"] is None else (f"for {whole['difference']:g}",)
-    header = ("a", "b", "σ² users", "σ² seeds", "at most", "σ² rest", *(f"{n} seeds" for n in COUNTS), *last)
-    family, level = whole["family"], whole["level"]
-    split = f" = {whole['alpha']:g}/{family}" if level != whole["alpha"] else ""
-    caption = (
-        f"{whole['dataset']}, {whole['metric']}: the difference found with probability {whole['power']:.0%} at level "
-        f"{level:.3g}{split}, by the pilot of {whole['seeds']} seeds and {whole['users']} users."
-    )
-    notes = [
-        f"At most: the {whole['confidence']:.0%} upper confidence limit of σ² seeds, on which the plan rests.",
-        *(f"{p['a']} − {p['b']}: {p['sentence']}" for p in whole["pairs"] if p["sentence"]),
-    ]
-    if level != whole["alpha"]:
-        notes.insert(0, f"The level is Bonferroni's over the {family} pairs of the family; holm finds as much or more.")
-    if whole["difference"] is None:
-        notes.append("For a number of seeds give --difference, the smallest difference that matters to you.")
-    grid = Grid(header, tuple(body), left=2)
-    return Sheet((grid,), caption, tuple(notes), title="What more seeds find", label="power")
-
-
-def _text(sheet: Sheet, format: str) -> str:
-    if format == "latex":
-        from bench.tables.latex import as_latex
-
-        return as_latex(sheet)
-    if format == "html":
-        from bench.tables.html import as_html
-
-        return as_html(sheet)
-    from bench.tables.text import as_markdown, as_terminal
-
-    return as_markdown(sheet) if format == "markdown" else as_terminal(sheet)
-
-
-def _rows(experiment: Experiment, metric: str) -> list[Row]:
-    found, _ = rows(short_names(experiment), [int(metric.partition("@")[2])])
-    for row in found:
-        if row.failed:
-            raise UserError(f"'{row.name}' has failed runs ({row.failed[0]}); retry them with --retry-failed.")
-    return found
+    def _check_wish(self) -> None:
+        """Refuse a plan that means nothing, before anything is trained for it."""
+        if not 0 < self.power < 1:
+            raise UserError(f"--power {self.power} is not a probability between 0 and 1; the usual one is 0.8.")
+        if self.difference is not None and not self.difference > 0:
+            raise UserError(
+                f"--difference {self.difference} must be above 0: the smallest that matters to you, e.g. 0.002."
+            )

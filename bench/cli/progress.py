@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
 
-from bench.runs.design import duration
+from bench.runs.estimate import duration
 from bench.runs.runner import Task
 from bench.runs.store import Result
+from datasets.download import Progress as Told
+from datasets.download import silent
+
+
+@contextmanager
+def fetching(quiet: bool = False) -> Iterator[Told]:
+    """A progress for `datasets.load` that prints lines and, on a terminal, bars to stderr; `quiet` says nothing."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if total == 0:
+                console.print(what, markup=False, highlight=False, soft_wrap=True)
+                return
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield silent if quiet else show
 
 
 class RunProgress:

@@ -1,174 +1,246 @@
-"""The options of the command line: every word once, with its type, its default and its help."""
+"""`Request`: what was asked, the same object from the command line, an experiment file and Python.
 
-from __future__ import annotations
+A command is a class that adds its own options to this one. Typer reads the types and the help of the fields, so that
+this file and those of the commands do without `from __future__ import annotations`.
+"""
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
+from typer.models import OptionInfo
 
-CAPTIONS = ("short", "full")
-FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
+from bench.cli.grammar import Core, Seeds, Setting, said
+from datasets.consent import Consent
+from datasets.errors import UserError
 
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(help="samplers, losses, baselines, or cells as in uniform+softmax:temperature=0.5; or FILE.toml"),
-]
-Dataset = Annotated[str, typer.Option("--dataset", help="name of a data set, or path of a file or of a ready split")]
-Datasets = Annotated[list[str], typer.Option("--dataset", help="name or path of a data set, repeatable; two at least")]
-Sampler = Annotated[list[str] | None, typer.Option("--sampler", help="repeatable; the lists multiply")]
-Loss = Annotated[list[str] | None, typer.Option("--loss", help="repeatable; the lists multiply")]
-Model = Annotated[list[str] | None, typer.Option("--model", help="repeatable; the lists multiply")]
-Seeds = Annotated[str, typer.Option("--seeds", help="a count (5 means 0 to 4), a range 10-14 or a list 3,7")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="trainer setting name=value, repeatable; several values of one multiply"),
-]
-Metric = Annotated[str, typer.Option("--metric", help="metric the table is about")]
-Cutoffs = Annotated[str, typer.Option("--cutoffs", help="K of the metrics, separated by commas")]
-Test = Annotated[str, typer.Option("--test", help="significance test; crossed treats users and seeds as random")]
-Alternative = Annotated[
-    str,
-    typer.Option(
-        "--alternative", help="two-sided, greater (a > b) or less (a < b); with --baseline a is the row, b the baseline"
-    ),
-]
-Correction = Annotated[
-    str, typer.Option("--correction", help="for several comparisons: holm, bonferroni, bh, by, none")
-]
-Alpha = Annotated[float, typer.Option("--alpha", help="significance level")]
-Baseline = Annotated[
-    str | None, typer.Option("--baseline", help="compare every row with this one instead of all pairs")
-]
-Split = Annotated[str, typer.Option("--split", help="how interactions are held out, e.g. ratio:test=0.2,order=time")]
-SplitSeed = Annotated[int, typer.Option("--split-seed", help="seed of random splits; never the run's seed")]
-MinRating = Annotated[float | None, typer.Option("--min-rating", help="leave out interactions rated lower")]
-KCore = Annotated[
-    str, typer.Option("--k-core", help="keep users and items with at least K interactions; K or users,items")
-]
-MinUserCount = Annotated[
-    int, typer.Option("--min-user-count", min=0, help="leave out users with fewer interactions, once")
-]
-MinItemCount = Annotated[
-    int, typer.Option("--min-item-count", min=0, help="leave out items with fewer interactions, once")
-]
-SampleUsers = Annotated[
-    int, typer.Option("--sample-users", min=0, help="keep so many users, drawn at random; 0 keeps all")
-]
-Duplicates = Annotated[str, typer.Option("--duplicates", help="of a repeated pair keep the last, the first or the sum")]
-Expected = Annotated[
-    int | None,
-    typer.Option(
-        "--expect-sampled", min=1, help="metrics as expected over N sampled candidates, exactly, from full ranks"
-    ),
-]
-Columns = Annotated[
-    str | None, typer.Option("--columns", help="column names of a file, e.g. user,item,rating,timestamp")
-]
-Candidates = Annotated[str, typer.Option("--candidates", help="what is ranked: full, sampled:N, or given lists")]
-Mask = Annotated[
-    str,
-    typer.Option(
-        "--mask",
-        help="what rankings leave out: known (train, and at test validation), train (at test too), none",
-    ),
-]
-Refit = Annotated[
-    bool,
-    typer.Option(
-        "--refit", help="train again on train and validation, for the chosen number of epochs, before the test"
-    ),
-]
-Recommended = Annotated[
-    bool,
-    typer.Option(
-        "--recommended", help="settings that the methods of each row recommend (bench list NAME), in place of defaults"
-    ),
-]
-Unverified = Annotated[bool, typer.Option("--unverified", help="accept data whose checksum is not the official one")]
-AcceptUnpinned = Annotated[bool, typer.Option("--accept-unpinned", help="accept data for which no checksum is known")]
-Offline = Annotated[bool, typer.Option("--offline", help="never open a connection (also BENCH_OFFLINE=1)")]
-Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="runs at the same time; one per core unless given")]
-Cluster = Annotated[
-    str | None, typer.Option("--cluster", help="Dask scheduler tcp://HOST:PORT, or a TOML file that starts one")
-]
-CellTimeout = Annotated[float | None, typer.Option("--cell-timeout", min=0, help="seconds after which a run is failed")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="print what would run, what is done, time and memory; run nothing")
-]
-Device = Annotated[str, typer.Option("--device", help="cpu or cuda")]
-Results = Annotated[str | None, typer.Option("--results", help="folder of finished runs (also BENCH_RESULTS)")]
-Format = Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))]
-Out = Annotated[Path | None, typer.Option("--out", help="write the table to this file")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="no progress")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="run failed runs again")]
-KeepEmbeddings = Annotated[bool, typer.Option("--keep-embeddings", help="keep the trained vectors beside each run")]
-View = Annotated[
-    str,
-    typer.Option(
-        "--view",
-        help="rows | letters | pairs | matrix | effects | equivalence | diagnostics | groups: what is shown",
-    ),
-]
-Caption = Annotated[
-    str, typer.Option("--caption", help="short | full: what a terminal says of a table; documents have all of it")
-]
-Groups = Annotated[
-    str | None,
-    typer.Option("--groups", help="thirds of users for --view groups: by activity (default) or popularity of targets"),
-]
-Margin = Annotated[float | None, typer.Option("--margin", help="largest difference that does not matter (equivalence)")]
-Diagnostics = Annotated[
-    bool, typer.Option("--diagnostics", help="show what the samplers drew; same as --view diagnostics")
-]
-Profile = Annotated[
-    bool, typer.Option("--profile", help="train one seed of each cell here, print where its time goes, store nothing")
-]
-Figures = Annotated[Path | None, typer.Option("--figures", help="folder to draw the comparison's figures into")]
+if TYPE_CHECKING:
+    from bench.runs.design import Experiment
+    from datasets.protocol import Protocol
+
+CELLS, DATA, SIGNIFICANCE, TABLE, RUNNING = "What is compared", "Data", "Significance", "Table", "Running"
 
 
-def experiment_options(
-    names: Names = None,
-    dataset: Dataset = "ml-100k",
-    sampler: Sampler = None,
-    loss: Loss = None,
-    model: Model = None,
-    seeds: Seeds = "5",
-    settings: Set = None,
-    metric: Metric = "ndcg@10",
-    cutoffs: Cutoffs = "5,10,20",
-    test: Test = "crossed",
-    alternative: Alternative = "two-sided",
-    correction: Correction = "holm",
-    alpha: Alpha = 0.05,
-    baseline: Baseline = None,
-    split: Split = "leave-last-one-out",
-    split_seed: SplitSeed = 0,
-    min_rating: MinRating = None,
-    k_core: KCore = "0",
-    min_user_count: MinUserCount = 0,
-    min_item_count: MinItemCount = 0,
-    sample_users: SampleUsers = 0,
-    duplicates: Duplicates = "last",
-    candidates: Candidates = "full",
-    mask: Mask = "known",
-    refit: Refit = False,
-    recommended: Recommended = False,
-    expect_sampled: Expected = None,
-    columns: Columns = None,
-    unverified: Unverified = False,
-    accept_unpinned: AcceptUnpinned = False,
-    offline: Offline = False,
-    jobs: Jobs = None,
-    cluster: Cluster = None,
-    cell_timeout: CellTimeout = None,
-    dry_run: DryRun = False,
-    device: Device = "cpu",
-    results: Results = None,
-    format: Format = "table",
-    out: Out = None,
-    quiet: Quiet = False,
-    retry_failed: RetryFailed = False,
-    keep_embeddings: KeepEmbeddings = False,
-) -> None:
-    """The options that every command over an experiment has; only its signature is used."""
+def option(flag: str, panel: str, help: str, *, more: bool = False, min: float | None = None) -> OptionInfo:
+    """An option in a panel of the help; with `more` it is shown by --help-all alone."""
+    info: OptionInfo = typer.Option(flag, help=help, rich_help_panel=panel, hidden=more, min=min)
+    return info
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Which cells on which data with which seeds: all that decides which runs are meant, and where they are kept.
+
+    Every field is an option of the same name on the command line (`settings` is `--set`) and a key of an experiment
+    file; its help there says what it means. `names`, `sampler`, `loss`, `model` and `settings` with several values
+    multiply. A field that is None was not asked for.
+    """
+
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CELL]... | FILE.toml",
+            help="samplers, losses, baselines, or cells as in uniform+softmax:temperature=0.5; or an experiment file",
+        ),
+    ] = None
+    sampler: Annotated[list[str] | None, option("--sampler", CELLS, "repeatable; the lists multiply")] = None
+    loss: Annotated[list[str] | None, option("--loss", CELLS, "repeatable; the lists multiply")] = None
+    model: Annotated[list[str] | None, option("--model", CELLS, "repeatable; the lists multiply")] = None
+    seeds: Annotated[
+        Seeds,
+        typer.Option(
+            "--seeds",
+            parser=said(Seeds.of),
+            metavar="SEEDS",
+            show_default="5",
+            rich_help_panel=CELLS,
+            help="a count (5 means 0 to 4), a range 10-14 or a list 3,7",
+        ),
+    ] = Seeds(range(5))
+    settings: Annotated[
+        list[Setting] | None,
+        typer.Option(
+            "--set",
+            parser=said(Setting.of),
+            metavar="NAME=VALUE",
+            rich_help_panel=CELLS,
+            help="trainer setting (bench list settings), repeatable; several values of one multiply",
+        ),
+    ] = None
+    recommended: Annotated[
+        bool,
+        option("--recommended", CELLS, "settings that each row's methods recommend (bench list NAME), not defaults"),
+    ] = False
+    refit: Annotated[
+        bool,
+        option("--refit", CELLS, "train again on train and validation, for the chosen epochs, then test", more=True),
+    ] = False
+
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            show_default="ml-100k",
+            rich_help_panel=DATA,
+            help="name of a data set, or path of a file or of a ready split; repeatable: a table each",
+        ),
+    ] = None
+    columns: Annotated[
+        str | None, option("--columns", DATA, "column names of a file, e.g. user,item,rating,timestamp")
+    ] = None
+    split: Annotated[str, option("--split", DATA, "how interactions are held out, e.g. ratio:test=0.2,order=time")] = (
+        "leave-last-one-out"
+    )
+    split_seed: Annotated[
+        int, option("--split-seed", DATA, "seed of random splits; never the run's seed", more=True)
+    ] = 0
+    min_rating: Annotated[float | None, option("--min-rating", DATA, "leave out interactions rated lower")] = None
+    k_core: Annotated[
+        Core,
+        typer.Option(
+            "--k-core",
+            parser=said(Core.of),
+            metavar="K",
+            show_default="0",
+            hidden=True,
+            rich_help_panel=DATA,
+            help="keep users and items with at least K interactions; K or users,items",
+        ),
+    ] = Core(0, 0)
+    min_user_count: Annotated[
+        int, option("--min-user-count", DATA, "leave out users with fewer interactions, once", more=True, min=0)
+    ] = 0
+    min_item_count: Annotated[
+        int, option("--min-item-count", DATA, "leave out items with fewer interactions, once", more=True, min=0)
+    ] = 0
+    sample_users: Annotated[
+        int, option("--sample-users", DATA, "keep so many users, drawn at random; 0 keeps all", more=True, min=0)
+    ] = 0
+    duplicates: Annotated[
+        str, option("--duplicates", DATA, "of a repeated pair keep the last, the first or the sum", more=True)
+    ] = "last"
+    candidates: Annotated[
+        str, option("--candidates", DATA, "what is ranked: full, sampled:N, or given lists", more=True)
+    ] = "full"
+    mask: Annotated[
+        str,
+        option(
+            "--mask",
+            DATA,
+            "what rankings leave out: known (train, and at test validation), train (at test too), none",
+            more=True,
+        ),
+    ] = "known"
+    unverified: Annotated[
+        bool, option("--unverified", DATA, "accept data whose checksum is not the official one", more=True)
+    ] = False
+    accept_unpinned: Annotated[
+        bool, option("--accept-unpinned", DATA, "accept data for which no checksum is known", more=True)
+    ] = False
+    offline: Annotated[bool, option("--offline", DATA, "never open a connection (or BENCH_OFFLINE=1)", more=True)] = (
+        False
+    )
+
+    metric: Annotated[str, option("--metric", SIGNIFICANCE, "metric the table is about")] = "ndcg@10"
+    expect_sampled: Annotated[
+        int | None,
+        option(
+            "--expect-sampled",
+            SIGNIFICANCE,
+            "metrics as expected over N sampled candidates, exactly, from full ranks",
+            more=True,
+            min=1,
+        ),
+    ] = None
+
+    results: Annotated[str | None, option("--results", RUNNING, "folder of finished runs (also BENCH_RESULTS)")] = None
+    device: Annotated[str, option("--device", RUNNING, "cpu or cuda", more=True)] = "cpu"
+
+    examples: ClassVar[tuple[str, ...]] = ()
+    """Two commands that show what it is for."""
+
+    def run(self) -> int:
+        """Do what was asked; the exit code."""
+        raise NotImplementedError
+
+    @property
+    def stores(self) -> bool:
+        """Whether runs may come into the store; then an experiment file is kept beside them."""
+        return False
+
+    @property
+    def datasets(self) -> list[str]:
+        """The data sets, ml-100k if none was named."""
+        return self.dataset or ["ml-100k"]
+
+    @property
+    def consent(self) -> Consent:
+        """What is allowed where data are fetched."""
+        return Consent(self.unverified, self.accept_unpinned, True if self.offline else None)
+
+    @property
+    def protocol(self) -> "Protocol":
+        """How interactions are held out and ranked.
+
+        Raises:
+            UserError: an unknown split, rule, mask or kind of candidates.
+        """
+        from datasets.protocol import Protocol
+
+        return Protocol(
+            split=self.split,
+            split_seed=self.split_seed,
+            min_rating=self.min_rating,
+            k_core=(self.k_core.users, self.k_core.items),
+            min_user_count=self.min_user_count,
+            min_item_count=self.min_item_count,
+            sample_users=self.sample_users,
+            duplicates=self.duplicates,
+            candidates=self.candidates,
+            mask=self.mask,
+        )
+
+    def metrics(self, cutoffs: Sequence[int]) -> list[int]:
+        """The cut-offs with that of the metric the table is about.
+
+        Raises:
+            UserError: no such metric.
+        """
+        from recmodels.metrics import known_metric
+
+        return sorted({*cutoffs, known_metric(self.metric, list(cutoffs))[1]})
+
+    def experiments(self) -> "list[Experiment]":
+        """The experiment on each data set; every mistake in any of them is found before anything starts.
+
+        Raises:
+            UserError: anything that means nothing.
+        """
+        import re
+
+        from bench.runs.design import design
+        from bench.runs.store import store_at
+
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise UserError(f"--device {self.device} is not a device; give cpu, cuda, or cuda:1 for the second GPU.")
+        return [
+            design(
+                self.names or (),
+                dataset=dataset,
+                protocol=self.protocol,
+                columns=self.columns,
+                consent=self.consent,
+                samplers=self.sampler or (),
+                losses=self.loss or (),
+                models=self.model or (),
+                settings=self.settings or (),
+                seeds=self.seeds,
+                store=store_at(self.results),
+                device=self.device,
+                expect_sampled=self.expect_sampled,
+                refit=self.refit,
+                recommended=self.recommended,
+            )
+            for dataset in self.datasets
+        ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli.output import as_json
 from datasets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -28,10 +29,9 @@ COLUMNS = ("run", "dataset", "cell", "seed", "state", "ndcg@10", "seconds")
 @app.command("list")
 def list_(dataset: Dataset = None, failed: Failed = False, results: Results = None, format: Format = "table") -> None:
     """Every run: what it is, how it ended, its mean NDCG@10 by its own ranks; a damaged one is marked."""
-    if format not in ("table", "json"):
-        raise unknown("format", format, ["table", "json"])
+    wants_json = as_json(format)
     rows = [_row(folder) for folder in _chosen(_store(results), dataset, failed)]
-    if format == "json":
+    if wants_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     from tabulate import tabulate
@@ -135,7 +135,7 @@ def merge(
 
 
 def _store(results: str | None) -> Store:
-    from bench.runs.design import store_at
+    from bench.runs.store import store_at
 
     return store_at(results)
 

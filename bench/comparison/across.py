@@ -153,7 +153,7 @@ def across(comparisons: Sequence[Comparison], rope: float = 0.0) -> Across:
         pairs.append(AcrossPair(a, b, difference, nemenyi, p, p_adjusted, a_better, equivalent, b_better))
     units = scores[:, names.index(against)] if against else scores.mean(axis=1)
     if not (units > 0).all():
-        raise UserError(f"A score of 0 cannot be the unit of the aggregate ({metric}); choose another --baseline.")
+        raise UserError(f"A score of 0 cannot be the unit of the aggregate ({metric}); choose another baseline.")
     runs = tuple(
         np.stack([c.rows[i].metrics[metric].mean(axis=1) / unit for c, unit in zip(comparisons, units, strict=True)]).T
         for i in chosen

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -86,20 +85,31 @@ def _values(row: Row, metrics: Sequence[str], alpha: float) -> dict[str, Value]:
     return values
 
 
-def by_group(rows: Sequence[Row], groups: Mapping[str, ArrayLike], **options: Any) -> dict[str, Comparison]:
-    """One comparison per group of users: name of the group → the same rows on those user ids only.
+def by_group(comparison: Comparison, groups: Mapping[str, ArrayLike]) -> dict[str, Comparison]:
+    """The same comparison per group of users: name of the group → its rows on those user ids only.
 
     Raises:
         UserError: what `compare` refuses, or a group without a test user.
     """
-    found = {}
+    found, c = {}, comparison
     for name, members in groups.items():
         part = []
-        for row in rows:
+        for row in c.rows:
             chosen = np.isin(row.users, np.asarray(members))
             if row.seeds and not chosen.any():
                 raise UserError(f"Group '{name}' has no test user; leave it out or widen it.")
             values = {metric: v[:, chosen] for metric, v in row.metrics.items()}
             part.append(replace(row, users=row.users[chosen], metrics=values))
-        found[name] = compare(part, **options)
+        found[name] = compare(
+            part,
+            metric=c.metric,
+            metrics=c.metrics,
+            test=c.test,
+            correction=c.correction,
+            alpha=c.alpha,
+            alternative=c.alternative,
+            baseline=c.baseline,
+            margin=c.margin,
+            context=c.context,
+        )
     return found

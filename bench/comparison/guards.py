@@ -53,8 +53,8 @@ def check_seeds(test: str, seeds: int) -> None:
     least = LEAST_SEEDS.get(test, 0)
     if seeds < least:
         raise UserError(
-            f"--test {test} with {seeds} {'seed' if seeds == 1 else 'seeds'} would reject more than 10 % of true nulls "
-            f"at 5 %; give it {least} seeds or more, or use --test crossed."
+            f"The test {test} with {seeds} {'seed' if seeds == 1 else 'seeds'} would reject more than 10 % of true "
+            f"nulls at 5 %; give it {least} seeds or more, or use crossed."
         )
 
 

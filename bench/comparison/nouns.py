@@ -292,5 +292,5 @@ def paired(a: Row, b: Row, metric: str) -> tuple[FloatArray, FloatArray, int]:
         return x, y, len(a.seeds)
     common = [seed for seed in a.seeds if seed in set(b.seeds)]
     if not common:
-        raise UserError(f"'{a.name}' and '{b.name}' have no seed in common; run both with the same --seeds.")
+        raise UserError(f"'{a.name}' and '{b.name}' have no seed in common; run both with the same seeds.")
     return x[[a.seeds.index(s) for s in common]], y[[b.seeds.index(s) for s in common]], len(common)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
+from bench.files import RESULTS, writing
 from bench.runs.runner import Task
 from bench.runs.store import Store
 from datasets.errors import UserError
@@ -120,14 +121,9 @@ def alone(store: Store) -> Iterator[None]:
 
 
 def _open(store: Store) -> IO[bytes]:
-    try:
+    with writing(store.root, RESULTS):
         store.root.mkdir(parents=True, exist_ok=True)
         return (store.root / ".lock").open("ab")
-    except OSError as error:
-        raise UserError(
-            f"The results folder {store.root} cannot be written ({error.strerror or error}); "
-            "give another with --results DIR or BENCH_RESULTS."
-        ) from error
 
 
 def _byte(task: Task) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import platform
 import queue
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from bench import ROOT
-from bench.cli.experiment_file import parsed
+from bench.files import parsed
 from bench.runs.claims import Claims
 from bench.runs.executor import POLL, Listener, timed_out
 from bench.runs.runner import Task, TimedOut, execute
@@ -51,7 +51,7 @@ def run_on_cluster(
     split: Split,
     gpu: bool = False,
     timeout: float | None = None,
-) -> Iterator[tuple[Task, Result]]:
+) -> Generator[tuple[Task, Result], None, None]:
     """Run on the workers of `cluster`, a scheduler's address or a TOML file; as many runs in flight as workers.
 
     A worker that dies has its run done by another; a run at which three died is failed. With `gpu`, only workers
@@ -86,7 +86,7 @@ class _Dispatcher:
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.checked: set[str] = set()
 
-    def results(self) -> Iterator[tuple[Task, Result]]:
+    def results(self) -> Generator[tuple[Task, Result], None, None]:
         self.client.subscribe_topic(TOPIC, lambda event: self.events.put(event[1]))
         workers, looked = self._workers(), time.monotonic()
         if self.gpu and not workers:
@@ -261,7 +261,7 @@ def _connected(cluster: str) -> Iterator[Client]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise UserError("--cluster needs Dask; install it with `pip install dask distributed`.") from error
+        raise UserError("A cluster needs Dask; install it with `pip install dask distributed`.") from error
     started = _start(Path(cluster)) if cluster.endswith(".toml") else None
     try:
         try:

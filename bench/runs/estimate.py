@@ -1,4 +1,4 @@
-"""What `--dry-run` prints: the cells, what of them is done, and what the rest will take."""
+"""What missing runs will take: in words before they start, and as the table of `--dry-run`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,45 @@ from collections.abc import Sequence
 import numpy as np
 from tabulate import tabulate
 
-from bench.runs.design import Experiment, duration, expected
+from bench.runs.design import Experiment
 from bench.runs.spec import RunSpec
 
+SECONDS_PER_SCORE, TYPICAL_EPOCHS = 2e-7, 18
+"""One training score and its gradient on one core, and how long training tends to be; only for a first guess."""
 
-def plan(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> str:
+
+def estimate(experiment: Experiment, missing: Sequence[RunSpec], jobs: int, interactions: int) -> str:
+    """How long the missing runs will take, in words: from finished runs on the same data, or a guess without any."""
+    seconds, known = expected(experiment, missing)
+    if known:
+        return f"about {duration(seconds / jobs)}, judging by the {known} done"
+    negatives = [spec.cell.settings.get("negatives", 0) for spec in missing]
+    scores = sum(1 + (n if isinstance(n, int) else 1000) for n in negatives) * interactions * TYPICAL_EPOCHS
+    return f"about {duration(scores * SECONDS_PER_SCORE / jobs + 5)}, a guess until the first are done"
+
+
+def expected(experiment: Experiment, missing: Sequence[RunSpec]) -> tuple[float, int]:
+    """Seconds of work in the missing runs, and the number of finished ones that this is judged by.
+
+    A run takes as long as the mean of the same cell's other seeds, or of all finished runs where its cell has none.
+    """
+    per_cell: dict[str, list[float]] = {}
+    for spec in experiment.specs():
+        run = experiment.store.find(spec, experiment.device)
+        if run is not None and run.failure is None:
+            per_cell.setdefault(spec.cell.name, []).append(run.record["seconds"]["total"])
+    every = [seconds for cell in per_cell.values() for seconds in cell]
+    return sum(float(np.mean(per_cell.get(spec.cell.name, every))) for spec in missing if every), len(every)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `40 s`, `3 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def dry_run(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> str:
     """A line per cell, a line per combination that cannot be trained, and the estimate; nothing is started."""
     todo = {spec.run_id for spec in missing}
     lines, peaks, failures, done = [], [0], 0, 0

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
@@ -34,18 +34,18 @@ class Listener(Protocol):
         """The run ended, well or not."""
 
 
-Executor = Callable[[Claims, Listener], Iterator[tuple[Task, Result]]]
+Executor = Callable[[Claims, Listener], Generator[tuple[Task, Result], None, None]]
 """Runs what it can claim; gives results in the order in which they finish. `run_local`, or `bench.runs.cluster`'s."""
 
 
 def timed_out(limit: float) -> str:
-    """Why a run that took longer than `--cell-timeout` failed."""
-    return f"timed out: not done after {limit:g} s (--cell-timeout)"
+    """Why a run that took longer than it may failed."""
+    return f"timed out: not done after {limit:g} s (cell-timeout)"
 
 
 def run_local(
     claims: Claims, listener: Listener, *, jobs: int, timeout: float | None = None
-) -> Iterator[tuple[Task, Result]]:
+) -> Generator[tuple[Task, Result], None, None]:
     """Run in `jobs` processes of this machine.
 
     A worker that dies, or is at one run for longer than `timeout` seconds, takes that run with it: the run is failed,

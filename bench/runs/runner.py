@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.runs.provenance import provenance
-from bench.runs.spec import RunSpec
+from bench.runs.spec import Data, RunSpec
 from bench.runs.store import LAST_EPOCH, Result
 from datasets import Interactions, synthetic
+from datasets.consent import Consent
+from datasets.download import Progress, silent
 from datasets.load import load
 from datasets.protocol import Protocol
 from datasets.split import Split
@@ -28,22 +30,12 @@ from recmodels.settings import Settings
 
 
 @dataclass(frozen=True)
-class DataOptions:
-    """How a worker opens the data set again; what `datasets.load` takes beside the protocol."""
-
-    columns: str | None = None
-    unverified: bool = False
-    accept_unpinned: bool = False
-    offline: bool | None = None
-
-
-@dataclass(frozen=True)
 class Task:
     """A run to execute: what it is, and the conditions that must not change its numbers."""
 
     spec: RunSpec
     protocol: Protocol
-    options: DataOptions
+    consent: Consent = Consent()
     device: str = "cpu"
     threads: int = 1
     keep_embeddings: bool = False
@@ -73,7 +65,7 @@ def execute(
     torch.set_num_threads(task.threads)
     torch.set_deterministic_debug_mode("error")  # as `use_deterministic_algorithms`, which loads a compiler first
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
-    split = split or open_split(task.spec.data.dataset, task.protocol, task.options)
+    split = split or open_split(task.spec.data, task.protocol, task.consent)
     conditions = {
         "device": _device_name(task.device),
         "threads": task.threads,
@@ -138,25 +130,19 @@ def _peak() -> int | None:
     return None if line is None else int(line.split()[1]) * 1024
 
 
-def load_split(
-    dataset: str,
-    protocol: Protocol,
-    options: DataOptions,
-    progress: Callable[[str, int, int | None], None] | None = None,
-) -> Split:
+def load_split(data: Data, protocol: Protocol, consent: Consent, progress: Progress = silent) -> Split:
     """The prepared split; fetched if need be, and memory-mapped from the cache the next time."""
-    return load(
-        dataset,
-        protocol,
-        columns=options.columns,
-        unverified=options.unverified,
-        accept_unpinned=options.accept_unpinned,
-        offline=options.offline,
-        progress=progress,
-    )
+    return load(data.dataset, protocol, columns=data.columns, consent=consent, progress=progress)
 
 
-open_split = lru_cache(maxsize=1)(load_split)  # a worker runs many cells on the same data
+@lru_cache(maxsize=1)  # a worker runs many cells on the same data
+def _open(dataset: str, columns: str | None, protocol: Protocol, consent: Consent) -> Split:
+    return load(dataset, protocol, columns=columns, consent=consent)
+
+
+def open_split(data: Data, protocol: Protocol, consent: Consent) -> Split:
+    """The same, opened once per process."""
+    return _open(data.dataset, data.columns, protocol, consent)
 
 
 OnEpoch = Callable[[int, float, float], None]

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.runs.hashes import canonical
 from datasets.errors import UserError, unknown
+from datasets.grammar import named
 from datasets.load import VERSION as LOAD_VERSION
 from datasets.readers import VERSION as READERS_VERSION
 from recmodels.compatibility import reason, text_of
@@ -142,12 +143,12 @@ def parse_cell(text: str, settings: Mapping[str, str], recommend: bool = False) 
     given: dict[str, dict[str, str]] = {}
     row: dict[str, str] = {}
     for piece in text.split("+"):
-        name, _, rest = piece.partition(":")
-        kind = _kind(name.strip())
+        name, options = named(piece)
+        kind = _kind(name)
         if kind in parts:
             raise UserError(f"'{text}' names two {kind}s; give one of each kind, as in uniform+softmax.")
-        parts[kind] = REGISTRIES[kind].entry(name.strip())
-        given[kind], trainer = _options(piece, rest, parts[kind])
+        parts[kind] = REGISTRIES[kind].entry(name)
+        given[kind], trainer = _options(piece, options, parts[kind])
         if twice := row.keys() & trainer.keys():
             raise UserError(f"'{text}' gives {', '.join(sorted(twice))} twice; give it once.")
         row |= trainer
@@ -173,7 +174,7 @@ def expand(names: Iterable[str], samplers: list[str], losses: list[str], models:
     options = {"sampler": samplers, "loss": losses, "model": models}
     texts: list[str] = []
     for name in names:
-        kinds = {_kind(piece.partition(":")[0].strip()) for piece in name.split("+")}
+        kinds = {_kind(named(piece)[0]) for piece in name.split("+")}
         grown = [name]
         if "baseline" not in kinds:
             for kind, values in options.items():
@@ -212,14 +213,13 @@ def _kind(name: str) -> str:
     raise not_registered("sampler, loss, model or baseline", name, REGISTRIES.values())
 
 
-def _options(piece: str, rest: str, entry: Entry) -> tuple[dict[str, str], dict[str, str]]:
+def _options(piece: str, options: list[tuple[str, str | None]], entry: Entry) -> tuple[dict[str, str], dict[str, str]]:
     own: dict[str, str] = {}
     trainer: dict[str, str] = {}
     settings = setting_parameters()
-    for option in filter(None, rest.split(",")):
-        key, equals, value = option.partition("=")
-        if not equals:
-            raise UserError(f"'{option}' in '{piece}' is not an option; write name=value, as in popularity:alpha=0.5.")
+    for key, value in options:
+        if value is None:
+            raise UserError(f"'{key}' in '{piece}' is not an option; write name=value, as in popularity:alpha=0.5.")
         if key in own or key in trainer:
             raise UserError(f"'{piece}' gives {key} twice; give it once.")
         if key in entry.parameters:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.files import RESULTS, writing
 from bench.runs.hashes import record_sha256, result_sha256
 from bench.runs.spec import run_id_of
 from datasets.errors import UserError
@@ -47,7 +48,7 @@ class Result:
         warnings: sentences for whoever reads a table made of this run.
         failure: {"reason", "traceback"} of a run that failed; the traceback becomes `traceback.txt`.
         peak_bytes: most memory the process held while it ran; None where the system does not say.
-        embeddings: arrays to keep, with `--keep-embeddings` only.
+        embeddings: arrays to keep, where they were asked for.
     """
 
     users: NDArray[Any]
@@ -93,6 +94,11 @@ class StoredRun:
         failure = self.record.get("failure")
         return None if failure is None else str(failure["reason"])
 
+    def traceback(self) -> str:
+        """Where it failed, as Python tells it; empty where nothing was raised."""
+        file = self.path / "traceback.txt"
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
     def user_metrics(
         self, cutoffs: list[int], sampled: int | None = None
     ) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
@@ -108,11 +114,13 @@ class StoredRun:
         if sampled is None:
             return labels, user_metrics(ranks, cutoffs)[1]
         if len(ranks.users) != len(labels):
-            raise UserError("--expect-sampled is for splits with one held-out item per user; this one has several.")
+            raise UserError(
+                "Metrics expected over samples are for splits with one test item per user; this one has several."
+            )
         try:
             return labels, sampled_metrics(ranks.better, ranks.tied, ranks.candidates, sampled, cutoffs)
         except ValueError as error:
-            raise UserError(f"--expect-sampled {sampled} is too many: {error}") from error
+            raise UserError(f"{sampled} sampled candidates is too many: {error}") from error
 
     def measured(self) -> tuple[NDArray[Any], Ranks]:
         """Labels of the test users, and where their held-out items stand, as they were when the run was written.
@@ -162,6 +170,11 @@ class StoredRun:
         if means.keys() != written.keys() or not np.allclose([*means.values()], [written[m] for m in means]):
             raise Damaged(self.path / "run.json", "has other means than its own ranks")
         return means
+
+
+def store_at(folder: str | None) -> Store:
+    """The store in `folder`, in `BENCH_RESULTS`, or in results/runs."""
+    return Store(Path(folder or os.environ.get("BENCH_RESULTS") or "results/runs"))
 
 
 class Store:
@@ -282,15 +295,10 @@ def _flush(path: Path) -> None:
 @contextmanager
 def _writing(folder: Path) -> Iterator[Path]:
     """A temporary folder beside the final one, removed if anything goes wrong."""
-    try:
+    with writing(folder, RESULTS):
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
         temporary.chmod(0o777 & ~_umask())
-    except OSError as error:
-        raise UserError(
-            f"The results folder {folder} cannot be written ({error.strerror or error}); "
-            "give another with --results DIR or BENCH_RESULTS."
-        ) from error
     try:
         yield temporary
     except OSError as error:

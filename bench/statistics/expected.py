@@ -44,7 +44,7 @@ def blindness(test: str, found: Sequence[Moments], metric: str, alpha: float) ->
     level = expected_level(test, found, alpha)
     at = "how much, one seed cannot tell" if level is None else f"{100 * level:.2g} % of true nulls at α = {alpha:g}"
     rejects = "" if level is None else "at the variances of this table it rejects about "
-    return f"--test {test} is blind to {BLIND[test]}: {rejects}{at} ({metric}); crossed sees users and seeds."
+    return f"The test {test} is blind to {BLIND[test]}: {rejects}{at} ({metric}); crossed sees users and seeds."
 
 
 def low_power(test: str, seeds: int, pairs: int, alpha: float) -> str:

@@ -38,7 +38,7 @@ def components(m: Moments) -> Components:
     if m.seeds < 2 or m.users < 2:
         raise UserError(
             f"The pilot has {m.seeds} seed(s) and {m.users} user(s); two of each are the least that tell "
-            "training noise from users; run it with --seeds 5."
+            "training noise from users; run it with 5 seeds."
         )
     return Components(
         users=max((m.ms_users - m.ms_error) / m.seeds, 0.0),
@@ -59,14 +59,6 @@ def upper_seeds(m: Moments, confidence: float = 0.8) -> float:
 
     largest = m.ms_seeds * (m.seeds - 1) / float(chdtri(m.seeds - 1, confidence))
     return max((largest - m.ms_error) / m.users, 0.0)
-
-
-def check_wish(difference: float | None, power: float) -> None:
-    """Refuse a plan that means nothing, before anything is trained for it."""
-    if not 0 < power < 1:
-        raise UserError(f"--power {power} is not a probability between 0 and 1; the usual one is 0.8.")
-    if difference is not None and not difference > 0:
-        raise UserError(f"--difference {difference} must be above 0: the smallest that matters to you, e.g. 0.002.")
 
 
 def detectable(c: Components, users: int, seeds: int, *, alpha: float = 0.05, power: float = 0.8) -> float:

@@ -148,7 +148,7 @@ def heat_map(c: Comparison, metric: str | None = None) -> Figure:
     metric = metric or c.metric
     cells = [(row, v[metric]) for row, v in zip(c.rows, c.values, strict=True) if row.sampler and row.loss]
     if not cells or len({row.model for row, _ in cells}) > 1:
-        raise UserError("A heat map shows samplers × losses of one model; choose rows of one --model.")
+        raise UserError("A heat map shows samplers × losses of one model; choose rows of one model.")
     samplers = list(dict.fromkeys(row.sampler for row, _ in cells))
     losses = list(dict.fromkeys(row.loss for row, _ in cells))
     table, spread = (np.full((len(samplers), len(losses)), np.nan) for _ in range(2))

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.comparison.across import Across
 from bench.comparison.nouns import Comparison
+from bench.files import writing
 from bench.runs.design import Experiment
 from bench.runs.store import Damaged
 from bench.tables.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, profile, save
@@ -17,6 +18,9 @@ from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+FIGURES = "give another folder for figures"
 
 
 def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[list[Path], list[str]]:
@@ -33,7 +37,7 @@ def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[
     }
     written: list[Path] = []
     left_out: list[str] = []
-    try:
+    with writing(folder, FIGURES):
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in figures.items():
             try:
@@ -44,25 +48,23 @@ def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[
                 left_out.append(f"{name}: {error}")
                 continue
             written += [save(drawn, folder / f"{name}{suffix}") for suffix in (".svg", ".png")]
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); give another --figures.") from error
     return written, left_out
 
 
-def draw_across(together: Across, folder: Path) -> list[Path]:
-    """Write the performance profile and, of three methods or more, the critical-difference diagram.
+def draw_across(together: Across, folder: Path) -> tuple[list[Path], list[str]]:
+    """Write the performance profile and the critical-difference diagram; the files, and why one was left out.
 
     Raises:
         UserError: the folder cannot be written.
     """
     drawn = {"performance-profile": profile(together.names, together.runs, together.unit)}
+    left_out = [] if together.ranks else ["critical-difference: ranks need three methods."]
     if together.ranks is not None:
         drawn["critical-difference"] = critical_difference(together.ranks)
-    try:
+    with writing(folder, FIGURES):
         folder.mkdir(parents=True, exist_ok=True)
-        return [save(figure, folder / f"{name}{end}") for name, figure in drawn.items() for end in (".svg", ".png")]
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); give another --figures.") from error
+        written = [save(figure, folder / f"{name}{end}") for name, figure in drawn.items() for end in (".svg", ".png")]
+    return written, left_out
 
 
 def _selected_by(experiment: Experiment) -> str:

@@ -100,7 +100,7 @@ def render_groups(
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if format in ("json", "csv"):
-        from bench.tables.render import data
+        from bench.tables import data
 
         return data.groups_as_json(groups) if format == "json" else data.groups_as_csv(groups)
     first = next(iter(groups.values()))  # every group has the same runs
@@ -116,7 +116,7 @@ def render_across(
     Raises:
         UserError: an unknown format.
     """
-    from bench.tables.render import across as shown
+    from bench.tables import across as shown
 
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)

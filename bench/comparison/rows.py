@@ -1,0 +1,125 @@
+"""Rows of a table from the store: one per cell, with what the table must say beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.comparison import advice
+from bench.comparison.nouns import Context, Row
+from bench.comparison.told import by_value, facts, settings_of
+from bench.runs.design import Experiment
+from bench.runs.provenance import manifest, mixed
+from bench.runs.spec import Cell
+from bench.runs.store import LAST_EPOCH, StoredRun
+from datasets.errors import UserError
+from recmodels.identities import canonical
+
+
+def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context]:
+    """One row per cell from the store, and what a table must say beside them.
+
+    Raises:
+        UserError: a run is missing.
+    """
+    failures: list[dict[str, str]] = []
+    found: list[Row] = []
+    provenances: list[Mapping[str, Any]] = []
+    warnings = dict.fromkeys(advice.warnings(experiment.cells))
+    for cell in experiment.cells:
+        stored = [experiment.store.find(experiment.spec(cell, seed), experiment.device) for seed in experiment.seeds]
+        runs = [run for run in stored if run is not None]
+        if len(runs) < len(stored):
+            raise UserError(
+                f"{len(stored) - len(runs)} of {len(stored)} runs of '{cell.name}' are not in {experiment.store.root}; "
+                "make them with `bench compare`, or name the results folder that has them."
+            )
+        good = [run for run in runs if run.failure is None]
+        failures += [{"run": run.run_id, "reason": str(run.failure)} for run in runs if run.failure is not None]
+        found.append(_row(cell, good, len(runs), experiment, cutoffs))
+        provenances += [run.record["provenance"] for run in good]
+        for run in good:
+            warnings |= dict.fromkeys(w for w in run.record["warnings"] if w != LAST_EPOCH)
+    if experiment.expect_sampled is not None:
+        warnings[SAMPLED] = None
+    origin = manifest(provenances)
+    warnings |= dict.fromkeys(mixed(origin))
+    provenance = provenances[0] if provenances else {}
+    context = Context(
+        dataset=experiment.data.name,
+        protocol=_protocol(experiment, provenance.get("facts", {})),
+        data=provenance.get("data", {"sha256": experiment.data.sha256, "verified": None, "source": None}),
+        facts=_facts(experiment, found),
+        skipped=experiment.skipped,
+        failed=tuple(failures),
+        warnings=tuple(warnings),
+        manifest=origin,
+    )
+    return found, context
+
+
+def _facts(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
+    told = facts(experiment.cells)
+    if recommended := advice.recommended(experiment.cells):
+        told["recommended"] = recommended
+    scored = [(row.name, n) for row in rows if (n := row.diagnostics.get("candidates_per_positive")) is not None]
+    if scored:
+        told["candidates scored per positive"] = by_value((name, f"{n:.6g}") for name, n in scored)
+    return told
+
+
+SAMPLED = "metrics over sampled candidates do not order models as full ranking does (Krichene and Rendle, KDD 2020)"
+
+
+def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, cutoffs: list[int]) -> Row:
+    per_run = [run.user_metrics(cutoffs, experiment.expect_sampled) for run in runs]
+    labels = cell.labels()
+    last = sum(LAST_EPOCH in run.record["warnings"] for run in runs)
+    return Row(
+        name=cell.name,
+        sampler=labels["sampler"] or "",
+        loss=labels["loss"] or "",
+        model=str(labels["model"]),
+        seeds=tuple(run.record["spec"]["seed"] for run in runs),
+        users=per_run[0][0] if runs else np.empty(0, np.int64),
+        metrics={name: np.stack([values[name] for _, values in per_run]) for name in per_run[0][1]} if runs else {},
+        diagnostics=_mean_diagnostics(runs),
+        train_seconds=float(np.mean([run.record["seconds"]["train"] for run in runs])) if runs else float("nan"),
+        epochs=float(np.mean([run.record["epochs"] for run in runs])) if runs else float("nan"),
+        runs=tuple(run.run_id for run in runs),
+        results=tuple(run.record["result_sha256"] for run in runs),
+        settings=settings_of(cell),
+        canonical=_canonical(cell),
+        marks=(f"best epoch was the last allowed in {last} of {len(runs)} runs",) if last else (),
+        failed=(f"{total - len(runs)} of {total} failed",) if len(runs) < total else (),
+        identity={"data": experiment.data.sha256},
+        peak_bytes=max((p for run in runs if (p := run.record.get("peak_bytes")) is not None), default=None),
+    )
+
+
+def _canonical(cell: Cell) -> str:
+    if cell.sampler is None or cell.loss is None:
+        return ""
+    sampler, loss, model = ((part.name, part.parameters) for part in (cell.sampler, cell.loss, cell.model))
+    return canonical(sampler, loss, model, cell.settings)
+
+
+def _mean_diagnostics(runs: list[StoredRun]) -> dict[str, float]:
+    names = dict.fromkeys(name for run in runs for name in run.record["diagnostics"])
+    return {
+        name: float(np.mean([run.record["diagnostics"][name] for run in runs if name in run.record["diagnostics"]]))
+        for name in names
+    }
+
+
+def _protocol(experiment: Experiment, split: dict[str, Any]) -> dict[str, Any]:
+    """The protocol as it was applied, with the facts of the split that a caption needs."""
+    wanted = ("users_without_test", "users_with_tied_last_time")
+    told = {**experiment.protocol.as_dict(), **{name: split[name] for name in wanted if name in split}}
+    if experiment.expect_sampled is not None:
+        told["expected_over_sampled_candidates"] = experiment.expect_sampled
+    if experiment.refit:
+        told["refit"] = "on train and validation"
+    return told

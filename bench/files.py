@@ -1,0 +1,41 @@
+"""Files of the user's: what cannot be read or written is said in one sentence."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from datasets.errors import UserError
+
+RESULTS = "name another results folder, or set BENCH_RESULTS"
+"""The cure where the store cannot be written."""
+
+
+@contextmanager
+def writing(path: Path, cure: str) -> Iterator[None]:
+    """Whatever inside writes to `path`, a file or a folder.
+
+    Raises:
+        UserError: the system refused; `cure` says what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror or error}); {cure}.") from error
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}); give a TOML file that exists.") from error
+    except ValueError as error:  # of TOML, or of UTF-8
+        raise UserError(f"{path} is not TOML: {error}; see experiments/ for examples.") from error

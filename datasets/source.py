@@ -1,0 +1,225 @@
+"""`Source`: what the name or path of a data set is, found out once: catalogued, generated, a file, a ready split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from datasets import catalog
+from datasets.catalog import Entry
+from datasets.consent import Consent
+from datasets.download import Progress, silent
+from datasets.errors import UserError, unknown
+from datasets.protocol import JSON, Protocol
+from datasets.split import Content
+from datasets.table import Table
+
+Columns = str | Sequence[str] | None
+
+
+def resolve(dataset: str, columns: Columns = None) -> Source:
+    """What a name or path means; nothing is read or fetched for it.
+
+    Raises:
+        UserError: an unknown name, or no such file.
+    """
+    if dataset == "synthetic" or dataset.startswith("synthetic:"):
+        return Generated(dataset)
+    if catalog.known(dataset):
+        if columns:
+            raise UserError(f"{dataset} is in the catalogue, which knows its columns; leave columns out.")
+        return Catalogued(dataset, catalog.entry(dataset))
+    path = Path(dataset).expanduser()
+    if path.is_dir():
+        return OwnSplit(dataset, path, columns)
+    if path.is_file():
+        return OwnFile(dataset, path, columns)
+    if path.suffix or len(path.parts) > 1:
+        raise UserError(f"There is no file or folder {dataset}; give a path that exists, or the name of a data set.")
+    raise unknown("data set", dataset, [*catalog.names(), "synthetic"])
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from; the four kinds are below.
+
+    Attributes:
+        given: the name or path as it was given.
+    """
+
+    given: str
+
+    comes_split = False
+    """Whether the data come as train and test parts."""
+    order = "time"
+    """`time`, `file` or `none`: what the order of the rows means."""
+
+    def content(self, consent: Consent = Consent()) -> Content:
+        """Which content this is, by checksum; read or fetched for it only where nothing else tells.
+
+        Raises:
+            UserError: the data cannot be had.
+        """
+        raise NotImplementedError
+
+    def served(self, content: Content, consent: Consent) -> Content:
+        """The same, once the data are here: it says now what served them."""
+        return content
+
+    def table(self, consent: Consent = Consent(), progress: Progress = silent) -> Table:
+        """The interactions as they are, before any preparation.
+
+        Raises:
+            UserError: the data cannot be had or read.
+        """
+        raise NotImplementedError
+
+    def reading(self, content: Content) -> tuple[JSON, ...]:
+        """What decides the table: the content and how it is read."""
+        from datasets import readers
+
+        return (readers.VERSION, content.sha256, content.columns, Path(content.name).suffix)
+
+    def in_force(self, protocol: Protocol) -> Protocol:
+        """The protocol as it will be applied: data that come split keep their split, whatever the default says.
+
+        Raises:
+            UserError: the protocol asks to leave users or items out of a given split, or to split it otherwise.
+        """
+        if not self.comes_split:
+            if protocol.split_name == "given":
+                raise UserError(
+                    f"{self.given} has no ready split; give a folder with train.* and test.*, or another split."
+                )
+            return protocol
+        if protocol.split_name not in ("given", Protocol().split):
+            raise UserError(f"{self.given} comes with its own split, which is used as it is; leave split out.")
+        if protocol.prepares:
+            raise UserError(
+                f"{self.given} comes with its own split, which is used as it is; leave k_core, the minimum counts and "
+                "sample_users out."
+            )
+        return protocol if protocol.split_name == "given" else replace(protocol, split="given")
+
+
+@dataclass(frozen=True)
+class Catalogued(Source):
+    """A data set of the catalogue. Where checksums are known, no file is needed to know its content."""
+
+    entry: Entry
+
+    @property
+    def comes_split(self) -> bool:  # type: ignore[override]
+        """Whether the catalogue has train and test files."""
+        return self.entry.given_split
+
+    @property
+    def order(self) -> str:  # type: ignore[override]
+        """What the catalogue says of it."""
+        return self.entry.order
+
+    def content(self, consent: Consent = Consent()) -> Content:
+        """By the published checksums; by the files' own with `unverified`, or where nobody published one."""
+        from datasets.fetch import cached, obtain
+
+        entry = self.entry
+        if not entry.files:
+            family = entry.id.partition(":")[0]
+            raise UserError(f"{entry.id} stands for many data sets; name a category of it, as in {family}:NAME.")
+        found = [cached(entry, file, consent) for file in entry.files]
+        if not all(found) and (consent.unverified or not entry.pinned):  # only the file tells which content it is
+            found = [obtain(entry, file, consent) for file in entry.files]
+        here = [kept_file for kept_file in found if kept_file]
+        official = entry.pinned and all(kept_file.verified for kept_file in here)
+        sources = list(dict.fromkeys(kept_file.source for kept_file in here))
+        served = " and ".join(sources) or "not fetched yet"
+        if official and entry.identity:
+            return Content(entry.id, entry.identity, True, served)
+        lines = [f"sha256:{k.sha256}  {f.stored.name}\n" for k, f in zip(here, entry.files, strict=True)]
+        digest = here[0].sha256 if len(here) == 1 else hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+        return Content(entry.id, digest, False, served)
+
+    def served(self, content: Content, consent: Consent) -> Content:
+        """The content again, now that its files are in the data folder."""
+        return self.content(consent)
+
+    def reading(self, content: Content) -> tuple[JSON, ...]:
+        """The content, and the reader that the catalogue names."""
+        from datasets import readers
+
+        entry = self.entry
+        return (readers.VERSION, content.sha256, entry.reader, json.dumps(dict(entry.options), sort_keys=True))
+
+    def table(self, consent: Consent = Consent(), progress: Progress = silent) -> Table:
+        """Fetched if need be, and read by the catalogue's reader."""
+        from datasets.fetch import obtain
+        from datasets.published import read_entry
+
+        files = [obtain(self.entry, file, consent, progress) for file in self.entry.files]
+        progress(f"Reading {self.given}.", 0, 0)
+        return read_entry(self.entry, [file.path for file in files])
+
+
+@dataclass(frozen=True)
+class Generated(Source):
+    """Interactions drawn from a known law, `synthetic:users=…`."""
+
+    def content(self, consent: Consent = Consent()) -> Content:
+        """The sha256 of the full specification."""
+        from datasets import synthetic
+
+        return synthetic.content(self.given)
+
+    def table(self, consent: Consent = Consent(), progress: Progress = silent) -> Table:
+        """Drawn anew each time."""
+        from datasets import synthetic
+
+        return synthetic.generate(self.given)
+
+
+@dataclass(frozen=True)
+class OwnFile(Source):
+    """A file of the user's own."""
+
+    path: Path
+    columns: Columns
+
+    @property
+    def spelled(self) -> str:
+        """The columns as one text."""
+        columns = self.columns
+        return "" if columns is None else columns if isinstance(columns, str) else ",".join(columns)
+
+    def content(self, consent: Consent = Consent()) -> Content:
+        """The file's sha256."""
+        from datasets.fetch import sha256_of
+
+        name = self.path.name
+        return Content(name, sha256_of(self.path), None, f"file {name}", self.spelled)
+
+    def table(self, consent: Consent = Consent(), progress: Progress = silent) -> Table:
+        """Read from the path."""
+        from datasets import readers
+
+        progress(f"Reading {self.path.name}.", 0, 0)
+        return readers.read_path(self.path, self.columns)
+
+
+@dataclass(frozen=True)
+class OwnSplit(OwnFile):
+    """A folder of the user's own with train, test and perhaps valid and candidates."""
+
+    comes_split = True
+
+    def content(self, consent: Consent = Consent()) -> Content:
+        """The sha256 of the lines `sha256:digest  name` of its files."""
+        from datasets.fetch import sha256_of
+        from datasets.readers import split_files
+
+        lines = [f"sha256:{sha256_of(file)}  {name}\n" for name, file in sorted(split_files(self.path).items())]
+        digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+        name = self.path.resolve().name
+        return Content(name, digest, None, f"folder {name}", self.spelled)
