@@ -90,7 +90,7 @@ def obtain(entry: Entry, file: File, consent: Consent = Consent(), progress: Pro
     stored = file.stored
     if not stored.pin and not consent.accept_unpinned:
         raise UserError(
-            f"Nobody has published a checksum of {entry.id} ({stored.name}); --accept-unpinned takes what its "
+            f"Nobody has published a checksum of {entry.id} ({stored.name}); `accept-unpinned` takes what its "
             "address serves, and every table made from it says so."
         )
     with locked(f"raw-{slug(entry.id)}-{stored.name}"):
@@ -162,7 +162,7 @@ def add(entry: Entry, path: Path, consent: Consent = Consent()) -> Kept:
         raise UserError(f"There is no file {path}; give the file that was downloaded by hand.")
     file, thing = _recognise(entry, path)
     if not file.stored.pin and not consent.accept_unpinned:
-        raise UserError(f"Nobody has published a checksum of {entry.id}; add it with --accept-unpinned.")
+        raise UserError(f"Nobody has published a checksum of {entry.id}; add it with `accept-unpinned`.")
     offer = _Offer(f"file {path.name} added by hand", path.name, thing, path.resolve(), official=False)
     with locked(f"raw-{slug(entry.id)}-{file.stored.name}"), writing():
         work = home() / "partial" / f"added-{slug(entry.id)}-{file.stored.name}"
@@ -172,7 +172,7 @@ def add(entry: Entry, path: Path, consent: Consent = Consent()) -> Kept:
             return keep(entry, file, got, offer.source, verified=verified, name=name)
         except Refused as reason:
             raise UserError(
-                f"{path.name} {reason}; download it again, or add it with --unverified, which every table says."
+                f"{path.name} {reason}; download it again, or add it with `unverified`, which every table says."
             ) from reason
         finally:
             shutil.rmtree(work, ignore_errors=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from datasets import Protocol, catalog, load, resolve
+from datasets.consent import Consent
 from datasets.errors import UserError
 from datasets.fetch import digest_of
-from datasets.load import table_of
 from datasets.published import READERS
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
@@ -88,7 +88,7 @@ def test_identities_are_distinct(entries):
     identities = [entry.identity for entry in entries.values() if entry.pinned]
     assert len(identities) == len(set(identities))
     assert catalog.entry("epinions").identity is None
-    assert resolve("ml-20m").sha256 == catalog.entry("ml-20m").files[0].archive.pin.digest
+    assert resolve("ml-20m").content().sha256 == catalog.entry("ml-20m").files[0].archive.pin.digest
 
 
 def test_names_are_suggested():
@@ -97,7 +97,7 @@ def test_names_are_suggested():
     with pytest.raises(UserError, match="Did you mean 'Video_Games'"):
         resolve("amazon-2018:VideoGames")
     with pytest.raises(UserError, match="category of amazon-2014"):
-        resolve("amazon-2014")
+        resolve("amazon-2014").content()
 
 
 def raw(path: str) -> bytes:
@@ -144,7 +144,7 @@ def test_real_files_pass_their_pins_and_have_the_catalogued_counts(offline, name
     assert split.source.verified
     assert split.source.sha256 == entry.identity
     assert not any("no times" in warning for warning in split.warnings)
-    table = table_of(name)
+    table = resolve(name).table()
     for expected, got in (
         (entry.users, len(table.user_ids)),
         (entry.items, len(table.item_ids)),
@@ -174,12 +174,14 @@ def test_ml_1m_from_its_real_rows_reads_double_colons(offline):
     (offline / "ml-1m" / "ratings.dat").write_text(text)
     with pytest.raises(UserError, match="other content"):
         load("ml-1m")
-    split = load("ml-1m", unverified=True)
+    split = load("ml-1m", consent=Consent(unverified=True))
     assert not split.source.verified
     assert "not verified" in split.warnings[0]
     assert [split.facts[k] for k in ("users", "items", "interactions")] == [6040, 3706, 1_000_209]
-    assert load("ml-1m", Protocol(min_rating=4), unverified=True).facts["interactions"] == 575_281  # as published
-    assert load("ml-1m", Protocol(min_rating=3), unverified=True).facts["items"] == 3_628
+    assert (
+        load("ml-1m", Protocol(min_rating=4), consent=Consent(unverified=True)).facts["interactions"] == 575_281
+    )  # as published
+    assert load("ml-1m", Protocol(min_rating=3), consent=Consent(unverified=True)).facts["items"] == 3_628
     with pytest.raises(UserError, match="other content"):
         load("ml-1m")  # consent is asked for every time
 
@@ -188,8 +190,8 @@ def test_ml_1m_from_its_real_rows_reads_double_colons(offline):
 def test_filmtrust_has_no_order_and_three_pairs_rated_twice(offline):
     lay_out(offline, "filmtrust", {"ratings.txt": "research-only/filmtrust/ratings.txt.xz"})
     with pytest.raises(UserError, match="leave-random-one-out"):
-        load("filmtrust", unverified=True)
-    split = load("filmtrust", Protocol("leave-random-one-out"), unverified=True)
+        load("filmtrust", consent=Consent(unverified=True))
+    split = load("filmtrust", Protocol("leave-random-one-out"), consent=Consent(unverified=True))
     assert split.facts["duplicates_dropped"] == 3
     assert split.facts["rows_read"] == 35_497
 
@@ -199,7 +201,7 @@ def test_msweb_is_unpinned_and_read_from_its_own_format(offline):
     lay_out(offline, "msweb", {"anonymous-msweb.data": "redistributable/msweb/anonymous-msweb.data.xz"})
     with pytest.raises(UserError, match="--accept-unpinned"):
         load("msweb", Protocol("leave-random-one-out"))
-    split = load("msweb", Protocol("leave-random-one-out"), accept_unpinned=True)
+    split = load("msweb", Protocol("leave-random-one-out"), consent=Consent(accept_unpinned=True))
     assert not split.source.verified
     assert [split.facts[k] for k in ("users", "items", "rows_read")] == [32_711, 285, 98_654]
 
@@ -209,5 +211,5 @@ def test_hetrec_in_crlf_with_a_header(offline):
     content = raw("research-only/hetrec2011-lastfm-2k/user_artists.dat.xz")
     (offline / "hetrec2011-lastfm-2k").mkdir(parents=True)
     (offline / "hetrec2011-lastfm-2k" / "user_artists.dat").write_bytes(content)
-    split = load("hetrec2011-lastfm-2k", Protocol("ratio"), unverified=True)
+    split = load("hetrec2011-lastfm-2k", Protocol("ratio"), consent=Consent(unverified=True))
     assert [split.facts[k] for k in ("users", "items", "rows_read")] == [1892, 17_632, 92_834]

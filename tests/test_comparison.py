@@ -239,13 +239,14 @@ def test_effects_of_a_pair_are_on_its_shared_seeds():
 
 def test_groups_of_users_are_compared_apart():
     given = rows()
-    parts = by_group(given, {"few": [0, 3, 6, 9], "many": range(30, 180, 3)}, context=CONTEXT, metric="hr@10")
+    whole = compare(given, context=CONTEXT, metric="hr@10")
+    parts = by_group(whole, {"few": [0, 3, 6, 9], "many": range(30, 180, 3)})
     assert [c.users for c in parts.values()] == [4, 50]
     expected = given[0].metrics["ndcg@10"][:, :4].mean()
     np.testing.assert_allclose(parts["few"].values[0]["ndcg@10"].mean, expected, rtol=1e-12)
     assert parts["many"].metric == "hr@10"
     with pytest.raises(UserError, match="'none' has no test user"):
-        by_group(given, {"none": [1, 2]}, context=CONTEXT)
+        by_group(whole, {"none": [1, 2]})
 
 
 @pytest.mark.parametrize("test", TESTS)

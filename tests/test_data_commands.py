@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from bench.cli.data import app
 from datasets import load
+from datasets.consent import Consent
 from datasets.errors import UserError
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "research-only"
@@ -91,13 +92,13 @@ def test_a_wrong_file_needs_unverified_and_then_every_result_says_so(tmp_path):
     rows = "".join(f"{u}\t{i}\t5\t{100 + i}\n" for u in range(1, 6) for i in range(1, 6))
     wrong = tmp_path / "u.data"
     wrong.write_text(rows)
-    with pytest.raises(UserError, match="--unverified"):
+    with pytest.raises(UserError, match="`unverified`"):
         run("add", "ml-100k", str(wrong))
     assert wrong.is_file()
     assert "NOT verified" in run("add", "ml-100k", str(wrong), "--unverified").stdout
     with pytest.raises(UserError, match="network is switched off"):
         load("ml-100k")
-    split = load("ml-100k", unverified=True)
+    split = load("ml-100k", consent=Consent(unverified=True))
     assert not split.source.verified
     assert split.source.sha256 == hashlib.sha256(rows.encode()).hexdigest()
     assert "not verified" in split.warnings[0]

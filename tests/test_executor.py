@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.runs.runner import DataOptions, Task, execute
+from bench.runs.runner import Task, execute
 from bench.runs.spec import Data, RunSpec, parse_cell
 from bench.runs.store import Store
 from datasets.protocol import Protocol
@@ -47,7 +47,7 @@ def wait_for(results: Path, count: int) -> None:
 
 def one(text: str, data: Path, **settings: str) -> Task:
     spec = RunSpec(Data(str(data), "ab" * 32, Protocol().as_dict()), parse_cell(text, settings), 0)
-    return Task(spec, Protocol(), DataOptions())
+    return Task(spec, Protocol())
 
 
 def test_two_commands_on_one_store_train_nothing_twice(ratings_csv: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import shutil
@@ -12,20 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.experiment_file import read, resolved
-from bench.cli.request import experiment_options
-from bench.runs.design import design, store_at
-from bench.runs.runner import DataOptions
+from bench.cli.experiment_file import from_file, read, resolved
+from bench.cli.grammar import Seeds, Setting
+from bench.cli.run import Run
 from datasets.errors import UserError
-from datasets.protocol import Protocol
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted((ROOT / "experiments").glob("*.toml"))
-DEFAULTS = {name: p.default for name, p in inspect.signature(experiment_options).parameters.items()}
-
-
-def types() -> dict[str, object]:
-    return {name: p.annotation for name, p in inspect.signature(experiment_options, eval_str=True).parameters.items()}
 
 
 def run(*words: str | Path, results: Path) -> subprocess.CompletedProcess[str]:
@@ -39,30 +31,21 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def cells(words: dict[str, object]) -> list[str]:
-    found = design(
-        words["names"] or (),  # type: ignore[arg-type]
-        dataset=str(words["dataset"]),
-        protocol=Protocol(split=str(words["split"])),
-        options=DataOptions(),
-        samplers=words["sampler"] or (),  # type: ignore[arg-type]
-        losses=words["loss"] or (),  # type: ignore[arg-type]
-        models=words["model"] or (),  # type: ignore[arg-type]
-        settings=words["settings"] or (),  # type: ignore[arg-type]
-        seeds=str(words["seeds"]),
-        store=store_at(None),
-    )
-    return [spec.run_id for spec in found.specs()]
+def cells(request: Run) -> list[str]:
+    return [spec.run_id for experiment in request.experiments() for spec in experiment.specs()]
+
+
+def from_toml(path: Path) -> Run:
+    return from_file(Run(names=[str(path)]), [])
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_file_means_runs_and_so_does_its_resolved_form(path: Path, tmp_path: Path) -> None:
-    words = {**DEFAULTS, **read(path, types())}
-    for dataset in words["dataset"]:
-        runs = cells({**words, "dataset": dataset})
-        assert len(runs) > 5
-        again = read(write(tmp_path, resolved({**words, "dataset": dataset})), types())
-        assert cells({**DEFAULTS, **again, "dataset": again["dataset"][0]}) == runs
+    request = from_toml(path)
+    runs = cells(request)
+    assert len(runs) > 5 * len(request.datasets)
+    again = from_toml(write(tmp_path, resolved(request)))
+    assert (again, cells(again)) == (request, runs)
 
 
 def test_lists_multiply_as_repeated_flags_do(tmp_path: Path) -> None:
@@ -70,16 +53,14 @@ def test_lists_multiply_as_repeated_flags_do(tmp_path: Path) -> None:
         tmp_path,
         'sampler = ["uniform", "popularity"]\nloss = ["bpr", "bce"]\nseeds = [3]\n[set]\nepochs = 2\nl2 = [0, 0.1]\n',
     )
-    words = {**DEFAULTS, **read(path, types())}
-    flags = {
-        **DEFAULTS,
-        "sampler": ["uniform", "popularity"],
-        "loss": ["bpr", "bce"],
-        "seeds": "3-3",
-        "settings": ["epochs=2", "l2=0", "l2=0.1"],
-    }
-    assert cells({**words, "dataset": "ml-100k"}) == cells(flags)
-    assert len(set(cells(flags))) == 8
+    request = Run(
+        sampler=["uniform", "popularity"],
+        loss=["bpr", "bce"],
+        seeds=Seeds.of("3-3"),
+        settings=[Setting("epochs", "2"), Setting("l2", "0"), Setting("l2", "0.1")],
+    )
+    assert from_toml(path) == request
+    assert len(set(cells(request))) == 8
 
 
 @pytest.mark.parametrize(
@@ -96,12 +77,18 @@ def test_lists_multiply_as_repeated_flags_do(tmp_path: Path) -> None:
         ("set = 3", "set must be a table"),
         ("[set]\nepochs = [[1]]", "set.epochs must be one value or a list of values"),
         ("sampler = ", "is not TOML"),
-        ("seeds = 1979-05-27", "seeds must be a text"),
+        ("seeds = 1979-05-27", "seeds must be a whole number, a list of them or a text"),
+        ("seeds = [7, 7]", "seeds 7,7 names no seeds"),
+        ("seeds = [7, -1]", "seeds 7,-1 names no seeds"),
+        ("cutoffs = [5, 5]", "cutoffs 5,5 is not a list of whole numbers from 1 to 10000, each once"),
+        ("cutoffs = [0]", "cutoffs 0 is not a list"),
+        ("k-core = [1, 2, 3]", "k-core 1,2,3 is not K or users,items"),
+        ("jobs = 0", "jobs must be at least 1, not 0."),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(UserError) as found:
-        read(write(tmp_path, text), types())
+        read(write(tmp_path, text), Run)
     assert sentence in str(found.value)
 
 
@@ -134,7 +121,7 @@ def test_a_file_runs_says_what_is_done_and_is_kept_with_the_results(ratings_csv:
     assert after.stdout.count("2 done, 0 failed, 2 to do") == 2
     assert "of memory per worker, judging by the 2 done" in after.stdout
     (kept,) = (results / "experiments").glob("mine-*.toml")
-    assert 'seeds = "1"' in kept.read_text()
+    assert "seeds = [0]" in kept.read_text()
     again = run(kept, results=results)
     assert (again.returncode, again.stderr, again.stdout) == (0, "", done.stdout)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.runs.runner import DataOptions, Task, execute
+from bench.runs.runner import Task, execute
 from bench.runs.spec import Data, RunSpec, incompatibility, parse_cell
-from datasets.load import resolve
 from datasets.protocol import Protocol
+from datasets.source import resolve
 from recmodels.losses import LOSSES
 from recmodels.metrics import user_metrics
 from recmodels.models import BASELINES, MODELS
@@ -42,8 +42,8 @@ def _trainable(text: str) -> bool:
 def outcome(text: str, path: Path) -> dict[str, float]:
     """Test NDCG@10 and the last training loss of one small run."""
     protocol = Protocol()
-    data = Data(str(path), resolve(str(path)).sha256, protocol.as_dict())
-    task = Task(RunSpec(data, parse_cell(text, SETTINGS), 0), protocol, DataOptions())
+    data = Data(str(path), resolve(str(path)).content().sha256, protocol.as_dict())
+    task = Task(RunSpec(data, parse_cell(text, SETTINGS), 0), protocol)
     result = execute(task)
     assert result.failure is None, result.failure
     assert result.ranks is not None

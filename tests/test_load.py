@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datasets import Protocol, in_force, load, resolve
+from datasets import Protocol, load, resolve
 from datasets.errors import UserError
 from datasets.fetch import sha256_of
 
@@ -85,7 +85,7 @@ def test_the_second_load_needs_no_raw_file_and_is_memory_mapped(ml_100k_mirror, 
 
 
 def test_a_catalogue_name_resolves_without_any_file(data_home):
-    source = resolve("ml-100k")
+    source = resolve("ml-100k").content()
     assert source.sha256 == "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
     assert source.verified
     assert not data_home.exists()
@@ -93,7 +93,7 @@ def test_a_catalogue_name_resolves_without_any_file(data_home):
 
 def test_resolving_imports_nothing_heavy():
     code = (
-        "import sys; from datasets import resolve; resolve('ml-100k');"
+        "import sys; from datasets import resolve; resolve('ml-100k').content();"
         "print([m for m in ('torch','pandas','pyarrow','pooch','requests','scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -140,7 +140,7 @@ def test_a_folder_with_a_ready_split_is_used_as_it_is(tmp_path):
     for part, rows in (("train", ROWS[::3]), ("valid", ROWS[1::3]), ("test", ROWS[2::3])):
         assert triples(getattr(split, part), split) == {(u, i) for u, i, _, _ in rows}
     assert split.protocol.split_name == "given"
-    assert in_force(str(folder), Protocol()) == split.protocol
+    assert resolve(str(folder)).in_force(Protocol()) == split.protocol
 
 
 def test_users_with_fewer_than_three_interactions_train_only(tmp_path):
@@ -179,8 +179,8 @@ def test_negative_and_textual_ids_are_labels(tmp_path):
 def test_the_same_file_elsewhere_has_the_same_identity(tmp_path):
     (tmp_path / "sub").mkdir()
     first, second = write(tmp_path / "a.csv"), write(tmp_path / "sub" / "b.csv")
-    assert resolve(first).sha256 == resolve(second).sha256 == sha256_of(Path(first))
-    assert "/" not in resolve(second).source
+    assert resolve(first).content().sha256 == resolve(second).content().sha256 == sha256_of(Path(first))
+    assert "/" not in resolve(second).content().source
 
 
 BAD_FILES = {

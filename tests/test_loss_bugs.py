@@ -14,7 +14,6 @@ import torch
 from scipy.special import log_expit, logsumexp
 
 from bench.runs.design import design
-from bench.runs.runner import DataOptions
 from bench.runs.store import Store
 from datasets import Interactions
 from datasets.errors import UserError
@@ -502,7 +501,6 @@ def test_gbce_goes_with_uniform_negatives_and_with_no_others(tmp_path: Path) -> 
             ["popularity+gbce"],
             dataset=str(tmp_path / "none.csv"),
             protocol=Protocol(),
-            options=DataOptions(),
             store=Store(tmp_path),
         )
 

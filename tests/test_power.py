@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.cli.power import Power
 from bench.statistics.calibrate import _wilson, same_against_same
 from bench.statistics.crossed import crossed_tests
 from bench.statistics.moments import moments
 from bench.statistics.named import TESTS
-from bench.statistics.power import Components, check_wish, components, detectable, seeds_needed, upper_seeds
+from bench.statistics.power import Components, components, detectable, seeds_needed, upper_seeds
 from datasets.errors import UserError
 
 
@@ -103,8 +104,7 @@ def test_a_plan_of_a_family_keeps_its_promise(family):
 def test_wishes_that_mean_nothing_are_refused():
     for difference, power in ((0.0, 0.8), (-0.1, 0.8), (0.1, 0.0), (0.1, 1.0), (None, 2.0)):
         with pytest.raises(UserError, match=r"^--(power|difference) "):
-            check_wish(difference, power)
-    check_wish(None, 0.8)
+            Power(names=["uniform", "popularity"], difference=difference, power=power).run()
 
 
 def test_wilson_interval_equals_statsmodels():

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.runs.design import design, store_at, tasks
+from bench.runs.design import design
 from bench.runs.profile import PHASES, ROOT, profiled
-from bench.runs.runner import DataOptions, execute, load_split
+from bench.runs.runner import Task, execute
+from bench.runs.store import Store
+from datasets import load
 from datasets.protocol import Protocol
 from tests.test_cli import QUICK, bench
 
@@ -66,18 +68,16 @@ def test_a_long_call_into_a_library_counts_whole() -> None:
 
 
 def test_looking_changes_no_number(ratings_csv: Path, tmp_path: Path) -> None:
-    protocol, options = Protocol(), DataOptions()
     experiment = design(
         ["dns+bpr"],
         dataset=str(ratings_csv),
-        protocol=protocol,
-        options=options,
-        settings=["epochs=3", "embedding_size=8"],
-        seeds="1",
-        store=store_at(str(tmp_path)),
+        protocol=Protocol(),
+        settings=[("epochs", "3"), ("embedding_size", "8")],
+        seeds=[0],
+        store=Store(tmp_path),
     )
-    (task,) = tasks(experiment, experiment.specs(), options, keep_embeddings=True)
-    split = load_split(str(ratings_csv), protocol, options)
+    (spec,) = experiment.specs()
+    task, split = Task(spec, experiment.protocol, keep_embeddings=True), load(str(ratings_csv))
     plain = execute(task, split=split)
     with profiled() as profile:
         watched = execute(task, split=split)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import lzma
 from dataclasses import replace
@@ -14,13 +13,12 @@ import pytest
 import torch
 
 import recmodels.trainer
-from bench.cli.experiment_file import read, resolved
-from bench.cli.request import experiment_options
-from bench.cli.training import design_of
-from bench.runs.design import design, store_at
-from bench.runs.runner import DataOptions, Task, execute, load_split
+from bench.cli.compare import Compare
+from bench.cli.experiment_file import from_file, read, resolved
+from bench.runs.design import design
+from bench.runs.runner import Task, execute
 from bench.runs.spec import Data, RunSpec, parse_cell
-from bench.runs.store import Result
+from bench.runs.store import Result, Store
 from datasets import Interactions, Protocol, Split, load
 from recmodels.metrics import user_metrics
 from recmodels.sampling import Sampler
@@ -33,7 +31,7 @@ FAST = {"epochs": "4", "embedding_size": "8", "batch_size": "64", "negatives": "
 
 def task(data: Path, text: str, protocol: Protocol = Protocol(), refit: bool = False, **settings: str) -> Task:
     spec = RunSpec(Data(str(data), "ab" * 32, protocol.as_dict()), parse_cell(text, FAST | settings), 0, refit)
-    return Task(spec, protocol, DataOptions(), keep_embeddings=True)
+    return Task(spec, protocol, keep_embeddings=True)
 
 
 def run(data: Path, text: str, protocol: Protocol = Protocol(), **options: Any) -> Result:
@@ -94,8 +92,8 @@ def test_popularity_on_real_data_is_what_was_counted(
     monkeypatch.setenv("BENCH_DATA_MIRROR", str(mirror))
     protocol = Protocol(mask=mask)
     spec = RunSpec(Data("ml-1m-sasrec", "", protocol.as_dict()), parse_cell("toppop", {}), 0, refit)
-    split = load_split("ml-1m-sasrec", protocol, DataOptions())
-    ranks = execute(Task(spec, protocol, DataOptions()), split=split).ranks
+    split = load("ml-1m-sasrec", protocol)
+    ranks = execute(Task(spec, protocol), split=split).ranks
     assert ranks is not None
     assert user_metrics(ranks, [10])[1]["hr@10"].mean() == pytest.approx(hits, abs=6e-5)
 
@@ -188,9 +186,9 @@ def test_a_refitted_baseline_counts_both_parts(ratings_csv: Path) -> None:
 
 
 def test_refit_is_another_run_and_said_in_it(ratings_csv: Path, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"dataset": str(ratings_csv), "protocol": Protocol(), "options": DataOptions()}
+    options: dict[str, Any] = {"dataset": str(ratings_csv), "protocol": Protocol()}
     plain, again = (
-        design(["uniform"], **options, store=store_at(str(tmp_path)), seeds="1", refit=refit) for refit in (False, True)
+        design(["uniform"], **options, store=Store(tmp_path), seeds=[0], refit=refit) for refit in (False, True)
     )
     assert plain.specs()[0].run_id != again.specs()[0].run_id
     spec = again.specs()[0]
@@ -199,27 +197,17 @@ def test_refit_is_another_run_and_said_in_it(ratings_csv: Path, tmp_path: Path) 
     assert len(stored.history()) == stored.record["epochs"] >= stored.record["best_epoch"]
 
 
-def test_a_file_and_flags_say_the_same_of_mask_refit_and_recommended(ratings_csv: Path, tmp_path: Path) -> None:
-    """`design_of` is what every command over an experiment goes through, `bench across` for each data set."""
-    given = inspect.signature(experiment_options, eval_str=True).parameters
-    defaults = {name: p.default for name, p in given.items()} | {"dataset": str(ratings_csv), "results": str(tmp_path)}
+def test_a_file_and_fields_say_the_same_of_mask_refit_and_recommended(ratings_csv: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('names = ["lambdarank", "toppop"]\nmask = "none"\nrefit = true\nrecommended = true\n')
-    words = defaults | read(file, {name: p.annotation for name, p in given.items()})
-    flags = {"names": ["lambdarank", "toppop"], "mask": "none", "refit": True, "recommended": True}
-    from_file, from_flags, plain = (
-        [spec.as_dict() for spec in design_of(each)[0].specs()]
-        for each in (words, defaults | flags, defaults | {"names": flags["names"]})
-    )
-    assert from_file == from_flags
-    for one, usual in zip(from_file, plain, strict=True):
+    plain = Compare(names=["lambdarank", "toppop"], dataset=[str(ratings_csv)], results=str(tmp_path))
+    asked = replace(plain, mask="none", refit=True, recommended=True)
+    told = from_file(replace(plain, names=[str(file)]), ["names", "dataset"])
+    assert told == asked
+    found, usual = ([spec.as_dict() for spec in request.experiments()[0].specs()] for request in (told, plain))
+    for one, other in zip(found, usual, strict=True):
         assert (one["refit"], one["protocol"]["mask"]) == (True, "none")
-        assert (usual["refit"], usual["protocol"]["mask"]) == (False, "known")
-    assert (from_file[0]["settings"]["l2"], plain[0]["settings"]["l2"]) == (3e-4, setting_parameters()["l2"].default)
-    assert read_again(file, words, given) == words["mask"]
-
-
-def read_again(file: Path, words: dict[str, Any], given: Any) -> Any:
-    """The mask of the file that means the same whatever the defaults become."""
-    file.write_text(resolved(words))
-    return read(file, {name: p.annotation for name, p in given.items()})["mask"]
+        assert (other["refit"], other["protocol"]["mask"]) == (False, "known")
+    assert (found[0]["settings"]["l2"], usual[0]["settings"]["l2"]) == (3e-4, setting_parameters()["l2"].default)
+    file.write_text(resolved(told))
+    assert read(file, Compare)["mask"] == "none"

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from datasets import Protocol, catalog, load
+from datasets.consent import Consent
 from datasets.errors import UserError
-from datasets.load import in_force
 from datasets.published import READERS
 from datasets.readers import read_path
+from datasets.source import resolve
 
 FULL = Protocol("ratio:test=0.3,valid=0.2")
 
@@ -41,7 +42,7 @@ def pairs(table):
 
 
 def load_unpinned(name, protocol=FULL):
-    return load(name, protocol, unverified=True, accept_unpinned=True)
+    return load(name, protocol, consent=Consent(unverified=True, accept_unpinned=True))
 
 
 def labels(split):
@@ -145,20 +146,20 @@ def test_ncf_splits_read_their_negatives(tmp_path):
     put(tmp_path, "ml-1m-ncf", "ml-1m.train.rating", train)
     put(tmp_path, "ml-1m-ncf", "ml-1m.test.rating", "".join(f"{u}\t{9}\t5\t200\n" for u in range(3)))
     put(tmp_path, "ml-1m-ncf", "ml-1m.test.negative", "(0,9)\t5\t6\n(1,9)\t9\t7\n(2,9)\t5\t8\n")
-    split = load("ml-1m-ncf", Protocol(candidates="given"), unverified=True)
+    split = load("ml-1m-ncf", Protocol(candidates="given"), consent=Consent(unverified=True))
     lists = split.candidates
     got = [split.item_ids[lists.items[lists.offsets[u] : lists.offsets[u + 1]]].tolist() for u in range(3)]
     assert got == [[5, 6], [7], [5, 8]]
     assert split.facts["users_with_own_test_item_among_candidates"] == 1
     assert split.item_ids[split.valid.items].tolist() == [3, 3, 3]
-    assert in_force("ml-1m-ncf", Protocol()).split == "given:valid=auto"
+    assert resolve("ml-1m-ncf").in_force(Protocol()).split == "given:valid=auto"
 
 
 def test_pinterest_has_times_of_nothing_but_zeros(tmp_path):
     put(tmp_path, "pinterest-20", "pinterest-20.train.rating", "".join(f"0\t{i}\t1\t0\n" for i in range(20)))
     put(tmp_path, "pinterest-20", "pinterest-20.test.rating", "0\t30\t1\t0\n")
     put(tmp_path, "pinterest-20", "pinterest-20.test.negative", "(0,30)\t40\n")
-    split = load("pinterest-20", unverified=True)
+    split = load("pinterest-20", consent=Consent(unverified=True))
     assert split.train.times is None
     assert len(split.valid) == 2
 
@@ -166,7 +167,7 @@ def test_pinterest_has_times_of_nothing_but_zeros(tmp_path):
 def test_lightgcn_rows_may_be_users_without_items(tmp_path):
     put(tmp_path, "gowalla-lightgcn", "train.txt", "0 5 6 7\n1 5 6\n2 7\n")
     put(tmp_path, "gowalla-lightgcn", "test.txt", "0 8\n1\n2 5 6\n")
-    split = load("gowalla-lightgcn", Protocol("given:valid=0.4"), unverified=True)
+    split = load("gowalla-lightgcn", Protocol("given:valid=0.4"), consent=Consent(unverified=True))
     assert labels(split) == {(0, 5), (0, 6), (0, 7), (1, 5), (1, 6), (2, 7), (0, 8), (2, 5), (2, 6)}
     assert split.facts["users_without_test"] == 1
     assert len(split.valid) == 2

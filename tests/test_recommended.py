@@ -10,9 +10,10 @@ import pytest
 
 from bench.cli.list import listing
 from bench.comparison import advice
-from bench.runs.design import design, rows, store_at
-from bench.runs.runner import DataOptions
+from bench.comparison.rows import rows
+from bench.runs.design import design
 from bench.runs.spec import REGISTRIES, Data, RunSpec, check_distinct, incompatibility, parse_cell
+from bench.runs.store import Store
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 from recmodels.recommended import recommended
@@ -119,7 +120,7 @@ def test_a_table_names_recommended_settings_and_clashes(declare: Any, tmp_path: 
     declare("sampler", "popularity", l2=0.25)
     experiment = design(
         ["popularity+lambdarank", "uniform"],
-        dataset=str(ratings_csv), protocol=Protocol(), options=DataOptions(), store=store_at(str(tmp_path)), seeds="1",
+        dataset=str(ratings_csv), protocol=Protocol(), store=Store(tmp_path), seeds=[0],
         recommended=True,
     )  # fmt: skip
     for spec in experiment.specs():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.runs.claims import Claims, alone
-from bench.runs.runner import DataOptions, Task
+from bench.runs.runner import Task
 from bench.runs.spec import RunSpec
 from bench.runs.store import Store, failed
 from datasets.errors import UserError
@@ -28,13 +28,13 @@ def spec(seed: int) -> RunSpec:
 
 
 def task(seed: int) -> Task:
-    return Task(spec(seed), Protocol(), DataOptions())
+    return Task(spec(seed), Protocol())
 
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
     """Call `bench runs …` in this process: exit code, stdout, stderr."""
-    from bench.cli.main import main
+    from bench.__main__ import main
 
     def call(*words: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["bench", "runs", *map(str, words)])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.runs.design import parse_seeds
+from bench.cli.grammar import Seeds
 from bench.runs.spec import Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
 from datasets.errors import UserError
 from datasets.protocol import Protocol
@@ -112,10 +112,10 @@ def test_a_whole_batch_is_only_for_samplers_that_have_one() -> None:
 
 @pytest.mark.parametrize(("text", "seeds"), [("3", (0, 1, 2)), ("10-12", (10, 11, 12)), ("7,3", (7, 3))])
 def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
-    assert parse_seeds(text) == seeds
+    assert Seeds.of(text) == seeds
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "a", "1,1", "5-3", "1-2-3", ""])
 def test_seeds_that_are_none(text: str) -> None:
     with pytest.raises(UserError, match="names no seeds"):
-        parse_seeds(text)
+        Seeds.of(text)

@@ -467,7 +467,7 @@ def test_matrix_marks_the_best_of_each_column_and_of_all():
 
 
 def test_groups_side_by_side():
-    groups = by_group(toy().rows, {"few": range(20), "many": range(20, 80)}, context=CONTEXT)
+    groups = by_group(toy(), {"few": range(20), "many": range(20, 80)})
     text = render_groups(groups, full=True)
     assert "few (20)" in text
     assert "many (60)" in text

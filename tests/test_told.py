@@ -5,7 +5,6 @@ from __future__ import annotations
 from bench.comparison.compare import compare
 from bench.comparison.nouns import Context
 from bench.comparison.told import facts, settings_of
-from bench.runs.design import _settings
 from bench.runs.provenance import command_line, manifest, mixed
 from bench.runs.spec import parse_cell
 from bench.tables.caption import caption
@@ -13,7 +12,7 @@ from tests.test_comparison import row
 
 
 def told(*names: str, settings: tuple[str, ...] = ()) -> dict[str, object]:
-    return facts([parse_cell(name, _settings(settings)[0]) for name in names])
+    return facts([parse_cell(name, dict(pair.split("=") for pair in settings)) for name in names])
 
 
 def test_what_rows_share_is_named_although_their_names_leave_it_out() -> None:

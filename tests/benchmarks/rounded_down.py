@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from datasets.consent import Consent
 from datasets.load import load
 from datasets.protocol import Protocol
 from recmodels.metrics import Ranks, user_metrics
@@ -54,7 +55,7 @@ def main():
     folder = parser.parse_args().run.resolve()
     spec = json.loads((folder / "run.json").read_text(encoding="utf-8"))["spec"]
     protocol = Protocol(**{k: tuple(v) if isinstance(v, list) else v for k, v in spec["protocol"].items()})
-    split = load(spec["dataset"], protocol, unverified=True)
+    split = load(spec["dataset"], protocol, consent=Consent(unverified=True))
     parts = (split.train, split.valid, split.test)
     interactions = sum(np.bincount(part.users, minlength=part.n_users) for part in parts)[np.unique(split.test.users)]
     ranks = stored_ranks(pq.read_table(folder / "users.parquet"))
