@@ -8,19 +8,41 @@ SEEDS   ?= 10
 JOBS    ?=
 ARGS    ?=
 
-.PHONY: help install bench test test-all check format golden benchmarks results defaults cluster lock clean
+.PHONY: help install install-dev bench test test-all test-methods check format golden benchmarks results defaults cluster lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
 	@echo; echo "Example: make bench DATASET=ml-1m SAMPLERS=\"uniform popularity\" LOSSES=softmax SEEDS=3"
 
-install: .venv/installed  ## Create .venv from the pinned lock file
+install: .venv/installed  ## Create .venv with what running needs
+
+install-dev: .venv/developed  ## Add what working on it needs: tests, lint, types, Dask
+
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile  # what is imported compiles itself
+
+# $(call ready,N): say in a sentence what is missing, where Python, its venv module or N MB of disk are.
+define ready
+@command -v $(PYTHON) > /dev/null || { \
+  echo "There is no $(PYTHON) here; install Python 3.11 or later, or name one: make PYTHON=python3.12." >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+  echo "$(PYTHON) is $$($(PYTHON) -V 2>&1); install Python 3.11 or later, or name one: make PYTHON=python3.12." >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+  echo "$(PYTHON) lacks its venv module; install it (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+@free=$$(df -Pk . | awk 'NR == 2 {print int($$4 / 1024)}'); test "$$free" -ge $(1) || { \
+  echo "There are $$free MB free in $(CURDIR) and .venv needs $(1) MB; free some, or move the project." >&2; exit 1; }
+endef
 
 .venv/installed: requirements.lock pyproject.toml
+	$(call ready,2000)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/developed: .venv/installed requirements-dev.lock
+	$(call ready,1000)
+	$(PIP) -r requirements-dev.lock
 	@touch $@
 
 bench: install  ## Compare samplers and losses: DATASET, SAMPLERS, LOSSES, SEEDS, JOBS, ARGS="…"
@@ -28,18 +50,23 @@ bench: install  ## Compare samplers and losses: DATASET, SAMPLERS, LOSSES, SEEDS
 	  $(foreach l,$(LOSSES),--loss $(l)) --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
 	@echo; echo "Next: $(BIN)/bench compare $(SAMPLERS) --loss $(lastword $(LOSSES)) --dataset $(DATASET) --seeds $(SEEDS)"
 
-test: install  ## Run the tests
-	$(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
-test-all: install  ## Run the tests and those that train every method on real data
-	$(BIN)/python -m pytest -m "slow or not slow"
+test: install-dev  ## Run the tests but the slow ones; ARGS="…" goes to pytest
+	$(PYTEST) $(ARGS)
 
-check: install  ## Lint, formatting and types, as CI runs them
+test-all: install-dev  ## Run the slow tests too, as CI does
+	$(PYTEST) -m "not long" $(ARGS)
+
+test-methods: install-dev  ## Train every method on real data and compare it with toppop
+	$(BIN)/python -m pytest -m long $(ARGS)
+
+check: install-dev  ## Lint, formatting and types, as CI runs them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: install  ## Format the code and fix what the linter can
+format: install-dev  ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -63,16 +90,17 @@ defaults: install  ## Compare the default rows with popularity on five data sets
 	$(DEFAULTS) --dataset filmtrust --split leave-random-one-out --seeds 2 --out $(KEPT)-5.json
 	$(BIN)/python -m bench.pages.defaults $(foreach n,1 2 3 4 5,$(KEPT)-$(n).json)
 
-golden: install  ## Freeze the results of every method again; say under Results what moved
-	PYTHONPATH=. $(BIN)/python tests/test_golden.py
+golden: install-dev  ## Write what moved in tests/golden and show it; name it under Results in CHANGELOG.md
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -m golden
+	git --no-pager diff --stat --patch --unified=0 -- tests/golden
 
-benchmarks: install  ## Time the hot paths with pytest-benchmark
+benchmarks: install-dev  ## Time the hot paths with pytest-benchmark
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
 
 WORKERS ?= 2
 PORT    ?= 8786
 
-cluster: install  ## Start a Dask scheduler and WORKERS workers here, on PORT, until Ctrl-C
+cluster: install-dev  ## Start a Dask scheduler and WORKERS workers here, on PORT, until Ctrl-C
 	@echo "Use it with: $(BIN)/bench compare uniform popularity --cluster tcp://127.0.0.1:$(PORT)"
 	@trap 'kill 0' INT TERM EXIT; \
 	  $(BIN)/dask scheduler --host 127.0.0.1 --port $(PORT) --no-dashboard & \
@@ -80,8 +108,8 @@ cluster: install  ## Start a Dask scheduler and WORKERS workers here, on PORT, u
 	    --local-directory "$${TMPDIR:-/tmp}" & \
 	  wait
 
-lock:  ## Pin what is installed in .venv to requirements.lock
-	$(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' > requirements.lock
+lock:  ## Pin what is installed in .venv, for running and for working on it
+	$(BIN)/python .ci/lock.py
 
 clean:  ## Remove the environment and caches, never results
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,5 +1,6 @@
 """The command line, and what turns runs into tables."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,4 +21,6 @@ def _check_siblings(*names: str) -> None:
             )
 
 
+if sys.platform == "win32":
+    raise ImportError("contrarec runs on Linux and macOS; on Windows use it inside WSL.")
 _check_siblings("datasets", "recmodels")

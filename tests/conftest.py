@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from datasets import Interactions
+from tests.real_data import fetched
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +50,9 @@ def ratings_csv(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     return write_ratings(folder)
+
+
+@pytest.fixture(scope="session")
+def ml_100k(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which a `bench` command has the real MovieLens 100K; skips where it cannot be had."""
+    return fetched(tmp_path_factory.mktemp("ml-100k"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,25 +10,15 @@ from pathlib import Path
 import pytest
 
 from bench.pages.losses import cells
+from tests.real_data import ROOT
 
-ROOT = Path(__file__).parents[1]
-REAL = ROOT.parent / "shared" / "data" / "research-only" / "ml-100k" / "u.data.xz"
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not REAL.is_file(), reason="needs the real MovieLens 100K, which may not be shipped"),
-    pytest.mark.timeout(7200),
-]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
 
-def test_every_method_beats_popularity(tmp_path: Path) -> None:
-    (tmp_path / "mirror" / "ml-100k").mkdir(parents=True)
-    (tmp_path / "mirror" / "ml-100k" / "u.data").write_bytes(lzma.decompress(REAL.read_bytes()))
+def test_every_method_beats_popularity(ml_100k: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "compare", *cells(), "--recommended", "--seeds", "1", "--format", "json"]
-    env = {**os.environ, "BENCH_DATA_MIRROR": str(tmp_path / "mirror"), "BENCH_DATA": str(tmp_path / "data")}
-    done = subprocess.run(
-        [*command, "--results", str(tmp_path / "runs")], cwd=ROOT, env=env, capture_output=True, text=True, check=False
-    )
+    command += ["--results", str(tmp_path / "runs")]
+    done = subprocess.run(command, cwd=ROOT, env=ml_100k, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = {row["name"]: row["metrics"]["ndcg@10"]["mean"] for row in json.loads(done.stdout)["rows"]}
     assert set(found) == set(cells())

@@ -1,13 +1,11 @@
 """Frozen results of every registered method: a change of numbers must be meant, and named under Results.
 
-`make golden` rewrites tests/golden/runs.json. The tolerance allows for processors that round differently; on one
-processor the numbers are equal to the bit, which test_cli checks.
+The tolerance allows for processors that round differently; on one processor the numbers are equal to the bit, which
+test_cli checks.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,8 +18,10 @@ from recmodels.losses import LOSSES
 from recmodels.metrics import user_metrics
 from recmodels.models import BASELINES, MODELS
 from recmodels.samplers import SAMPLERS
+from tests.frozen import frozen_keys, frozen_numbers
 
-GOLDEN = Path(__file__).parent / "golden" / "runs.json"
+pytestmark = pytest.mark.golden
+
 SETTINGS = {"epochs": "3", "embedding_size": "8", "negatives": "4", "batch_size": "64", "learning_rate": "0.02"}
 
 
@@ -54,28 +54,20 @@ def outcome(text: str, path: Path) -> dict[str, float]:
     return numbers
 
 
+def same(found: dict[str, float], frozen: dict[str, float]) -> bool:
+    return (
+        set(found) == set(frozen)
+        and found["ndcg@10"] == pytest.approx(frozen["ndcg@10"], abs=0.01)  # two users may swap two items
+        and found.get("loss", 0.0) == pytest.approx(frozen.get("loss", 0.0), rel=1e-3)
+    )
+
+
 @pytest.mark.parametrize("text", cells())
 def test_results_are_as_frozen(text: str, ratings_csv: Path) -> None:
-    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
-    assert text in golden, f"{text} has no golden run yet: make golden, and look at what it wrote"
     found = outcome(text, ratings_csv)
-    assert set(found) == set(golden[text])
-    if "loss" in found:
-        assert found["loss"] == pytest.approx(golden[text]["loss"], rel=1e-3)
-    assert found["ndcg@10"] == pytest.approx(golden[text]["ndcg@10"], abs=0.01)  # two users may swap two items
+    frozen = frozen_numbers("runs.json", text, found, same)
+    assert same(found, frozen), (found, frozen)
 
 
 def test_nothing_is_frozen_that_no_longer_exists() -> None:
-    assert set(json.loads(GOLDEN.read_text(encoding="utf-8"))) == set(cells())
-
-
-if __name__ == "__main__":
-    import tempfile
-
-    from tests.conftest import write_ratings
-
-    with tempfile.TemporaryDirectory() as folder:
-        ratings = write_ratings(Path(folder))
-        runs = {text: outcome(text, ratings) for text in cells()}
-    GOLDEN.write_text(json.dumps(runs, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    sys.stdout.write(f"Wrote {len(runs)} runs to {GOLDEN}.\n")
+    assert frozen_keys("runs.json", set(cells())) == set(cells())

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import json
-import lzma
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-REAL = ROOT.parent / "shared" / "data" / "research-only"
+from tests.real_data import ROOT
 
-pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="needs the real MovieLens 100K, which may not be shipped")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("main job")]
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
+def table(ml_100k: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
     """Mean test metrics of the nine default cells, one seed, and of the two baselines."""
     folder = tmp_path_factory.mktemp("main-job")
-    (folder / "mirror" / "ml-100k").mkdir(parents=True)
-    raw = lzma.decompress((REAL / "ml-100k" / "u.data.xz").read_bytes())
-    (folder / "mirror" / "ml-100k" / "u.data").write_bytes(raw)
     grid = [f"{s}+{loss}" for s in ("uniform", "popularity", "inbatch") for loss in ("bpr", "bce", "softmax")]
     command = [
         sys.executable,
@@ -41,18 +34,15 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float
     done = subprocess.run(
         [*command, "--results", str(folder / "runs")],
         cwd=ROOT,
-        env={**os.environ, "BENCH_DATA_MIRROR": str(folder / "mirror"), "BENCH_DATA": str(folder / "data")},
+        env=ml_100k,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["data"] == {
-        "sha256": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
-        "verified": True,
-        "source": "mirror",
-    }
+    assert result["data"]["sha256"] == "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
+    assert result["data"]["verified"]
     assert (result["users"], result["failed"], result["skipped"]) == (943, [], [])
     assert result["protocol"]["users_with_tied_last_time"] == 415
     return {row["name"]: {name: value["mean"] for name, value in row["metrics"].items()} for row in result["rows"]}

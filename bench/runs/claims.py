@@ -24,7 +24,7 @@ class Claims:
 
     A claim is one locked byte of `<results>/.lock`. The system frees it when its owner dies, however it dies, so no
     claim outlives its command and nothing is left to clean up. It also holds between machines that share the folder
-    by NFS.
+    through a file system with POSIX locks (docs/scale.md).
 
     Attributes:
         stopped: whether nothing more is to be begun.
@@ -136,4 +136,9 @@ def _lock(file: IO[bytes], length: int, start: int) -> bool:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
     except (BlockingIOError, PermissionError):
         return False
+    except OSError as error:
+        raise UserError(
+            f"{file.name} cannot be locked ({error.strerror or error}), so that two commands might train the same run; "
+            "mount its file system with POSIX locks, or give a folder elsewhere with --results DIR or BENCH_RESULTS."
+        ) from error
     return True

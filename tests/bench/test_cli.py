@@ -1,0 +1,327 @@
+"""The command line as its users see it: real processes, real files, and every mistake in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("--set", "epochs=2", "--set", "embedding_size=8", "--set", "negatives=4", "--seeds", "2")
+
+
+def bench(*words: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def compare(data: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return bench("compare", *words, "--dataset", data, *QUICK)
+
+
+def test_compare_trains_once_and_prints_every_format_from_the_store(ratings_csv: Path, tmp_path: Path) -> None:
+    first = compare(ratings_csv, "uniform", "popularity", "inbatch", "--jobs", "2", "--results", tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "6 of 6 runs to do" in first.stderr
+    assert "[6/6]" in first.stderr
+    for name in ("uniform", "popularity", "inbatch"):
+        assert name in first.stdout
+    again = compare(ratings_csv, "uniform", "popularity", "inbatch", "--results", tmp_path)
+    assert (again.stdout, again.stderr) == (first.stdout, "")
+    for format in ("markdown", "latex", "html", "csv"):
+        done = compare(ratings_csv, "uniform", "popularity", "inbatch", "--results", tmp_path, "--format", format)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "popularity" in done.stdout
+
+
+def test_json_is_the_contract(ratings_csv: Path, tmp_path: Path) -> None:
+    done = compare(ratings_csv, "uniform", "toppop", "--results", tmp_path, "--format", "json")
+    table = json.loads(done.stdout)
+    assert list(table) == [
+        "dataset", "protocol", "metric", "seeds", "users", "test", "correction", "alpha", "alternative", "baseline",
+        "data", "rows", "pairs", "skipped", "failed", "warnings", "facts", "command", "version", "commit", "manifest",
+        "digest",
+    ]  # fmt: skip
+    assert set(table["data"]) == {"sha256", "verified", "source"}
+    row, baseline = table["rows"]
+    assert list(row) == [
+        "name", "sampler", "loss", "model", "metrics", "diagnostics", "train_seconds", "epochs",
+        "peak_bytes", "runs", "results", "settings", "letters",
+    ]  # fmt: skip
+    assert set(row["metrics"]["ndcg@10"]) == {"mean", "ci", "std_seeds"}
+    assert set(row["metrics"]) == {f"{name}@{k}" for name in ("hr", "ndcg", "mrr", "recall") for k in (5, 10, 20)}
+    assert (baseline["sampler"], baseline["model"]) == (None, "toppop")
+    assert row["peak_bytes"] > 10_000_000 if Path("/proc/self/status").exists() else row["peak_bytes"] is None
+    assert set(table["pairs"][0]) == {
+        "a", "b", "metric", "difference", "ci", "ci_family", "p", "p_adjusted", "effect_size",
+        "users_a_better", "users_b_better", "users_tied", "equal_by_identity",
+    }  # fmt: skip
+    assert (table["users"], table["seeds"]) == (40, [0, 1])
+
+
+@pytest.mark.slow
+def test_jobs_do_not_change_a_bit(ratings_csv: Path, tmp_path: Path) -> None:
+    names = ("uniform+softmax", "popularity+bce", "inbatch:negatives=all")
+    for jobs in ("1", "2"):
+        assert compare(ratings_csv, *names, "--jobs", jobs, "--results", tmp_path / jobs).returncode == 0
+    files = sorted(path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("users.parquet"))
+    assert len(files) == 6
+    for file in files:
+        assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
+
+
+def test_table_trains_nothing(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("table", "uniform", "--dataset", ratings_csv, *QUICK, "--results", tmp_path)
+    missing = bench(*words)
+    assert missing.returncode == 2
+    assert "2 of 2 runs of 'uniform' are not in" in missing.stderr
+    compare(ratings_csv, "uniform", "--results", tmp_path)
+    assert bench(*words).returncode == 0
+
+
+def test_a_cached_comparison_imports_nothing_heavy(ratings_csv: Path, tmp_path: Path) -> None:
+    compare(ratings_csv, "uniform", "popularity", "--results", tmp_path)
+    code = (
+        "import sys; from bench.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = ('torch', 'scipy.stats', 'statsmodels', 'matplotlib', 'pandas')\n"
+        "print([m for m in heavy if m in sys.modules], file=sys.stderr)"
+    )
+    words = ["compare", "uniform", "popularity", "--dataset", str(ratings_csv), *QUICK, "--results", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_cell_that_diverges_is_shown_as_failed(ratings_csv: Path, tmp_path: Path) -> None:
+    done = compare(ratings_csv, "uniform", "softmax:learning_rate=1e30", "--results", tmp_path, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    table = json.loads(done.stdout)
+    assert len(table["failed"]) == 2
+    assert "Diverged" in table["failed"][0]["reason"]
+    assert table["pairs"] == []
+    shown = compare(ratings_csv, "uniform", "softmax:learning_rate=1e30", "--results", tmp_path)
+    assert "2 of 2 failed" in shown.stdout
+
+
+def test_bare_bench_prints_help() -> None:
+    done = bench()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "compare" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("compare", "unifrom"), "Did you mean 'uniform'?"),
+        (("compre", "uniform"), "Did you mean 'compare'?"),
+        (("compare", "uniform", "--sede", "1"), "No such option: --sede"),
+        (("compare", "popularity:alpha=abc"), "alpha must be a number >= -4, <= 4, not 'abc' (default 0.75)."),
+        (("compare", "uniform", "uniform+bpr"), "mean the same cell"),
+        (("compare", "uniform", "--dataset", "ml-10k"), "Did you mean 'ml-100k'?"),
+        (("compare", "uniform", "--dataset", "no/such.csv"), "There is no file or folder no/such.csv"),
+        (("compare", "uniform", "--seeds", "x"), "--seeds x names no seeds"),
+        (("compare", "uniform", "--metric", "ndgc@10"), "Did you mean 'ndcg@10'?"),
+        (("compare", "uniform", "--cutoffs", "0"), "--cutoffs 0 is not a list of whole numbers from 1 to 10000"),
+        (("compare", "uniform", "--metric", "ndcg@99999999"), "Did you mean"),
+        (("compare", "uniform", "--device", "gpu"), "--device gpu is not a device"),
+        (("compare", "uniform", "--test", "anova"), "No test is called 'anova'"),
+        (("compare", "uniform", "--alternative", "grater"), "Did you mean 'greater'?"),
+        (("compare", "uniform", "--groups", "activity"), "is for --view groups"),
+        (("compare", "uniform", "--view", "groups", "--groups", "popularty"), "Did you mean 'popularity'?"),
+        (("compare", "uniform", "--view", "rose"), "No view is called 'rose'"),
+        (("compare", "uniform", "--baseline", "bce"), "No row is called 'bce'"),
+        (("compare", "uniform", "--set", "epochs"), "--set epochs is not a setting"),
+        (("compare", "uniform", "--set", "epoch=3"), "Did you mean 'epochs'?"),
+        (("compare", "uniform", "--set", "epochs=0"), "epochs must be a whole number >= 1, not '0'"),
+        (("compare", "uniform", "--format", "jsn"), "Did you mean 'json'?"),
+        (("compare", "uniform", "--jobs", "0"), "should be greater than or equal to 1"),
+        (("compare", "uniform:negatives=all"), "cannot be trained: uniform has no negatives=all"),
+        (("compare",), "Nothing to run"),
+        (("list", "sampler"), "Did you mean 'samplers'?"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_exit_2(words: tuple[str, ...], sentence: str) -> None:
+    done = bench(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+HEADER = "user,item,rating,timestamp\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "empty"),
+        (HEADER, "no interactions"),
+        ("person,thing\n1,2\n", "column"),
+        (HEADER + "1,2,nan,5\n" * 3, "rating"),
+        (HEADER + "1,2,4,5\n1,3,4,6\n", "test"),
+    ],
+)
+def test_files_that_cannot_be_used_are_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(text, encoding="utf-8")
+    done = bench("compare", "uniform", "--dataset", path, "--quiet")
+    assert done.returncode == 2, done.stderr
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_results_that_cannot_be_written_are_one_sentence(ratings_csv: Path, tmp_path: Path) -> None:
+    blocker = tmp_path / "blocker"
+    blocker.write_text("", encoding="utf-8")
+    done = compare(ratings_csv, "uniform", "--quiet", "--results", blocker)
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _start(data: Path, results: Path, *words: str) -> subprocess.Popen[str]:
+    command = [
+        sys.executable, "-m", "bench", "compare", "uniform", "popularity", "inbatch", "--dataset", str(data),
+        "--results", str(results), "--jobs", "2", "--seeds", "4", "--set", "epochs=60", "--set", "patience=60", *words,
+    ]  # fmt: skip
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _wait_for_a_run(results: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not list(results.glob("*/*/run.json")):
+        assert time.monotonic() < deadline, "no run finished"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_ctrl_c_finishes_running_cells_and_the_same_command_goes_on(ratings_csv: Path, tmp_path: Path) -> None:
+    process = _start(ratings_csv, tmp_path)
+    _wait_for_a_run(tmp_path)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "press Ctrl-C again to stop now" in stderr
+    assert "Traceback" not in stderr
+    kept = len(list(tmp_path.glob("*/*/run.json")))
+    assert 0 < kept < 12
+    again = _start(ratings_csv, tmp_path)
+    _, stderr = again.communicate(timeout=120)
+    assert again.returncode == 0, stderr
+    assert f"{12 - kept} of 12 runs to do" in stderr
+
+
+@pytest.mark.slow
+def test_kill_leaves_a_store_that_goes_on(ratings_csv: Path, tmp_path: Path) -> None:
+    process = _start(ratings_csv, tmp_path)
+    _wait_for_a_run(tmp_path)
+    process.kill()
+    process.wait()
+    process.stdout.close()  # type: ignore[union-attr]
+    process.stderr.close()  # type: ignore[union-attr]
+    again = _start(ratings_csv, tmp_path)
+    _, stderr = again.communicate(timeout=120)
+    assert again.returncode == 0, stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds worker processes in /proc")
+def test_a_worker_that_dies_fails_one_run_and_the_rest_goes_on(ratings_csv: Path, tmp_path: Path) -> None:
+    process = _start(ratings_csv, tmp_path, "--format", "json")
+    _wait_for_a_run(tmp_path)
+    os.kill(_a_worker_of(process.pid), signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    failed = json.loads(stdout)["failed"]
+    assert len(failed) == 1
+    assert "SIGKILL" in failed[0]["reason"]
+    assert len(list(tmp_path.glob("*/*/users.parquet"))) == 11
+    retried = _start(ratings_csv, tmp_path, "--format", "json", "--retry-failed")
+    assert json.loads(retried.communicate(timeout=120)[0])["failed"] == []
+
+
+def _a_worker_of(parent: int) -> int:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            status = (path.parent / "stat").read_text().rpartition(")")[2].split()
+            if int(status[1]) == parent and b"spawn_main" in path.read_bytes():
+                return int(path.parent.name)
+        except OSError:
+            continue
+    raise AssertionError("no worker found")
+
+
+@pytest.mark.slow
+def test_calibrate_and_power_answer_from_the_runs(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("--dataset", ratings_csv, "--seeds", "6", "--results", tmp_path, *QUICK[:6], "--quiet")
+    done = bench("calibrate", "uniform", *words, "--side", "3", "--splits", "20")
+    assert done.returncode == 0, done.stderr
+    assert "20 comparisons of 3 with 3 seeds out of 6, 40 users" in done.stdout
+    assert "crossed-pooled" in done.stdout
+    power = ("power", "uniform", "popularity", "inbatch", *words)
+    done = bench(*power, "--difference", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert "2 seeds find a difference of 0.5 over 40 users" in " ".join(done.stdout.split())
+    assert "at level 0.0167 = 0.05/3" in done.stdout
+    none = json.loads(bench(*power, "--baseline", "uniform", "--format", "json").stdout)
+    assert (none["family"], none["level"], none["difference"]) == (2, 0.025, None)
+    assert [(p["a"], p["b"], p["seeds_needed"]) for p in none["pairs"]] == [
+        ("popularity", "uniform", None),
+        ("inbatch", "uniform", None),
+    ]
+    assert bench(*power, "--format", "csv").stdout.startswith("a,b,")
+    for wrong in (("--power", "2"), ("--difference", "0")):
+        refused = bench(*power, *wrong)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "takes one cell" in bench("calibrate", "uniform", "popularity", *words).stderr
+    assert "at least two cells" in bench("power", "uniform", *words).stderr
+
+
+def test_figures_are_drawn_from_the_store(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("uniform", "popularity", "--results", tmp_path / "runs")
+    done = compare(ratings_csv, *words, "--figures", tmp_path / "figures", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        f"{name}{suffix}" for name in ("pairs", "matrix", "cost", "curves") for suffix in (".svg", ".png")
+    }
+
+
+@pytest.mark.slow
+def test_groups_of_users_side_by_side(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("uniform", "popularity", "--results", tmp_path, "--quiet", "--view", "groups")
+    done = compare(ratings_csv, *words, "--groups", "popularity")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[1] == "NDCG@10 by group of users (number of users)"
+    assert "40 users × 2 seeds" in done.stdout
+    found = json.loads(compare(ratings_csv, *words, "--groups", "popularity", "--format", "json").stdout)["groups"]
+    assert len(found) == 3
+    assert sum(table["users"] for table in found.values()) == 40
+    whole = json.loads(compare(ratings_csv, *words[:-2], "--format", "json").stdout)
+    means = [[t["users"] / 40 * t["rows"][0]["metrics"]["ndcg@10"]["mean"] for t in found.values()], whole["rows"]]
+    assert abs(sum(means[0]) - means[1][0]["metrics"]["ndcg@10"]["mean"]) < 1e-12
+    assert "activity 10 (40)" in compare(ratings_csv, *words).stdout, "all users of this file are equally active"
+
+
+@pytest.mark.slow
+def test_expected_sampled_metrics_come_from_full_ranks(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("uniform", "--results", tmp_path, "--quiet", "--format", "json")
+    full = json.loads(compare(ratings_csv, *words).stdout)
+    sampled = json.loads(compare(ratings_csv, *words, "--expect-sampled", "20").stdout)
+    ndcg = [table["rows"][0]["metrics"]["ndcg@10"]["mean"] for table in (full, sampled)]
+    assert ndcg[0] < ndcg[1] < 1
+    assert any("sampled candidates" in warning for warning in sampled["warnings"])
+    assert sampled["rows"][0]["runs"] == full["rows"][0]["runs"]
+    assert "is too many" in compare(ratings_csv, *words, "--expect-sampled", "59").stderr
+    drawn = compare(ratings_csv, *words, "--candidates", "sampled:20")
+    assert drawn.returncode == 0, drawn.stderr
+    assert json.loads(drawn.stdout)["rows"][0]["runs"] != full["rows"][0]["runs"]

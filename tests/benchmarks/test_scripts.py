@@ -1,0 +1,35 @@
+"""The scripts of experiments/ that the documents name run as they say."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+def run(*words):
+    env = {**os.environ, "PYTHONPATH": "."}
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_growth_draws_its_points_and_keeps_them(tmp_path):
+    out = tmp_path / "growth.png"
+    measured = run("experiments/growth.py", "--out", str(out), "--sizes", "20000", "--optimizers", "sgd")
+    assert '"ranked_users"' in measured
+    assert out.with_suffix(".csv").read_text().count("\n") == 2
+    assert out.stat().st_size > 10_000
+    assert run("experiments/growth.py", "--out", str(out), "--sizes", "20000", "--optimizers", "sgd") == ""
+
+
+def test_rounded_down_reads_a_stored_run(ratings_csv, tmp_path):
+    words = ["--dataset", str(ratings_csv), "--split", "ratio:test=0.15,valid=0.1", "--seeds", "1"]
+    run("-m", "bench", "compare", "toppop", "constant", *words, "--results", str(tmp_path / "runs"))
+    (found,) = [path for path in (tmp_path / "runs").glob("*/[!.]*") if '"toppop"' in (path / "run.json").read_text()]
+    assert "rounded down" in run("experiments/rounded_down.py", str(found))
