@@ -112,6 +112,7 @@ def test_draws_that_follow_their_law_differ_from_it_by_chance_alone(name):
     assert 0 <= found["kl_to_law"] < 4 * found["kl_by_chance"]
 
 
+@pytest.mark.slow
 def test_draws_that_do_not_follow_the_stated_law_are_found_out():
     diagnostics, _, _ = observed("uniform", batches=0)
     rng, model = np.random.default_rng(0), scorer()
