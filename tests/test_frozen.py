@@ -24,9 +24,9 @@ def near(found: dict[str, float], before: dict[str, float]) -> bool:
 
 
 def test_numbers_that_left_the_tolerance_are_written_and_no_others(golden: Path) -> None:
-    assert frozen.frozen_numbers("runs.json", "a", {"loss": 1.01}, near) == {"loss": 1.0}
-    assert frozen.frozen_numbers("runs.json", "b", {"loss": 3.0}, near) == {"loss": 3.0}
-    assert frozen.frozen_numbers("runs.json", "c", {"loss": 4.0}, near) == {"loss": 4.0}
+    assert frozen.frozen_value("runs.json", "a", {"loss": 1.01}, near) == {"loss": 1.0}
+    assert frozen.frozen_value("runs.json", "b", {"loss": 3.0}, near) == {"loss": 3.0}
+    assert frozen.frozen_value("runs.json", "c", {"loss": 4.0}, near) == {"loss": 4.0}
     assert (golden / "runs.json").read_text() == (
         '{\n "a": {"loss": 1.0},\n "b": {"loss": 3.0},\n "c": {"loss": 4.0}\n}\n'
     )
@@ -47,9 +47,9 @@ def test_texts_are_written_where_they_differ_or_are_new(golden: Path) -> None:
 def test_nothing_is_written_unless_asked_for(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UPDATE_GOLDEN")
     before = {path.name: path.read_bytes() for path in golden.iterdir()}
-    assert frozen.frozen_numbers("runs.json", "b", {"loss": 3.0}, near) == {"loss": 2.0}
+    assert frozen.frozen_value("runs.json", "b", {"loss": 3.0}, near) == {"loss": 2.0}
     assert frozen.frozen_text("table.txt", "a 2.00\n", str.__eq__) == "a 1.00\n"
     assert frozen.frozen_keys("runs.json", {"a"}) == {"a", "b"}
     with pytest.raises(AssertionError, match=r"c is not in tests/golden/runs\.json: make golden"):
-        frozen.frozen_numbers("runs.json", "c", {"loss": 1.0}, near)
+        frozen.frozen_value("runs.json", "c", {"loss": 1.0}, near)
     assert {path.name: path.read_bytes() for path in golden.iterdir()} == before

@@ -18,7 +18,7 @@ from recmodels.losses import LOSSES
 from recmodels.metrics import user_metrics
 from recmodels.models import BASELINES, MODELS
 from recmodels.samplers import SAMPLERS
-from tests.frozen import frozen_keys, frozen_numbers
+from tests.frozen import frozen_keys, frozen_value
 
 pytestmark = pytest.mark.golden
 
@@ -65,7 +65,7 @@ def same(found: dict[str, float], frozen: dict[str, float]) -> bool:
 @pytest.mark.parametrize("text", cells())
 def test_results_are_as_frozen(text: str, ratings_csv: Path) -> None:
     found = outcome(text, ratings_csv)
-    frozen = frozen_numbers("runs.json", text, found, same)
+    frozen = frozen_value("runs.json", text, found, same)
     assert same(found, frozen), (found, frozen)
 
 

@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
-def run(*words):
-    env = {**os.environ, "PYTHONPATH": "."}
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+def run(*words, cwd=ROOT):
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, *words], cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -32,4 +32,4 @@ def test_rounded_down_reads_a_stored_run(ratings_csv, tmp_path):
     words = ["--dataset", str(ratings_csv), "--split", "ratio:test=0.15,valid=0.1", "--seeds", "1"]
     run("-m", "bench", "compare", "toppop", "constant", *words, "--results", str(tmp_path / "runs"))
     (found,) = [path for path in (tmp_path / "runs").glob("*/[!.]*") if '"toppop"' in (path / "run.json").read_text()]
-    assert "rounded down" in run("experiments/rounded_down.py", str(found))
+    assert "rounded down" in run(str(ROOT / "experiments/rounded_down.py"), str(found), cwd=ratings_csv.parent)
