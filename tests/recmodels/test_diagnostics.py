@@ -166,6 +166,7 @@ def test_held_out_interactions_can_only_come_afterwards():
     assert {name: repr(value) for name, value in vars(diagnostics).items()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["uniform", "dns", "mixgcf", "memory", "self-adversarial", "full"])
 def test_being_watched_changes_no_bit_of_training(name):
     from recmodels.objective import objective
