@@ -1,7 +1,10 @@
-"""Small data that several tests share, and an isolated place for caches and results."""
+"""Small data that several tests share, an isolated place for caches and results, and what tests cost."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +59,36 @@ def ratings_csv(tmp_path: Path) -> Path:
 def ml_100k(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment in which a `bench` command has the real MovieLens 100K; skips where it cannot be had."""
     return fetched(tmp_path_factory.mktemp("ml-100k"))
+
+
+def spent() -> float:
+    """Processor seconds of this process and of those it has waited for."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    item.stash[SPENT] = spent()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    before, item.stash[SPENT] = item.stash[SPENT], spent()
+    report.cpu = item.stash[SPENT] - before
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests cost, and the functions that cost most; walls depend on what else the machine does."""
+    costs: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            costs[getattr(report, "nodeid", "").partition("[")[0]] += getattr(report, "cpu", 0.0)
+    terminalreporter.write_line(f"{costs.total():.0f} s of processor time in all")
+    for name, seconds in costs.most_common(terminalreporter.config.option.durations or 0):
+        terminalreporter.write_line(f"{seconds:8.1f} s {name}")
+
+
+SPENT = pytest.StashKey[float]()

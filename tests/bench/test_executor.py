@@ -50,6 +50,7 @@ def one(text: str, data: Path, **settings: str) -> Task:
     return Task(spec, Protocol())
 
 
+@pytest.mark.slow
 def test_two_commands_on_one_store_train_nothing_twice(ratings_csv: Path, tmp_path: Path) -> None:
     words = ("uniform", "popularity", "inbatch", "--seeds", "4", "--jobs", "1", *SLOW)
     both = [start(ratings_csv, tmp_path, *words) for _ in range(2)]
@@ -61,6 +62,7 @@ def test_two_commands_on_one_store_train_nothing_twice(ratings_csv: Path, tmp_pa
     assert finished(tmp_path) == 12
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_running_runs_as_ctrl_c_does(ratings_csv: Path, tmp_path: Path) -> None:
     process = start(ratings_csv, tmp_path, "uniform", "popularity", "inbatch", "--seeds", "8", "--jobs", "2", *SLOW)
     wait_for(tmp_path, 1)
@@ -72,6 +74,7 @@ def test_sigterm_finishes_running_runs_as_ctrl_c_does(ratings_csv: Path, tmp_pat
     assert 0 < finished(tmp_path) < 24
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_at_once(ratings_csv: Path, tmp_path: Path) -> None:
     process = start(ratings_csv, tmp_path, "toppop", "uniform", "--seeds", "1", "--jobs", "2", *ENDLESS)
     wait_for(tmp_path, 1)
@@ -159,6 +162,7 @@ except UserError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_command_on_a_full_disk_goes_on_once_there_is_room(ratings_csv: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"

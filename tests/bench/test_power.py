@@ -51,6 +51,7 @@ def test_seeds_needed_and_when_seeds_cannot_help():
         seeds_needed(c, 900, 0.0)
 
 
+@pytest.mark.slow
 def test_same_against_same_finds_the_tests_that_ignore_seeds():
     rng = np.random.default_rng(0)
     runs = rng.random((1, 300)) + rng.normal(0, 0.03, (40, 1)) + rng.normal(0, 0.3, (40, 300))
