@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A test file is named after a module or folder of the room whose folder it is in. What is about more than one has a
 # theme, and its name stands here.
 THEMES = {
-    "": "docs every_method frozen golden house main_job run_ids",
+    "": "docs every_method frozen golden house main_job real_data run_ids",
     "bench": "bench_across chaos data_commands runs sampler_page tampering",
     "datasets": "",
     "recmodels": "lazy_adam loss_bugs loss_vectors sampler_contract sampler_laws tiny_laws",
