@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from bench.cli.compare import Compare
 from bench.cli.main import app
+from tests.frozen import GOLDEN, frozen_value
 
-GOLDEN = Path(__file__).parent / "golden" / "run_ids.json"
-GRID = json.loads(GOLDEN.read_text(encoding="utf-8"))
+GRID = json.loads((GOLDEN / "run_ids.json").read_text(encoding="utf-8"))
 
 
 def asked(line: str) -> Compare:
@@ -24,10 +23,12 @@ def asked(line: str) -> Compare:
     return request
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("line", GRID)
 def test_a_run_keeps_its_id(line: str) -> None:
     (experiment,) = asked(line).experiments()
-    assert [spec.run_id for spec in experiment.specs()] == GRID[line]
+    found = [spec.run_id for spec in experiment.specs()]
+    assert found == frozen_value("run_ids.json", line, found)
 
 
 def test_the_grid_is_of_different_runs() -> None:
