@@ -3,6 +3,10 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.api import compare as compare
 
 __version__ = "0.1.0"
 
@@ -24,3 +28,12 @@ def _check_siblings(*names: str) -> None:
 if sys.platform == "win32":
     raise ImportError("contrarec runs on Linux and macOS; on Windows use it inside WSL.")
 _check_siblings("datasets", "recmodels")
+
+
+def __getattr__(name: str) -> object:
+    """`bench.compare`, imported when it is asked for: a cached command line waits for nothing it does not use."""
+    if name != "compare":
+        raise AttributeError(f"module 'bench' has no attribute '{name}'")
+    from bench.api import compare
+
+    return compare

@@ -6,9 +6,12 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from datasets.errors import UserError
+
+JSONObject: TypeAlias = dict[str, Any]
+"""What a JSON or TOML file holds, or is to hold: the border at which types end."""
 
 RESULTS = "name another results folder, or set BENCH_RESULTS"
 """The cure where the store cannot be written."""
@@ -27,7 +30,7 @@ def writing(path: Path, cure: str) -> Iterator[None]:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); {cure}.") from error
 
 
-def parsed(path: Path) -> dict[str, Any]:
+def parsed(path: Path) -> JSONObject:
     """The content of a TOML file.
 
     Raises:

@@ -53,7 +53,7 @@ def measure(name, optimizer):
     import torch
 
     from datasets import Interactions
-    from datasets.load import load
+    from datasets.loading import load
     from recmodels.evaluation import FullRanking
     from recmodels.losses import LOSSES
     from recmodels.models import MODELS
@@ -123,7 +123,7 @@ def points(path, sizes, optimizers, shape):
             for optimizer in optimizers:
                 if any((row["dataset"], row["optimizer"]) == (name, optimizer) for row in read(path)):
                     continue
-                in_process(f"from datasets.load import load; load({name!r})", cache)  # generated once for both
+                in_process(f"from datasets.loading import load; load({name!r})", cache)  # generated once for both
                 code = f"import growth, json; print(json.dumps(growth.measure({name!r}, {optimizer!r})))"
                 row = {"dataset": name, **json.loads(in_process(code, cache))}
                 new = not path.exists()

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from datasets.consent import Consent
-from datasets.load import load
+from datasets.loading import load
 from datasets.protocol import Protocol
 from recmodels.metrics import Ranks, user_metrics
 

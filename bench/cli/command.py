@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 import typer
 from typer.core import TyperCommand
@@ -24,7 +23,7 @@ def examples(*commands: str) -> str:
 class RequestCommand(TyperCommand):
     """A command whose callback is a class of requests: typer fills in the fields, and the request is run."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Let --help-all show the options that --help leaves out."""
         hidden = [parameter for parameter in self.params if getattr(parameter, "hidden", False)]
         if "--help-all" in args:
@@ -35,7 +34,7 @@ class RequestCommand(TyperCommand):
             self.epilog = f"{self.epilog}\n\n{len(hidden)} more options: {ctx.command_path} --help-all"
         return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: typer.Context) -> None:  # type: ignore[override]
         """Build the request, from its experiment file where there is one, and run it."""
         request: Request = super().invoke(ctx)
         given = [name for name in ctx.params if _was_given(ctx, name)]
@@ -53,6 +52,6 @@ class RequestCommand(TyperCommand):
             raise typer.Exit(code)
 
 
-def _was_given(ctx: Any, name: str) -> bool:
+def _was_given(ctx: typer.Context, name: str) -> bool:
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

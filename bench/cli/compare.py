@@ -10,6 +10,7 @@ from bench.cli.training import Training
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
+    from bench.comparison.nouns import Comparison
     from bench.runs.design import Experiment
 
 
@@ -53,6 +54,12 @@ class Compare(Shown, Training):
             self.train(experiment, self.metrics(self.cutoffs))
             self.show(experiment)
         return outcome(experiments)
+
+    def comparison(self) -> "Comparison":
+        """Train what the store lacks, and compare the rows; what `bench.compare` gives."""
+        (experiment,) = self.checked()
+        self.train(experiment, self.metrics(self.cutoffs))
+        return self.compared(experiment, self.margin)
 
     def _profile(self, experiment: "Experiment") -> None:
         """Train the first seed of every cell in this process; the store is neither read nor written."""

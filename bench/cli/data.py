@@ -6,13 +6,12 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bench.cli.output import as_json
-from bench.cli.progress import fetching
-from bench.files import writing
+from bench.files import JSONObject, writing
 from datasets import catalog
 from datasets.catalog import Entry
 from datasets.consent import Consent
@@ -55,11 +54,12 @@ def info(
     format: Format = "table",
 ) -> None:
     """One data set: files, checksums, licence, citation, traps; and, once it is here, its split and leakage."""
-    from datasets.load import load
+    from bench.cli.progress import fetching
+    from datasets.loading import load
     from datasets.protocol import Protocol
 
     wants_json = as_json(format)
-    facts: dict[str, Any] = _description(catalog.entry(name)) if catalog.known(name) else {"name": name}
+    facts: JSONObject = _description(catalog.entry(name)) if catalog.known(name) else {"name": name}
     protocol = Protocol(split)
     try:
         with fetching() as progress:
@@ -88,6 +88,7 @@ def fetch(
     names: Names, unverified: Unverified = False, accept_unpinned: AcceptUnpinned = False, offline: Offline = False
 ) -> None:
     """Bring data sets into the data folder, every byte checked."""
+    from bench.cli.progress import fetching
     from datasets.fetch import obtain
 
     consent = Consent(unverified, accept_unpinned, offline or None)
@@ -123,6 +124,7 @@ def export(
     offline: Offline = False,
 ) -> None:
     """Write a mirror: set BENCH_DATA_MIRROR to the folder on a machine without a network."""
+    from bench.cli.progress import fetching
     from datasets.fetch import obtain, slug
 
     consent = Consent(unverified, accept_unpinned, offline or None)
@@ -180,7 +182,7 @@ def _every(*, families: bool) -> Iterator[str]:
             yield name
 
 
-def _row(name: str) -> dict[str, Any]:
+def _row(name: str) -> JSONObject:
     entry = catalog.entry(name)
     return {
         "name": name,
@@ -211,7 +213,7 @@ def _status(entry: Entry) -> str:
     return "can be fetched" if entry.pinned else "unpinned"
 
 
-def _description(entry: Entry) -> dict[str, Any]:
+def _description(entry: Entry) -> JSONObject:
     return {
         "name": entry.id,
         "title": entry.title,
@@ -240,7 +242,7 @@ def _description(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _readable(facts: dict[str, Any], indent: str = "") -> str:
+def _readable(facts: JSONObject, indent: str = "") -> str:
     lines = []
     for key, value in facts.items():
         word = key.replace("_", " ")
@@ -255,7 +257,7 @@ def _readable(facts: dict[str, Any], indent: str = "") -> str:
     return "\n".join(lines)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 from bench.cli.grammar import Core, Cutoffs, Seeds, Setting
 from bench.cli.request import Request
-from bench.files import RESULTS, parsed, writing
+from bench.files import RESULTS, JSONObject, parsed, writing
 from datasets.errors import UserError, unknown
 
 R = TypeVar("R", bound=Request)
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Request)
 CONDITIONS = ("results", "jobs", "cluster", "offline", "format", "out", "quiet", "retry_failed", "dry_run")
 """Fields that cannot change a number; a resolved file leaves them out."""
 
-LISTS: dict[type, Callable[[object], object]] = {Seeds: Seeds.of, Cutoffs: Cutoffs.of, Core: Core.of}
+LISTS: dict[object, Callable[[object], object]] = {Seeds: Seeds.of, Cutoffs: Cutoffs.of, Core: Core.of}
 """Types whose values are a number, a list of numbers, or a text as on the command line."""
 
 
@@ -37,7 +37,7 @@ def from_file(request: R, given: Iterable[str]) -> R:
     return replace(request, **{field: value for field, value in found.items() if field not in given})
 
 
-def read(path: Path, kind: type[Request]) -> dict[str, Any]:
+def read(path: Path, kind: type[Request]) -> JSONObject:
     """The fields of a request of this kind that the file names.
 
     Raises:
@@ -45,7 +45,7 @@ def read(path: Path, kind: type[Request]) -> dict[str, Any]:
     """
     types = get_type_hints(kind, include_extras=True)
     known = {word(field.name): field.name for field in fields(kind)}
-    given: dict[str, Any] = {}
+    given: JSONObject = {}
     for key, value in parsed(path).items():
         if key not in known:
             raise unknown(f"word of an experiment file ({path})", key, known)
@@ -87,7 +87,7 @@ def keep(results: Path, stem: str, text: str) -> Path:
     return path
 
 
-def _typed(path: Path, key: str, value: object, annotation: Any) -> object:
+def _typed(path: Path, key: str, value: object, annotation: object) -> object:
     """The value as the field's type has it; a tuple of numbers is written as a list, settings as a table."""
     kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     kind = next((one for one in get_args(kind) if one is not type(None)), kind) if _optional(kind) else kind
@@ -104,11 +104,12 @@ def _typed(path: Path, key: str, value: object, annotation: Any) -> object:
         if not _are(value, (str,)):
             raise UserError(f"{path}: {key} must be a text or a list of texts, not {_shown(value)}.")
         return value if isinstance(value, list) else [value]
-    allowed, name = {
+    scalars: dict[object, tuple[tuple[type, ...], str]] = {
         bool: ((bool,), "true or false"),
         int: ((int,), "a whole number"),
         float: ((int, float), "a number"),
-    }.get(kind, ((str,), "a text"))
+    }
+    allowed, name = scalars.get(kind, ((str,), "a text"))
     if isinstance(value, list) or not _are(value, allowed):
         raise UserError(f"{path}: {key} must be {name}, not {_shown(value)}.")
     least = next((info.min for info in get_args(annotation)[1:] if info.min is not None), None)
@@ -117,7 +118,7 @@ def _typed(path: Path, key: str, value: object, annotation: Any) -> object:
     return Path(str(value)) if kind is Path else value
 
 
-def _optional(kind: Any) -> bool:
+def _optional(kind: object) -> bool:
     return type(None) in get_args(kind)
 
 

@@ -1,23 +1,13 @@
-"""`bench list`: what there is, read from the sources: nothing is imported that trains."""
+"""`bench list`: what there is."""
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bench.cli.command import examples
 from bench.cli.output import as_json
-from bench.runs.spec import REGISTRIES
-from recmodels.compatibility import table
-from recmodels.metrics import METRICS
-from recmodels.registry import Entry, not_registered
-from recmodels.settings import meanings, setting_parameters
-
-# what an argument of `bench list` may be beside the name of one entry
-KINDS = {"samplers": "sampler", "losses": "loss", "models": "model", "baselines": "baseline"}
-
 
 EXAMPLES = examples("bench list samplers", "bench list dns")
 
@@ -33,126 +23,7 @@ def list_(
     ] = False,
 ) -> None:
     """What there is: name, one line, parameters, paper."""
-    typer.echo(compatible(format) if compatibility else listing(kind, format))
-
-
-def listing(kind: str, format: str) -> str:
-    """The entries of one kind, or of all, or the one of a name, as text or as a JSON array.
-
-    Raises:
-        UserError: a kind, name or format nobody knows.
-    """
-    kinds = [*KINDS, "settings", "metrics", "datasets"]
-    one = next((each for each, word in KINDS.items() if kind in REGISTRIES[word]), None)
-    if kind != "all" and kind not in kinds and one is None:
-        raise not_registered("kind, sampler, loss, model or baseline", kind, REGISTRIES.values(), [*kinds, "all"])
     wants_json = as_json(format)
-    if one is not None:
-        found = {one: [row for row in _entries(one) if row["name"] == kind]}
-    else:
-        found = {each: _entries(each) for each in (kinds if kind == "all" else [kind])}
-    if wants_json:
-        rows = [{"kind": each, **row} for each, rows in found.items() for row in rows]
-        return json.dumps(rows, indent=1, ensure_ascii=False)
-    return "\n\n".join(_section(each, rows, heading=kind == "all") for each, rows in found.items())
+    from bench.tables.listing import compatible, listing
 
-
-def compatible(format: str) -> str:
-    """Every sampler × loss × model with default parameters: a + where they go together, else a letter for the reason.
-
-    Raises:
-        UserError: a format nobody knows.
-    """
-    wants_json = as_json(format)
-    cells = table()
-    if wants_json:
-        return json.dumps(cells, indent=1, ensure_ascii=False)
-    samplers, losses = ([*dict.fromkeys(str(cell[kind]) for cell in cells)] for kind in ("sampler", "loss"))
-    letters: dict[str, str] = {}
-    marks = {(cell["model"], cell["sampler"], cell["loss"]): _mark(cell, letters) for cell in cells}
-    width = max(map(len, losses))
-    lines = ["Samplers: " + ", ".join(f"{at} {name}" for at, name in enumerate(samplers, start=1)) + "."]
-    for model in dict.fromkeys(cell["model"] for cell in cells):
-        lines += ["", f"{model:{width}}  " + " ".join(f"{at:2}" for at in range(1, len(samplers) + 1))]
-        for loss in losses:
-            lines.append(f"{loss:{width}}  " + " ".join(f"{marks[model, sampler, loss]:>2}" for sampler in samplers))
-    return "\n".join([*lines, "", *(f"{letter}  {why}" for why, letter in letters.items())])
-
-
-def _mark(cell: dict[str, str | None], letters: dict[str, str]) -> str:
-    why = cell["reason"]
-    if why is None:
-        return "+"
-    words = {cell[kind]: f"the {kind}" for kind in ("sampler", "loss", "model")}
-    why = " ".join(words.get(word, word) for word in why.split())
-    return letters.setdefault(why, chr(ord("a") + len(letters)))
-
-
-def _entries(kind: str) -> list[dict[str, Any]]:
-    if kind == "metrics":
-        return [
-            {"name": f"{name}@K", "summary": line, "parameters": {}, "paper": None} for name, line in METRICS.items()
-        ]
-    if kind == "settings":
-        return [
-            {
-                "name": setting.name,
-                "summary": meanings()[setting.name],
-                "parameters": {setting.name: {"default": setting.default, "allowed": setting.allowed}},
-                "paper": None,
-            }
-            for setting in setting_parameters().values()
-        ]
-    if kind == "datasets":
-        from datasets import catalog
-
-        return [
-            {
-                "name": name,
-                "summary": catalog.entry(name).title,
-                "parameters": {},
-                "paper": catalog.entry(name).citation,
-            }
-            for name in catalog.names()
-        ]
-    return [_describe(entry) for entry in REGISTRIES[KINDS[kind]].entries.values()]
-
-
-def _describe(entry: Entry) -> dict[str, Any]:
-    parameters = {p.name: {"default": p.default, "allowed": p.allowed} for p in entry.parameters.values()}
-    return {
-        "name": entry.name,
-        "summary": entry.summary,
-        "parameters": parameters,
-        "paper": entry.facts.get("paper"),
-        "aliases": entry.aliases,
-        "spaces": entry.facts.get("spaces", []),
-        "gives": entry.facts.get("gives", []),
-        "needs": entry.facts.get("needs", []),
-        "recommended": entry.facts.get("recommended", {}),
-        "recommended_from": entry.facts.get("recommended_from"),
-    }
-
-
-def _section(kind: str, rows: list[dict[str, Any]], heading: bool) -> str:
-    lines = [f"{kind.capitalize()}:"] if heading else []
-    width = max((len(row["name"]) for row in rows), default=0)
-    for row in rows:
-        lines.append(f"  {row['name']:{width}}  {row['summary']}")
-        if kind == "datasets":
-            continue
-        lines += [
-            f"  {'':{width}}    {name}={_shown(p['default'])}: {p['allowed']}" for name, p in row["parameters"].items()
-        ]
-        if row.get("aliases"):
-            lines.append(f"  {'':{width}}    also called {', '.join(row['aliases'])}")
-        if row.get("recommended"):
-            told = ", ".join(f"{name}={_shown(value)}" for name, value in row["recommended"].items())
-            lines.append(f"  {'':{width}}    recommended: {told} ({row['recommended_from']})")
-        if row["paper"]:
-            lines.append(f"  {'':{width}}    [{row['paper']}]")
-    return "\n".join(lines)
-
-
-def _shown(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+    typer.echo(compatible(wants_json) if compatibility else listing(kind, wants_json))

@@ -10,9 +10,9 @@ import typer
 
 from bench.cli.request import TABLE, option
 from bench.files import writing
+from bench.tables import FORMATS
 from datasets.errors import UserError, unknown
 
-FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
 SUFFIXES = {".txt": "table", ".md": "markdown", ".tex": "latex", ".html": "html", ".csv": "csv", ".json": "json"}
 
 

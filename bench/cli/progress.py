@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -19,11 +20,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from bench.runs.estimate import duration
-from bench.runs.runner import Task
-from bench.runs.store import Result
-from datasets.download import Progress as Told
-from datasets.download import silent
+if TYPE_CHECKING:
+    from bench.runs.runner import Task
+    from bench.runs.store import Result
+    from datasets.download import Progress as Told
 
 
 @contextmanager
@@ -42,7 +42,11 @@ def fetching(quiet: bool = False) -> Iterator[Told]:
                 tasks[what] = bars.add_task(what, total=total)
             bars.update(tasks[what], completed=done, total=total)
 
-        yield silent if quiet else show
+        yield _silent if quiet else show
+
+
+def _silent(what: str, done: int, total: int | None) -> None:
+    """Say nothing."""
 
 
 class RunProgress:
@@ -113,6 +117,8 @@ class RunProgress:
     def _left(self) -> str:
         if not self.trained:
             return "time left unknown"
+        from bench.runs.estimate import duration
+
         each = (time.monotonic() - self.began) / self.trained
         return f"{duration(each * (self.total - self.done))} left"
 

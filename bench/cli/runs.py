@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.output import as_json
+from bench.files import JSONObject
 from datasets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -181,10 +182,10 @@ def _one(store: Store, run: str) -> Path:
     return (exact or found)[0]
 
 
-def _row(folder: Path) -> dict[str, Any]:
+def _row(folder: Path) -> JSONObject:
     from bench.runs.store import Damaged, read
 
-    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"run": folder.name, "dataset": folder.parent.name}
+    row: JSONObject = dict.fromkeys(COLUMNS) | {"run": folder.name, "dataset": folder.parent.name}
     try:
         run = read(folder)
         means = run.check()

@@ -188,7 +188,7 @@ class Shown(Captioned, Tested):
     def check_view(self) -> None:
         """Refuse before anything is trained what could not be printed after."""
         from bench.comparison.user_groups import GROUPS
-        from bench.tables.render import VIEWS
+        from bench.tables.view import VIEWS
 
         self.check_caption()
         if self.seen not in (*VIEWS, "groups"):

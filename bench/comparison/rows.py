@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from bench.comparison import advice
 from bench.comparison.nouns import Context, Row
 from bench.comparison.told import by_value, facts, settings_of
+from bench.files import JSONObject
 from bench.runs.design import Experiment
 from bench.runs.provenance import manifest, mixed
 from bench.runs.spec import Cell
@@ -26,7 +27,7 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
     """
     failures: list[dict[str, str]] = []
     found: list[Row] = []
-    provenances: list[Mapping[str, Any]] = []
+    provenances: list[JSONObject] = []
     warnings = dict.fromkeys(advice.warnings(experiment.cells))
     for cell in experiment.cells:
         stored = [experiment.store.find(experiment.spec(cell, seed), experiment.device) for seed in experiment.seeds]

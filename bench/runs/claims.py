@@ -7,7 +7,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO
 
 from bench.files import RESULTS, writing
 from bench.runs.runner import Task
@@ -87,7 +87,7 @@ def interruptible(claims: Claims, stopping: Callable[[], None]) -> Iterator[None
     """
     signals = 0
 
-    def interrupt(*_: Any) -> None:
+    def interrupt(*_: object) -> None:
         nonlocal signals
         signals += 1
         if signals == 1:

@@ -17,11 +17,11 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from bench import ROOT
-from bench.files import parsed
+from bench.files import JSONObject, parsed
 from bench.runs.claims import Claims
 from bench.runs.executor import POLL, Listener, timed_out
 from bench.runs.runner import Task, TimedOut, execute
@@ -32,6 +32,8 @@ from datasets.split import Split
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+Epoch = tuple[str, int, float, float]  # run id, epoch, loss, validation metric
 
 TOPIC = "contrarec-epochs"
 DEATHS = 3  # so many workers may die at one run before it is failed
@@ -79,11 +81,13 @@ class _Dispatcher:
     ) -> None:
         self.client, self.cluster, self.claims, self.listener = client, cluster, claims, listener
         self.split, self.gpu, self.timeout = split, gpu, timeout
-        self.data: Future[Any] | None = None
-        self.running: dict[Future[Any], Task] = {}
+        self.data: Future[Result] | None = None
+        self.running: dict[Future[Result], Task] = {}
         self.deaths: Counter[str] = Counter()
         self.counted: set[object] = set()  # keys of runs whose death the scheduler told of
-        self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[tuple[str, int, float, float] | JSONObject | Future[Result]] = (
+            queue.SimpleQueue()
+        )
         self.checked: set[str] = set()
 
     def results(self) -> Generator[tuple[Task, Result], None, None]:
@@ -107,10 +111,10 @@ class _Dispatcher:
                 if time.monotonic() - looked > POLL:
                     workers, looked = self._workers(), time.monotonic()
                 if isinstance(event, tuple):
-                    run_id, *epoch = event
+                    run_id, epoch, loss, valid = event
                     for task in self.running.values():
                         if task.spec.run_id == run_id:
-                            self.listener.epoch(task, *epoch)
+                            self.listener.epoch(task, epoch, loss, valid)
                 elif isinstance(event, dict):
                     self._count_deaths(event)
                 elif event in self.running:
@@ -138,7 +142,7 @@ class _Dispatcher:
         self.running[future] = task
         future.add_done_callback(self.events.put)
 
-    def _scattered(self) -> Future[Any]:
+    def _scattered(self) -> Future[Result]:
         """The split on the cluster; sent again when all workers that held it have died."""
         while self.data is None or self.data.status not in ("finished", "pending"):
             try:
@@ -148,7 +152,7 @@ class _Dispatcher:
                 self._workers()
         return self.data
 
-    def _count_deaths(self, event: dict[str, Any]) -> None:
+    def _count_deaths(self, event: JSONObject) -> None:
         """One more death for the runs of a worker that the scheduler lost; a run at which too many died is ended."""
         if event.get("action") != "remove-worker" or event.get("expected"):
             return
@@ -159,7 +163,7 @@ class _Dispatcher:
                 if self.deaths[task.spec.run_id] == DEATHS:
                     self.client.cancel([future], force=True)
 
-    def _result(self, future: Future[Any], task: Task) -> Result | None:
+    def _result(self, future: Future[Result], task: Task) -> Result | None:
         """What the run came to; None where it must run again, because its worker or its data are gone."""
         from distributed import KilledWorker
 
@@ -283,7 +287,17 @@ def _connected(cluster: str) -> Iterator[Client]:
             started.close()
 
 
-def _start(path: Path) -> Any:
+class Started(Protocol):
+    """A cluster that a TOML file describes."""
+
+    def scale(self, workers: int) -> None:
+        """Ask for so many workers."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+def _start(path: Path) -> Started:
     """The cluster of a TOML file: `kind`, `workers`, and a table `options` for the class that Dask has for it.
 
     Raises:
@@ -300,7 +314,7 @@ def _start(path: Path) -> Any:
         raise UserError(f"{path}: workers must be a positive whole number, and options a table.")
     module, name = KINDS[kind]
     try:
-        make: Callable[..., Any] = getattr(import_module(module), name)
+        make: Callable[..., Started] = getattr(import_module(module), name)
     except ImportError as error:
         package = module.partition(".")[0].replace("_", "-")
         raise UserError(f"kind = {kind} needs {package}; install it with `pip install {package}`.") from error

@@ -11,7 +11,8 @@ import traceback
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import Any, Protocol
+from multiprocessing.context import SpawnProcess
+from typing import Protocol
 
 from bench.runs.claims import Claims
 from bench.runs.runner import Task, execute
@@ -92,7 +93,7 @@ class _Worker:
 
     def _start(self) -> None:
         self.pipe, theirs = STARTUP.Pipe()
-        self.process: Any = STARTUP.Process(target=_work, args=(theirs,), daemon=True)
+        self.process: SpawnProcess = STARTUP.Process(target=_work, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()
         self.task = None

@@ -16,32 +16,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from datasets.table import Labels
 from recmodels.metrics import Ranks
 
 
-def result_sha256(users: NDArray[Any], ranks: Ranks) -> str:
+def result_sha256(users: Labels, ranks: Ranks) -> str:
     """Hex digest of the labels (T,) of the test users and of where their held-out items stand."""
     _, starts, items = np.unique(ranks.users, return_index=True, return_counts=True)
     digest = hashlib.sha256(b"contrarec result 1\n")
     if users.dtype.kind in "iu":
-        _add(digest, "user int64", users)
+        _add(digest.update, "user int64", users)
     else:
         labels = [str(label).encode() for label in users.tolist()]
-        _add(digest, "user text", np.array([len(label) for label in labels], np.int64))
+        _add(digest.update, "user text", np.array([len(label) for label in labels], np.int64))
         digest.update(b"".join(labels))
     per_user = (("items", items), ("better", ranks.better), ("tied", ranks.tied))
     for name, values in (*per_user, ("candidates", ranks.candidates[starts])):
-        _add(digest, f"{name} int64", values)
+        _add(digest.update, f"{name} int64", values)
     return digest.hexdigest()
 
 
-def record_sha256(record: Mapping[str, Any]) -> str:
+def record_sha256(record: Mapping[str, object]) -> str:
     """Hex digest of a `run.json` without its own `record_sha256`: its JSON with sorted keys and no spaces, in UTF-8."""
     content = {key: value for key, value in record.items() if key != "record_sha256"}
     return hashlib.sha256(canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
@@ -52,11 +51,11 @@ def list_sha256(runs: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("\n".join(f"{run} {result}" for run, result in runs).encode()).hexdigest()
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """JSON that is the same for the same content: sorted keys, no spaces, no escapes beyond what JSON needs."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _add(digest: Any, name: str, values: NDArray[Any]) -> None:
-    digest.update(f"{name} {len(values)}\n".encode())
-    digest.update(np.ascontiguousarray(values, "<i8").tobytes())
+def _add(update: Callable[[bytes], None], name: str, values: Labels) -> None:
+    update(f"{name} {len(values)}\n".encode())
+    update(np.ascontiguousarray(values, "<i8").tobytes())

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from tabulate import tabulate
 
 from bench import ROOT
+from bench.files import JSONObject
 from bench.runs.runner import Task, execute
 from datasets.split import Split
 
@@ -139,7 +139,7 @@ def profiled() -> Iterator[Profile]:
         signal.signal(signal.SIGPROF, before)
 
 
-def profile_runs(tasks: Sequence[Task], split: Split) -> list[dict[str, Any]]:
+def profile_runs(tasks: Sequence[Task], split: Split) -> list[JSONObject]:
     """Train and test each task here, one after the other; what it is, how it ended, and where its time went."""
     import recmodels.trainer  # noqa: F401 - so that the first run is not charged with importing torch
 
@@ -166,12 +166,12 @@ def profile_runs(tasks: Sequence[Task], split: Split) -> list[dict[str, Any]]:
     return found
 
 
-def render(profiles: Sequence[dict[str, Any]], format: str) -> str:
+def render(profiles: Sequence[JSONObject], format: str) -> str:
     """The profiles as text, or as JSON."""
     return json.dumps(profiles, indent=1) if format == "json" else "\n\n".join(map(_text, profiles))
 
 
-def _text(found: dict[str, Any]) -> str:
+def _text(found: JSONObject) -> str:
     total, samples = found["cpu_seconds"], max(1, found["samples"])
     ended = f"failed: {found['failure']}" if found["failure"] else f"{found['epochs']} epochs"
     phases = [[name, *_shares(seconds, total)] for name, seconds in found["phases"].items() if seconds]

@@ -6,20 +6,20 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from bench import ROOT, __version__
+from bench.files import JSONObject
 
 _CODE = ("bench", "datasets", "recmodels")
 _PACKAGES = ("numpy", "torch", "pandas", "scipy", "pyarrow")
 
 
 @cache
-def provenance() -> dict[str, Any]:
+def provenance() -> JSONObject:
     """Commit and dirty flag, versions, processor."""
     return {
         "contrarec": __version__,
@@ -63,7 +63,7 @@ MANIFEST = {
 """What a manifest calls the facts of `provenance`."""
 
 
-def manifest(provenances: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def manifest(provenances: Iterable[JSONObject]) -> JSONObject:
     """What the runs of a table were made with: for each name of `MANIFEST` the values met; runs, and how many dirty."""
     known = [found for found in provenances if "commit" in found]
     return {
@@ -76,7 +76,7 @@ def manifest(provenances: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def mixed(found: Mapping[str, Any]) -> Iterator[str]:
+def mixed(found: JSONObject) -> Iterator[str]:
     """Sentences on a manifest whose runs do not come from one committed state of the code."""
     for name in ("versions", "commits", "python", "torch", "numpy", "devices"):
         values = [value[:12] if name == "commits" else value for value in found[name]]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from bench.runs.store import LAST_EPOCH, Result
 from datasets import Interactions, synthetic
 from datasets.consent import Consent
 from datasets.download import Progress, silent
-from datasets.load import load
+from datasets.loading import load
 from datasets.protocol import Protocol
 from datasets.split import Split
 from recmodels.compatibility import held
@@ -27,6 +27,11 @@ from recmodels.metrics import Ranks
 from recmodels.models import BASELINES, MODELS
 from recmodels.samplers import SAMPLERS
 from recmodels.settings import Settings
+
+if TYPE_CHECKING:
+    from datasets.table import Labels
+    from recmodels.diagnostics import Diagnostics
+    from recmodels.types import Tables
 
 
 @dataclass(frozen=True)
@@ -148,13 +153,16 @@ def open_split(data: Data, protocol: Protocol, consent: Consent) -> Split:
 OnEpoch = Callable[[int, float, float], None]
 
 
+Epoch = tuple[int, float, float, float]  # number, loss, validation metric, seconds
+
+
 class _Trained(NamedTuple):
     """What training gives: a refitted run has the tables of the second training and the history of the first."""
 
-    tables: Any
-    history: list[tuple[int, float, float, float]]
+    tables: Tables
+    history: list[Epoch]
     best_epoch: int
-    observer: Any  # what watched the sampler of the tables
+    observer: Diagnostics | None  # what watched the sampler of the tables
     seconds: float
 
 
@@ -207,14 +215,14 @@ def _fitted(
     return _Trained(done.tables, history, done.best_epoch, observer, sum(epoch.seconds for epoch in done.history))
 
 
-def _test_ranks(tables: Any, split: Split, mask: str) -> Ranks:
+def _test_ranks(tables: Tables, split: Split, mask: str) -> Ranks:
     from recmodels.evaluation import FullRanking
 
     masked = {"known": [split.train, split.valid], "train": [split.train], "none": []}[mask]
     return FullRanking(split.test, masked, split.candidates).ranks(tables)
 
 
-def _sampling_facts(observer: Any, split: Split, refit: bool) -> dict[str, float]:
+def _sampling_facts(observer: Diagnostics | None, split: Split, refit: bool) -> dict[str, float]:
     """What the sampler did, now that training is over and what was held out of it may be looked at."""
     if observer is None:
         return {}
@@ -223,15 +231,16 @@ def _sampling_facts(observer: Any, split: Split, refit: bool) -> dict[str, float
         law, users, items = synthetic.parse(split.source.name), split.user_ids, split.item_ids
         truth = lambda u, i: law.relevant(users[u].astype(np.int64), items[i].astype(np.int64))  # noqa: E731
     held_out = [split.test] if refit else [split.valid, split.test]
-    found: dict[str, float] = observer.summary(held_out, truth)
-    return found
+    return observer.summary(held_out, truth)
 
 
 def _ranking_facts(ranks: Ranks) -> dict[str, float]:
     return {"test_tie_rate": float((ranks.tied > 0).mean())}
 
 
-def _warnings(task: Task, split: Split, history: list[Any], best_epoch: int) -> tuple[str, ...]:
+def _warnings(
+    task: Task, split: Split, history: list[tuple[int, float, float, float]], best_epoch: int
+) -> tuple[str, ...]:
     found = list(split.warnings)
     if history and best_epoch == task.spec.cell.settings["epochs"] and len(split.valid):
         found.append(LAST_EPOCH)
@@ -241,7 +250,7 @@ def _warnings(task: Task, split: Split, history: list[Any], best_epoch: int) -> 
     return tuple(found)
 
 
-def _embeddings(tables: Any, split: Split) -> dict[str, Any]:
+def _embeddings(tables: Tables, split: Split) -> dict[str, Labels]:
     arrays = {"users": tables.users, "items": tables.items, "bias": tables.bias}
     return {
         **{name: table.cpu().numpy() for name, table in arrays.items() if table is not None},

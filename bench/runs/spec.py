@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
+from bench.files import JSONObject
 from bench.runs.hashes import canonical
 from datasets.errors import UserError, unknown
 from datasets.grammar import named
-from datasets.load import VERSION as LOAD_VERSION
+from datasets.loading import VERSION as LOAD_VERSION
+from datasets.protocol import JSON
 from datasets.readers import VERSION as READERS_VERSION
 from recmodels.compatibility import reason, text_of
 from recmodels.losses import LOSSES
@@ -75,7 +76,7 @@ class Data:
 
     dataset: str  # name or path, as given
     sha256: str
-    protocol: Mapping[str, Any]
+    protocol: Mapping[str, JSON]
     columns: str | None = None
 
     @property
@@ -99,7 +100,7 @@ class RunSpec:
     seed: int
     refit: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JSONObject:
         """The full spec, as `run.json` stores it."""
         cell = self.cell
         return {
@@ -123,7 +124,7 @@ class RunSpec:
         return run_id_of(self.as_dict())
 
 
-def run_id_of(spec: Mapping[str, Any]) -> str:
+def run_id_of(spec: Mapping[str, object]) -> str:
     """The run id of a spec as `run.json` stores it; the name of the data set is not part of it."""
     identity = {key: value for key, value in spec.items() if key != "dataset"}
     return hashlib.sha256(canonical(identity).encode()).hexdigest()[:16]

@@ -13,21 +13,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.files import RESULTS, writing
+from bench.files import RESULTS, JSONObject, writing
 from bench.runs.hashes import record_sha256, result_sha256
 from bench.runs.spec import run_id_of
+from bench.runs.users import read_users, user_table
 from datasets.errors import UserError
+from datasets.table import Labels
 from recmodels.metrics import Ranks, user_metrics
 from recmodels.sampled_metrics import sampled_metrics
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from bench.runs.spec import RunSpec
 
 SCHEMA = 2  # 1 had no hashes
@@ -51,16 +51,16 @@ class Result:
         embeddings: arrays to keep, where they were asked for.
     """
 
-    users: NDArray[Any]
+    users: Labels
     ranks: Ranks | None
     history: list[tuple[int, float, float, float]]
     best_epoch: int
     seconds: dict[str, float]
-    provenance: dict[str, Any]
+    provenance: JSONObject
     diagnostics: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     failure: dict[str, str] | None = None
-    embeddings: Mapping[str, NDArray[Any]] | None = None
+    embeddings: Mapping[str, Labels] | None = None
     peak_bytes: int | None = None
 
 
@@ -81,7 +81,7 @@ class StoredRun:
     """A run read back: the content of `run.json`, and the ranks behind its metrics."""
 
     path: Path
-    record: dict[str, Any]
+    record: JSONObject
 
     @property
     def run_id(self) -> str:
@@ -101,7 +101,7 @@ class StoredRun:
 
     def user_metrics(
         self, cutoffs: list[int], sampled: int | None = None
-    ) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
+    ) -> tuple[Labels, dict[str, NDArray[np.float64]]]:
         """Labels of the test users, and one value per user for each metric@K; any cut-offs, from the stored ranks.
 
         With `sampled`, the values are those expected if each user's rivals were so many candidates drawn at random.
@@ -122,7 +122,7 @@ class StoredRun:
         except ValueError as error:
             raise UserError(f"{sampled} sampled candidates is too many: {error}") from error
 
-    def measured(self) -> tuple[NDArray[Any], Ranks]:
+    def measured(self) -> tuple[Labels, Ranks]:
         """Labels of the test users, and where their held-out items stand, as they were when the run was written.
 
         Raises:
@@ -130,7 +130,7 @@ class StoredRun:
         """
         file = self.path / "users.parquet"
         try:
-            labels, ranks = _read_users(file)
+            labels, ranks = read_users(file)
         except FileNotFoundError:
             raise Damaged(file, "is missing") from None
         except Exception as error:  # pyarrow tells of bad bytes in many ways
@@ -221,7 +221,7 @@ class Store:
         with _writing(target.parent) as temporary:
             record = _record(spec, result)
             if result.ranks is not None:
-                table, means = _user_table(result.users, result.ranks, cutoffs)
+                table, means = user_table(result.users, result.ranks, cutoffs)
                 record["metrics"] = means
                 import pyarrow.parquet as pq
 
@@ -318,7 +318,7 @@ def _umask() -> int:
     return mask
 
 
-def _record(spec: RunSpec, result: Result) -> dict[str, Any]:
+def _record(spec: RunSpec, result: Result) -> JSONObject:
     return {
         "schema": SCHEMA,
         "run_id": spec.run_id,
@@ -334,53 +334,6 @@ def _record(spec: RunSpec, result: Result) -> dict[str, Any]:
         "peak_bytes": result.peak_bytes,
         "failure": None if result.failure is None else {"reason": result.failure["reason"]},
     }
-
-
-def _user_table(users: NDArray[Any], ranks: Ranks, cutoffs: list[int]) -> tuple[pa.Table, dict[str, float]]:
-    import pyarrow as pa
-
-    owners, values = user_metrics(ranks, cutoffs)
-    columns: dict[str, Any] = {"user": users, **values}
-    starts = np.searchsorted(ranks.users, owners)
-    for name in ("better", "tied"):
-        counts = getattr(ranks, name).astype(np.int32)
-        if len(counts) == len(owners):
-            columns[name] = counts
-        else:  # several held-out items per user
-            columns[name] = pa.ListArray.from_arrays(pa.array(np.append(starts, len(counts)), pa.int32()), counts)
-    columns["candidates"] = ranks.candidates[starts].astype(np.int32)
-    return pa.table(columns), {name: float(column.mean()) for name, column in values.items()}
-
-
-def _ranks(table: pa.Table) -> Ranks:
-    import pyarrow as pa
-
-    better, tied = (table.column(name).combine_chunks() for name in ("better", "tied"))
-    if pa.types.is_list(better.type):
-        per_user = np.diff(_numpy(better.offsets))
-        better, tied = better.flatten(), tied.flatten()
-    else:
-        per_user = np.ones(len(better), np.int64)
-    users = np.repeat(np.arange(len(per_user)), per_user)
-    candidates = np.repeat(_numpy(table.column("candidates").combine_chunks()), per_user).astype(np.int64)
-    nowhere = np.zeros(len(users), np.int64)
-    return Ranks(users, nowhere, _numpy(better).astype(np.int64), _numpy(tied).astype(np.int64), candidates)
-
-
-def _numpy(array: pa.Array) -> NDArray[Any]:
-    """The array in numpy; `array.to_numpy()` would import pandas."""
-    import pyarrow as pa
-
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        return np.array(array.to_pylist(), np.str_)
-    return np.from_dlpack(array)
-
-
-def _read_users(file: Path) -> tuple[NDArray[Any], Ranks]:
-    import pyarrow.parquet as pq
-
-    table = pq.ParquetFile(file).read()  # read_table would import pyarrow.dataset
-    return _numpy(table.column("user").combine_chunks()), _ranks(table)
 
 
 _ID = re.compile(r"[0-9a-f]{16}(-[a-z]+)?").fullmatch

@@ -16,15 +16,6 @@ def as_json(c: Comparison) -> str:
     return json.dumps(c.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def as_csv(c: Comparison, view: str = "rows") -> str:
-    """The numbers of a view, one line per row, pair or sampler; `rows` ends with the cells that were skipped.
-
-    Times are in the diagnostics alone, so that all else repeats bit for bit.
-    """
-    lines = {"pairs": _pairs, "effects": _effects, "equivalence": _equivalence, "matrix": _matrix}
-    return write_csv({**lines, "diagnostics": _diagnostics}.get(view, _rows)(c))
-
-
 def groups_as_json(groups: Mapping[str, Comparison]) -> str:
     """The comparison of each group by its name."""
     each = {name: c.as_dict() for name, c in groups.items()}
@@ -33,10 +24,11 @@ def groups_as_json(groups: Mapping[str, Comparison]) -> str:
 
 def groups_as_csv(groups: Mapping[str, Comparison]) -> str:
     """The lines of each group's rows, with the name of the group and its number of users in front."""
-    return write_csv([{"group": name, "users": c.users, **line} for name, c in groups.items() for line in _rows(c)])
+    return write_csv([{"group": name, "users": c.users, **line} for name, c in groups.items() for line in row_lines(c)])
 
 
-def _rows(c: Comparison) -> list[dict[str, Any]]:
+def row_lines(c: Comparison) -> list[dict[str, Any]]:
+    """One line per row, then the cells that were skipped; no times, so that all of it repeats bit for bit."""
     groups = {metric: c.groups(metric) for metric in c.metrics}
     lines: list[dict[str, Any]] = []
     for i, row in enumerate(c.as_dict()["rows"]):
@@ -57,7 +49,8 @@ def _rows(c: Comparison) -> list[dict[str, Any]]:
     return lines
 
 
-def _pairs(c: Comparison) -> list[dict[str, Any]]:
+def pair_lines(c: Comparison) -> list[dict[str, Any]]:
+    """One line per pair and metric."""
     lines = []
     for pair in c.as_dict()["pairs"]:
         (lo, hi), (lo_family, hi_family) = pair.pop("ci"), pair.pop("ci_family")
@@ -66,7 +59,8 @@ def _pairs(c: Comparison) -> list[dict[str, Any]]:
     return lines
 
 
-def _effects(c: Comparison) -> list[dict[str, Any]]:
+def effect_lines(c: Comparison) -> list[dict[str, Any]]:
+    """One line per pair and metric: every effect size with its interval."""
     lines = []
     for pair in c.pairs:
         e = c.effects(pair)
@@ -78,12 +72,14 @@ def _effects(c: Comparison) -> list[dict[str, Any]]:
     return lines
 
 
-def _equivalence(c: Comparison) -> list[dict[str, Any]]:
+def equivalence_lines(c: Comparison) -> list[dict[str, Any]]:
+    """One line per pair that was tested for equivalence."""
     pairs = (pair for pair in c.as_dict()["pairs"] if "equivalence" in pair)
     return [{**{k: p[k] for k in ("a", "b", "metric", "difference")}, **p["equivalence"]} for p in pairs]
 
 
-def _diagnostics(c: Comparison) -> list[dict[str, Any]]:
+def diagnostic_lines(c: Comparison) -> list[dict[str, Any]]:
+    """One line per row: what its sampler drew, and what it cost."""
     names = dict.fromkeys(name for row in c.rows for name in row.diagnostics)
     lines = []
     for row in c.as_dict()["rows"]:
@@ -92,7 +88,7 @@ def _diagnostics(c: Comparison) -> list[dict[str, Any]]:
     return lines
 
 
-def _matrix(c: Comparison) -> list[dict[str, Any]]:
+def matrix_lines(c: Comparison) -> list[dict[str, Any]]:
     """One line per model and sampler, one column per loss; empty where there is no cell or it failed."""
     losses = dict.fromkeys(row.loss or "none" for row in c.rows)
     lines: dict[tuple[str, str], dict[str, Any]] = {}

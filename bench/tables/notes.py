@@ -38,26 +38,48 @@ def head(c: Comparison, users: int | None = None) -> str:
     return " · ".join(filter(None, (c.context.dataset, metric_name(c.metric), ", ".join(words), *told, size)))
 
 
-def foot(c: Comparison, view: str) -> tuple[str, ...]:
-    """At most two lines below a terminal's table: what its mark means, and useful words for the next command."""
-    level = level_of(c.alpha)
-    own = f"± half a row's {level} interval"
-    said = {
-        "rows": _stars(c),
-        "pairs": _stars(c),
-        "letters": f"{own}; rows sharing a letter were not found to differ." if _shows_letters(c) else f"{own}.",
-        "matrix": f"{own}; *: best of all.",
-        "groups": f"{own}; each group is a family of its own.",
-        "effects": f"{level} intervals over users and seeds, each by itself; {_EFFECTS}",
-        "equivalence": "A small p shows that the difference lies within the margin.",
-        "diagnostics": _DIAGNOSTICS,
-    }[view]
-    if view == "letters" and c.baseline is not None:
-        said = f"{own}; + better, − worse than {c.baseline}."
+def foot(c: Comparison, said: str, view: str) -> tuple[str, ...]:
+    """At most two lines below a terminal's table: what its marks mean, and useful words for the next command."""
     return tuple(filter(None, (said, "Next: " + " | ".join(_next(c, view)))))
 
 
-def _stars(c: Comparison) -> str:
+def letters_foot(c: Comparison) -> str:
+    """What ± and letters, or + and −, mean."""
+    if c.baseline is not None:
+        return f"{_half(c)}; + better, − worse than {c.baseline}."
+    return f"{_half(c)}; rows sharing a letter were not found to differ." if _shows_letters(c) else f"{_half(c)}."
+
+
+def matrix_foot(c: Comparison) -> str:
+    """What ± and * mean."""
+    return f"{_half(c)}; *: best of all."
+
+
+def groups_foot(c: Comparison) -> str:
+    """What ± means, and what is a family."""
+    return f"{_half(c)}; each group is a family of its own."
+
+
+def effects_foot(c: Comparison) -> str:
+    """Which intervals are shown, and what "a beats b" counts."""
+    return f"{level_of(c.alpha)} intervals over users and seeds, each by itself; {_EFFECTS}"
+
+
+def equivalence_foot(_: Comparison) -> str:
+    """What a small p says."""
+    return "A small p shows that the difference lies within the margin."
+
+
+def diagnostics_foot(_: Comparison) -> str:
+    """What is averaged."""
+    return _DIAGNOSTICS
+
+
+def _half(c: Comparison) -> str:
+    return f"± half a row's {level_of(c.alpha)} interval"
+
+
+def stars(c: Comparison) -> str:
     """What a star means, in one line."""
     if not family(c):
         return ""
@@ -78,36 +100,68 @@ def _next(c: Comparison, view: str) -> list[str]:
     return [*words, "--caption full", "--format latex"]
 
 
-def notes(c: Comparison, view: str, styled: bool) -> tuple[str, ...]:
-    """What the marks and intervals of a view mean, in full; `styled` where bold and underline can be seen."""
-    level = level_of(c.alpha)
-    lines: list[str] = []
-    if view == "rows" and c.pairs:
-        lines += _beside_rows(c)
-    if view in ("letters", "matrix", "groups"):
-        lines.append(f"± half the {level} interval over users and seeds of one row; {_PAIRED}")
-        lines += _marks(c)
-    if view in ("rows", "pairs") and c.pairs:
-        lines += _intervals(c)
-        lines += [_stars(c)] if (family(c) and view == "rows") or c.alternative == "two-sided" else []
-    if view == "pairs" and c.pairs:
-        lines.append(_EFFECT)
-    if any(pair.equal_by_identity for pair in c.pairs) and view in ("rows", "letters", "pairs"):
-        lines.append(_SAME)
-    if styled and view in ("rows", "letters", "groups"):
-        one_sided = not c.pairs or c.alternative in SIGNS
-        lines.append("Bold: best." if one_sided else "Bold: best; underlined: not found to differ from it.")
-    if view == "matrix":
-        lines.append("Bold: best of its column; *: best of all." if styled else "*: best of all.")
-    if view == "effects":
-        lines.append(f"{level} intervals over users and seeds, unadjusted; {_EFFECTS}")
-    if view == "equivalence":
-        lines.append(_EQUIVALENCE)
-    if view == "diagnostics":
-        lines.append(_DIAGNOSTICS)
-    if view in ("rows", "letters", "pairs", "matrix", "groups") and _is_cut(c):
-        lines.append(_CUT)
-    return tuple(lines)
+def of_rows(c: Comparison, styled: bool) -> list[str]:
+    """Notes on rows with their difference to the best or the baseline."""
+    lines = [*_beside_rows(c), *_intervals(c), stars(c)] if c.pairs else []
+    return [*lines, *_same(c), *_bold(c, styled), *_cut(c)]
+
+
+def of_letters(c: Comparison, styled: bool) -> list[str]:
+    """Notes on rows with letters."""
+    return [*_plus_minus(c), *_marks(c), *_same(c), *_bold(c, styled), *_cut(c)]
+
+
+def of_groups(c: Comparison, styled: bool) -> list[str]:
+    """Notes on rows × groups of users."""
+    return [*_plus_minus(c), *_marks(c), *_bold(c, styled), *_cut(c)]
+
+
+def of_pairs(c: Comparison, _: bool) -> list[str]:
+    """Notes on pairs."""
+    if not c.pairs:
+        return _cut(c)
+    starred = [stars(c)] if c.alternative == "two-sided" else []
+    return [*_intervals(c), *starred, _EFFECT, *_same(c), *_cut(c)]
+
+
+def of_matrix(c: Comparison, styled: bool) -> list[str]:
+    """Notes on samplers × losses."""
+    best = "Bold: best of its column; *: best of all." if styled else "*: best of all."
+    return [*_plus_minus(c), *_marks(c), best, *_cut(c)]
+
+
+def of_effects(c: Comparison, _: bool) -> list[str]:
+    """Notes on effect sizes."""
+    return [f"{level_of(c.alpha)} intervals over users and seeds, unadjusted; {_EFFECTS}"]
+
+
+def of_equivalence(_c: Comparison, _: bool) -> list[str]:
+    """Notes on tests of equivalence."""
+    return [_EQUIVALENCE]
+
+
+def of_diagnostics(_c: Comparison, _: bool) -> list[str]:
+    """Notes on diagnostics."""
+    return [_DIAGNOSTICS]
+
+
+def _plus_minus(c: Comparison) -> list[str]:
+    return [f"± half the {level_of(c.alpha)} interval over users and seeds of one row; {_PAIRED}"]
+
+
+def _same(c: Comparison) -> list[str]:
+    return [_SAME] if any(pair.equal_by_identity for pair in c.pairs) else []
+
+
+def _bold(c: Comparison, styled: bool) -> list[str]:
+    if not styled:
+        return []
+    one_sided = not c.pairs or c.alternative in SIGNS
+    return ["Bold: best." if one_sided else "Bold: best; underlined: not found to differ from it."]
+
+
+def _cut(c: Comparison) -> list[str]:
+    return [_CUT] if _is_cut(c) else []
 
 
 def _beside_rows(c: Comparison) -> list[str]:

@@ -7,28 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.comparison.nouns import Comparison
+from bench.tables import FORMATS, data
 from bench.tables.caption import caption, runs_line
-from bench.tables.diagnostics import diagnostics_view
 from bench.tables.layout import Sheet, metric_name, without
-from bench.tables.notes import foot, head, notes, warnings_of
-from bench.tables.pairs import pairs_view
-from bench.tables.rows import letters_view, rows_view
-from bench.tables.views import effects_view, equivalence_view, group_sheet, matrix_view
+from bench.tables.notes import foot, head, warnings_of
+from bench.tables.view import VIEWS
+from bench.tables.views import group_sheet
 from datasets.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from bench.comparison.across import Across
-
-FORMATS = ("table", "markdown", "latex", "html", "csv", "json")
-VIEWS = {
-    "rows": rows_view,
-    "letters": letters_view,
-    "pairs": pairs_view,
-    "matrix": matrix_view,
-    "effects": effects_view,
-    "equivalence": equivalence_view,
-    "diagnostics": diagnostics_view,
-}
 
 
 def render(
@@ -59,25 +47,20 @@ def render(
         raise unknown("view", view, VIEWS)
     if view == "equivalence" and comparison.margin is None:
         raise UserError("Equivalence needs a margin: the largest difference that does not matter.")
-    # Each format is imported where it is asked for: a cached table must not wait for the others.
     if format == "json":
-        from bench.tables.data import as_json
-
-        return as_json(comparison)
+        return data.as_json(comparison)
     if format == "csv":
-        from bench.tables.data import as_csv
-
-        return as_csv(comparison, view)
-    dataset, metric = comparison.context.dataset, comparison.metric
+        return data.write_csv(VIEWS[view].lines(comparison))
+    shown, dataset, metric = VIEWS[view], comparison.context.dataset, comparison.metric
     sheet = Sheet(
-        VIEWS[view](comparison),
+        shown.grids(comparison),
         caption(comparison),
-        notes(comparison, view, styled=color or format != "table"),
+        tuple(filter(None, shown.notes(comparison, color or format != "table"))),
         warnings_of(comparison),
         title=f"{metric_name(metric)} on {dataset}" + ("" if view == "rows" else f" ({view})"),
         label=f"{dataset}-{metric}" + ("" if view == "rows" else f"-{view}"),
         head=head(comparison),
-        foot=foot(comparison, view),
+        foot=foot(comparison, shown.foot(comparison), view),
     )
     return _text(sheet, format, [comparison], color=color, full=full, width=width)
 
@@ -100,8 +83,6 @@ def render_groups(
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if format in ("json", "csv"):
-        from bench.tables import data
-
         return data.groups_as_json(groups) if format == "json" else data.groups_as_csv(groups)
     first = next(iter(groups.values()))  # every group has the same runs
     sheet = group_sheet(groups, styled=color or format != "table")
@@ -127,7 +108,7 @@ def render_across(
 
 def _text(sheet: Sheet, format: str, comparisons: Sequence[Comparison], *, color: bool, full: bool, width: int) -> str:
     """The sheet as text; documents say which runs they rest on and leave out what another day measures otherwise."""
-    if format == "table":
+    if format == "table":  # each text format is imported where it is asked for: a cached table waits for no other
         from bench.tables.text import as_terminal
 
         return as_terminal(sheet, color=color, full=full, width=width)

@@ -8,7 +8,7 @@ from bench.comparison.nouns import Comparison
 from bench.statistics.effects import Estimate
 from bench.tables.caption import caption
 from bench.tables.layout import Cell, Grid, Sheet, metric_name, number, p_value, signed
-from bench.tables.notes import foot, head, notes, warnings_of
+from bench.tables.notes import foot, groups_foot, head, of_groups, warnings_of
 from bench.tables.rows import metric_cells
 
 
@@ -109,7 +109,7 @@ def group_sheet(groups: Mapping[str, Comparison], styled: bool) -> Sheet:
     header = ("", *(f"{name} ({c.users})" for name, c in groups.items()))
     title = f"{metric_name(first.metric)} by group of users (number of users)"
     tests = f" Each group is a family of its own, {len(groups)} in all."
-    marks = tuple(dict.fromkeys(note for c in groups.values() for note in notes(c, "groups", styled)))
+    marks = tuple(dict.fromkeys(note for c in groups.values() for note in of_groups(c, styled)))
     users = sum(c.users for c in groups.values())
     return Sheet(
         (Grid(header, body, title=title),),
@@ -119,5 +119,5 @@ def group_sheet(groups: Mapping[str, Comparison], styled: bool) -> Sheet:
         title=f"{title} on {first.context.dataset}",
         label=f"{first.context.dataset}-{first.metric}-groups",
         head=head(first, users),
-        foot=foot(first, "groups"),
+        foot=foot(first, groups_foot(first), "groups"),
     )

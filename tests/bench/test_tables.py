@@ -13,9 +13,11 @@ import pytest
 
 from bench.comparison.compare import by_group, compare
 from bench.comparison.nouns import Context, Row
+from bench.tables import FORMATS
 from bench.tables.fit import shortened
 from bench.tables.layout import level_of
-from bench.tables.render import FORMATS, VIEWS, render, render_groups
+from bench.tables.render import render, render_groups
+from bench.tables.view import VIEWS
 from datasets.errors import UserError
 from tests.frozen import frozen_text
 

@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from datasets.load import load
+from datasets.loading import load
 from datasets.readers import read_path
 from tests.benchmarks.reference import N_INTERACTIONS, beside, training
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench.cli.list import compatible
 from bench.runs.spec import incompatibility, parse_cell
+from bench.tables.listing import compatible
 from recmodels.compatibility import FROM_MODEL, FROM_SAMPLER, TO_LOSS, held, table
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
@@ -109,8 +109,8 @@ def test_the_table_has_every_cell_and_gives_reasons() -> None:
     cells = table()
     assert len(cells) == len(SAMPLERS) * len(LOSSES) * len(MODELS)
     assert {cell["reason"] is None for cell in cells} == {True, False}
-    assert json.loads(compatible("json")) == cells
-    text = compatible("table")
+    assert json.loads(compatible(as_json=True)) == cells
+    text = compatible()
     assert all(name in text for name in (*SAMPLERS, *LOSSES, *MODELS))
 
 

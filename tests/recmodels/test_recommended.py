@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench.cli.list import listing
 from bench.comparison import advice
 from bench.comparison.rows import rows
 from bench.runs.design import design
 from bench.runs.spec import REGISTRIES, Data, RunSpec, check_distinct, incompatibility, parse_cell
 from bench.runs.store import Store
+from bench.tables.listing import listing
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 from recmodels.recommended import recommended
@@ -133,17 +133,17 @@ def test_a_table_names_recommended_settings_and_clashes(declare: Any, tmp_path: 
 
 
 def test_the_list_shows_them_with_their_source() -> None:
-    assert "recommended: l2=0.0003 (validation on ml-100k)" in listing("lambdarank", "table")
-    (row,) = json.loads(listing("lambdarank", "json"))
+    assert "recommended: l2=0.0003 (validation on ml-100k)" in listing("lambdarank")
+    (row,) = json.loads(listing("lambdarank", as_json=True))
     assert (row["name"], row["recommended"], row["recommended_from"]) == (
         "lambdarank",
         {"l2": 3e-4},
         "validation on ml-100k",
     )
     with pytest.raises(UserError, match="Did you mean 'lambdarank'"):
-        listing("lamdarank", "table")
+        listing("lamdarank")
     with pytest.raises(UserError, match="Did you mean 'samplers'"):
-        listing("samplrs", "table")
+        listing("samplrs")
 
 
 def said(*texts: str) -> list[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.list import listing
 from bench.runs.spec import REGISTRIES, parse_cell
+from bench.tables.listing import listing
 from datasets.errors import UserError
 from recmodels.registry import Parameter, Registry, plain
 from recmodels.settings import Settings, setting_parameters
@@ -93,10 +93,10 @@ def test_an_alias_means_one_thing() -> None:
 
 
 def test_listing_shows_aliases() -> None:
-    text = listing("all", "table")
+    text = listing("all")
     for kind, name in ENTRIES:
         assert ", ".join(REGISTRIES[kind].entry(name).aliases) in text
-    losses = {row["name"]: row for row in json.loads(listing("losses", "json"))}
+    losses = {row["name"]: row for row in json.loads(listing("losses", as_json=True))}
     assert "SSM" in losses["infonce"]["aliases"]
 
 
@@ -122,7 +122,7 @@ def test_values_are_parsed_by_type(parameter: Parameter, text: str, value: objec
 
 def test_listing_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from bench.cli.list import listing; listing('all', 'json');"
+        "import sys; from bench.tables.listing import listing; listing('all', True);"
         "print([m for m in ('torch', 'scipy.stats', 'statsmodels', 'matplotlib', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
