@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +21,9 @@ from datasets.protocol import JSON
 
 Arrays: TypeAlias = "dict[str, NDArray[Any]]"
 Meta: TypeAlias = "dict[str, JSON]"
+
+PREPARED = ("tables", "splits")
+"""Kinds of what can be made again from the fetched files."""
 
 
 def home() -> Path:
@@ -88,16 +92,36 @@ def kept(
     return found
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A temporary name beside the target, which takes its place at the end; removed where writing fails."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there and can be removed."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
 def _write(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Meta) -> None:
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    for leftover in (temporary, folder):
-        shutil.rmtree(leftover, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    for name, array in arrays.items():
-        np.save(temporary / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
-    sums: Meta = {name: _crc32(temporary / f"{name}.npy") for name in arrays}
-    (temporary / "meta.json").write_text(json.dumps({"crc32": sums, "meta": meta}), encoding="utf-8")
-    temporary.rename(folder)
+    with replacing(folder) as temporary:
+        for leftover in (temporary, folder):
+            remove(leftover)
+        temporary.mkdir(parents=True)
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+        sums: Meta = {name: _crc32(temporary / f"{name}.npy") for name in arrays}
+        (temporary / "meta.json").write_text(json.dumps({"crc32": sums, "meta": meta}), encoding="utf-8")
 
 
 def _read(folder: Path) -> tuple[Arrays, Meta] | None:
@@ -110,8 +134,14 @@ def _read(folder: Path) -> tuple[Arrays, Meta] | None:
                 return None
             mapped = np.load(path, mmap_mode="c", allow_pickle=False)
             arrays[name] = mapped.view(np.ndarray)
+        with suppress(OSError):
+            os.utime(folder / "meta.json")  # when it was last used, which `sweep` goes by
         return arrays, index["meta"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise UserError(
+                f"The data folder cannot be read ({error.strerror}); allow more open files (ulimit -n 1024) or memory."
+            ) from error
         return None
 
 

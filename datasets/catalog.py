@@ -58,7 +58,7 @@ class File:
         archive: the archive that holds it, if any.
         member: its name in there (empty for plain gzip, bzip2 and xz); `outer!inner` for an archive in an archive.
         wheel: a copy inside a Python package, if any.
-        role: data, train, valid, test or negatives.
+        role: data, train, valid, test, negatives, or split for a file that holds several parts.
     """
 
     remote: Remote
@@ -101,7 +101,7 @@ class Entry:
     @property
     def given_split(self) -> bool:
         """Whether the data come as train and test parts."""
-        return any(file.role == "train" for file in self.files)
+        return any(file.role in ("train", "split") for file in self.files)
 
     @property
     def identity(self) -> str | None:

@@ -17,11 +17,12 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from datasets.archive import extract
-from datasets.cache import home, locked, writing
+from datasets.cache import home, locked, replacing, writing
 from datasets.catalog import Entry, File, Pin, Remote, Wheel
 from datasets.consent import Consent
 from datasets.download import Progress, Refused, download, silent
 from datasets.errors import UserError
+from datasets.published import READERS, check_layout
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,16 @@ def _fetch(entry: Entry, file: File, consent: Consent, progress: Progress) -> Ke
     with writing():
         work = home() / "partial" / f"{slug(entry.id)}-{file.stored.name}"
         work.mkdir(parents=True, exist_ok=True)
-        for leftover in work.iterdir():
-            if not leftover.name.endswith((".part", ".part.json")):
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        _tidy(work)
     for offer in _offers(entry, file, consent):
         try:
             with writing():
-                path, verified, name = _take(offer, file, work, consent, progress)
-                kept = keep(entry, file, path, offer.source, verified=verified, name=name)
+                try:
+                    path, verified, name = _take(offer, file, work, consent, progress)
+                    kept = keep(entry, file, path, offer.source, verified=verified, name=name)
+                except OSError:
+                    _tidy(work)
+                    raise
                 shutil.rmtree(work, ignore_errors=True)
         except Refused as reason:
             if str(reason):
@@ -130,6 +133,13 @@ def _fetch(entry: Entry, file: File, consent: Consent, progress: Progress) -> Ke
             progress(f"{entry.id}: {kept.path.name} is NOT verified; its sha256 is {kept.sha256}.", 0, 0)
         return kept
     raise UserError(_advice(entry, file, consent, problems))
+
+
+def _tidy(work: Path) -> None:
+    """Remove all but the parts of downloads that can go on."""
+    for leftover in work.iterdir():
+        if not leftover.name.endswith((".part", ".part.json")):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 def keep(entry: Entry, file: File, path: Path, source: str, *, verified: bool, name: str | None = None) -> Kept:
@@ -143,9 +153,8 @@ def keep(entry: Entry, file: File, path: Path, source: str, *, verified: bool, n
     digest = sha256_of(path)
     label = {"source": source, "sha256": digest, "verified": verified, "entry": entry.id}
     note = target.with_name(target.name + ".json")
-    temporary = note.with_name(f".{note.name}.tmp")
-    temporary.write_text(json.dumps(label), encoding="utf-8")
-    os.replace(temporary, note)
+    with replacing(note) as temporary:
+        temporary.write_text(json.dumps(label), encoding="utf-8")
     os.replace(path, target)
     return Kept(target, digest, verified, source)
 
@@ -158,6 +167,7 @@ def add(entry: Entry, path: Path, consent: Consent = Consent()) -> Kept:
     Raises:
         UserError: no such file, or one that needs consent the user has not given.
     """
+    check_layout(entry)
     if not path.is_file():
         raise UserError(f"There is no file {path}; give the file that was downloaded by hand.")
     file, thing = _recognise(entry, path)
@@ -332,6 +342,8 @@ def _advice(entry: Entry, file: File, consent: Consent, problems: list[str]) -> 
         where = f" from {address}" if address else ""
     if not consent.online and problems:
         why += ", and the network is switched off"
+    if entry.reader not in READERS:
+        return f"{entry.id} {why}; get {what}{where}, convert it to CSV and give the file's path."
     return f"{entry.id} {why}; get {what}{where} and run `bench data add {entry.id} FILE`, or set BENCH_DATA_MIRROR."
 
 

@@ -7,12 +7,13 @@ import json
 from typing import Any
 
 from datasets.cache import Arrays, Meta, kept
+from datasets.columns import Columns
 from datasets.consent import Consent
 from datasets.download import Progress, silent
 from datasets.errors import UserError
 from datasets.interactions import Interactions
 from datasets.protocol import JSON, Protocol
-from datasets.source import Columns, Generated, Source, resolve
+from datasets.source import Generated, Source, resolve
 from datasets.split import CandidateLists, Content, Split
 from datasets.table import TEST, TRAIN, VALID, Table
 

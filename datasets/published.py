@@ -7,38 +7,85 @@ import tempfile
 from ast import literal_eval
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from datasets.archive import extract
 from datasets.catalog import Entry
-from datasets.columns import ROLES, Layout, sniff
+from datasets.columns import ROLES
+from datasets.compressed import unpacked
 from datasets.errors import UserError
-from datasets.readers import BLOCK_BYTES, from_columns, from_labels, join, read_delimited
-from datasets.table import Table
+from datasets.place import Place
+from datasets.readers import BLOCK_BYTES, from_columns, join, read_delimited
+from datasets.sequences import from_labels, read_lists, read_sequences
+from datasets.sniff import Layout, sniff
+from datasets.table import TEST, TRAIN, Table
+
+
+def check_layout(entry: Entry) -> None:
+    """Refuse an entry whose layout nothing here reads.
+
+    Raises:
+        UserError: with what to do instead.
+    """
+    if entry.reader not in READERS:
+        raise UserError(
+            f"{entry.id} is a format this project does not read ({entry.reader}); convert it to CSV with the "
+            "columns user,item,rating,timestamp and give the file's path."
+        )
+
+
+def check_readable(entry: Entry) -> None:
+    """Refuse, before anything is fetched, an entry whose layout nothing reads, or whose reader is not installed.
+
+    Raises:
+        UserError: with what to do.
+    """
+    check_layout(entry)
+    if (package := PACKAGES.get(entry.reader)) and find_spec(package.replace("-", "_")) is None:
+        raise UserError(
+            f"{entry.id} needs the package {package}; install it with `pip install {package}` into the project's .venv."
+        )
 
 
 def read_entry(entry: Entry, paths: list[Path]) -> Table:
     """The interactions of an entry's files; members of archives are unpacked for the time of reading.
 
+    Several files of the role `data` are one table, in their order.
+
     Raises:
         UserError: nothing here can read the format, or the file is not in it.
     """
-    read = READERS.get(entry.reader)
-    if read is None:
-        raise UserError(
-            f"{entry.id} is a format this project does not read ({entry.reader}); convert it to CSV with the "
-            "columns user,item,rating,timestamp and give the file's path."
-        )
+    check_readable(entry)
     tables: dict[str, Table] = {}
-    for file, path in zip(entry.files, paths, strict=True):
+    for number, (file, path) in enumerate(zip(entry.files, paths, strict=True)):
+        role = f"{file.role} {number}" if file.role == "data" else file.role
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".unpacked-") as folder:
             if file.archive and path.name == file.archive.name:
                 whole, path = path, Path(folder) / file.remote.name
                 extract(whole, file.member, path, file.remote.bytes)
-            name = "candidates" if file.role == "negatives" else file.role
-            tables[name] = (_ncf_negatives if file.role == "negatives" else read)(path, entry.options)
-    return join(tables) if entry.given_split else tables["data"]
+            if role == "negatives":
+                tables["candidates"] = read_lists(path)
+            else:
+                tables[role] = READERS[entry.reader](path, entry.options)
+    if any(file.role == "train" for file in entry.files):
+        return join(tables)
+    return _stacked(list(tables.values()))
+
+
+def _stacked(tables: list[Table]) -> Table:
+    """One table of several whose users are others in each; a single one as it is."""
+    if len(tables) == 1:
+        return tables[0]
+    first = np.cumsum([0, *(len(table.user_ids) for table in tables)])
+    items = np.concatenate([table.item_ids[table.items] for table in tables])
+    item_ids, codes = np.unique(items, return_inverse=True)
+    users = np.concatenate([table.users + start for table, start in zip(tables, first[:-1], strict=True)])
+    values = np.concatenate([table.values for table in tables if table.values is not None])
+    return Table(users.astype(np.int32), codes.astype(np.int32), np.arange(first[-1]), item_ids, None, values)
 
 
 def _delimited(path: Path, options: Mapping[str, Any]) -> Table:
@@ -65,23 +112,9 @@ def _ncf(path: Path, _options: Mapping[str, Any]) -> Table:
     return replace(table, times=None) if table.times is not None and not table.times.any() else table
 
 
-def _ncf_negatives(path: Path, _options: Mapping[str, Any]) -> Table:
-    """`(user,item)` and the user's negatives, by tabs; the pair's own item is not one of them."""
-    users: list[int] = []
-    items: list[int] = []
-    with path.open(encoding="ascii") as lines:
-        for line in lines:
-            head, *negatives = line.split("\t")
-            users += [int(head.strip("()").partition(",")[0])] * len(negatives)
-            items += map(int, negatives)
-    return from_labels(users, items)
-
-
 def _rows(path: Path, _options: Mapping[str, Any]) -> Table:
-    """A user and all its items in each line, by blanks; a user without items adds nothing."""
-    lines = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
-    users = [int(line[0]) for line in lines if line for _ in line[1:]]
-    return from_labels(users, [int(item) for line in lines for item in line[1:]])
+    """A user and all its items in each line, by blanks."""
+    return read_sequences(path)
 
 
 def _counted_rows(path: Path, _options: Mapping[str, Any]) -> Table:
@@ -117,7 +150,7 @@ def _json_lines(path: Path, options: Mapping[str, Any]) -> Table:
     schema = pa.schema([(key, pa.float32() if role == "rating" else pa.string()) for role, key in options.items()])
     parse = arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     table = arrow_json.read_json(path, arrow_json.ReadOptions(block_size=BLOCK_BYTES), parse)
-    return from_columns(path.name, {role: table.column(key) for role, key in options.items()})
+    return from_columns(Place(path.name), {role: table.column(key) for role, key in options.items()})
 
 
 def _python_lines(path: Path, options: Mapping[str, Any]) -> Table:
@@ -130,7 +163,7 @@ def _python_lines(path: Path, options: Mapping[str, Any]) -> Table:
             record = literal_eval(line)
             for role, key in options.items():
                 columns[role].append(record.get(key))
-    return from_columns(path.name, {role: pa.chunked_array([pa.array(c)]) for role, c in columns.items()})
+    return from_columns(Place(path.name), {role: pa.chunked_array([pa.array(c)]) for role, c in columns.items()})
 
 
 def _mind(path: Path, _options: Mapping[str, Any]) -> Table:
@@ -149,7 +182,44 @@ def _mind(path: Path, _options: Mapping[str, Any]) -> Table:
                     items.append(item[:-2])
                     times.append(time)
     columns = {"user": users, "item": items, "timestamp": times}
-    return from_columns(path.name, {role: pa.chunked_array([pa.array(c)]) for role, c in columns.items()})
+    read = {role: pa.chunked_array([pa.array(c)]) for role, c in columns.items()}
+    return from_columns(Place(path.name), read, time_format="%m/%d/%Y %I:%M:%S %p")
+
+
+def _xls(path: Path, _options: Mapping[str, Any]) -> Table:
+    """An Excel sheet of users × items, perhaps zipped: the number of ratings, then one for each item; 99 is none."""
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    with unpacked(path) as file, file.open("rb") as stream:
+        try:
+            sheet = CalamineWorkbook.from_filelike(stream).get_sheet_by_index(0)
+        except CalamineError as error:
+            raise UserError(f"{path.name} is not a readable Excel file ({error}).") from error
+        ratings = np.array(sheet.to_python(), dtype=np.float32)[:, 1:]
+    users, items = np.nonzero(ratings != 99)
+    n_users, n_items = ratings.shape
+    values = ratings[users, items]
+    return Table(
+        users.astype(np.int32), items.astype(np.int32), np.arange(n_users), np.arange(n_items) + 1, None, values
+    )
+
+
+def _matlab(path: Path, _options: Mapping[str, Any]) -> Table:
+    """MATLAB 7.3: ratings `M` and the masks `Otraining` and `Otest`, users × items, stored transposed."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            ratings, train, test = (np.asarray(file[name]).T for name in ("M", "Otraining", "Otest"))
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path.name} is no MATLAB 7.3 file with M, Otraining and Otest ({error}).") from error
+    rows = [np.nonzero(mask) for mask in (train, test)]
+    users, items = (np.concatenate([row[axis] for row in rows]) for axis in (0, 1))
+    part = np.repeat(np.array([TRAIN, TEST], np.int8), [len(row[0]) for row in rows])
+    user_ids, user_codes = np.unique(users, return_inverse=True)
+    item_ids, item_codes = np.unique(items, return_inverse=True)
+    values = ratings[users, items].astype(np.float32)
+    return Table(user_codes.astype(np.int32), item_codes.astype(np.int32), user_ids, item_ids, None, values, part)
 
 
 def _netflix(path: Path, _options: Mapping[str, Any]) -> Table:
@@ -169,7 +239,7 @@ def _netflix(path: Path, _options: Mapping[str, Any]) -> Table:
                 part = csv.read_csv(pa.BufferReader(text), read, convert_options=csv.ConvertOptions(column_types=types))
                 parts.append(part.append_column("item", pa.array([film] * len(part), pa.int64())))
     table = pa.concat_tables(parts)
-    return from_columns(path.name, {role: table.column(role) for role in ROLES})
+    return from_columns(Place(path.name), {role: table.column(role) for role in ROLES})
 
 
 READERS: dict[str, Callable[[Path, Mapping[str, Any]], Table]] = {
@@ -184,5 +254,10 @@ READERS: dict[str, Callable[[Path, Mapping[str, Any]], Table]] = {
     "python-lines": _python_lines,
     "mind": _mind,
     "netflix": _netflix,
+    "xls": _xls,
+    "matlab": _matlab,
 }
-"""Name in the catalogue → reader. `xls`, `matlab` and `several-tsv` have none and say so."""
+"""Name in the catalogue → reader. `several-tsv` has none and says so."""
+
+PACKAGES = {"xls": "python-calamine", "matlab": "h5py"}
+"""What readers need beyond the usual dependencies."""

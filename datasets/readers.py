@@ -1,107 +1,163 @@
-"""Files to `Table`: columnar reading of text and Parquet, and the layouts public data sets come in."""
+"""Files to `Table`: columnar reading of text and Parquet, sequences, and ready splits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.columns import Layout, header_roles, parse_columns, sniff
+from datasets.columns import SEQUENCE, Columns, header_roles, parse_columns, split_format
+from datasets.compressed import plain_name, unpacked
+from datasets.dates import check_format
 from datasets.errors import UserError
-from datasets.table import TEST, TRAIN, VALID, Labels, Table, ticks_of
+from datasets.ids import encode
+from datasets.parts import PARTS, holds_sequences, split_files
+from datasets.place import Place
+from datasets.sequences import read_lists, read_sequences
+from datasets.sniff import Layout, number, sniff
+from datasets.table import Labels, Table
+from datasets.times import parse_times
 
 VERSION = 1
-"""Raised whenever a reader changes what it makes of the same bytes."""
+"""Raised whenever a reader of catalogued files makes something else of the same bytes."""
 
 BLOCK_BYTES = 16 << 20
-PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
-SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".data", ".inter", ".rating", ".base", ".test", ".parquet")
 
 
-def read_path(path: Path, columns: str | Sequence[str] | None = None) -> Table:
+def read_path(path: Path, columns: Columns = None) -> Table:
     """The interactions of a file, or of a folder with a ready split.
 
     Raises:
         UserError: anything in the file that is not an interaction, with its place.
     """
-    if path.is_dir():
-        parts = split_files(path)
-        tables = {name: read_file(file, columns) for name, file in parts.items()}
-        return join(tables)
-    return read_file(path, columns)
+    if not path.is_dir():
+        return read_file(path, columns)
+    parts = split_files(path)
+    if split_format(columns)[0] is None and holds_sequences(parts):
+        columns = SEQUENCE
+    return join({name: _part(name, file, columns) for name, file in parts.items()})
 
 
-def split_files(folder: Path) -> dict[str, Path]:
-    """The files of a ready split by part: train, test, and valid and candidates where they exist.
-
-    Raises:
-        UserError: train or test is missing, or there are two files for one part.
-    """
-    found: dict[str, Path] = {}
-    for part in (*PARTS, "candidates"):
-        files = sorted(p for p in folder.glob(f"{part}.*") if p.suffix in SUFFIXES and p.is_file())
-        if len(files) > 1:
-            raise UserError(f"{folder.name} has {' and '.join(p.name for p in files)}; keep one file for each part.")
-        if files:
-            found[part] = files[0]
-    for part in ("train", "test"):
-        if part not in found:
-            raise UserError(
-                f"The folder {folder.name} has no {part}.csv (or .tsv, .txt, .parquet); a ready split needs "
-                "train.*, test.* and may have valid.* and candidates.*."
-            )
-    return found
+def _part(name: str, path: Path, columns: Columns) -> Table:
+    lists = name == "candidates" and not is_parquet(path) and sniff(path).kind == "lists"
+    return read_file(path, None if lists else columns)
 
 
-def read_file(path: Path, columns: str | Sequence[str] | None = None) -> Table:
-    """The interactions of one CSV, TSV or Parquet file.
+def is_parquet(path: Path) -> bool:
+    """Whether the file's name says Parquet."""
+    return plain_name(path).lower().endswith(".parquet")
+
+
+def read_file(path: Path, columns: Columns = None) -> Table:
+    """The interactions of one file of one's own: CSV, TSV, Parquet, sequences or NCF's lists, compressed or not.
 
     Raises:
-        UserError: an empty file, a wrong column, a rating that is no finite number, a missing id.
+        UserError: an empty file, a wrong column, a rating that is no finite number, a missing id, a time that is none.
     """
-    if path.suffix == ".parquet":
-        return _read_parquet(path, columns)
-    return read_delimited(path, sniff(path, columns))
+    columns, time_format = split_format(columns)
+    if time_format is not None:
+        check_format(time_format)
+    with unpacked(path) as file:
+        if is_parquet(file):
+            place = Place(path.name)
+            return checked(_read_parquet(file, place, columns, time_format), place)
+        layout = sniff(file, columns)
+        if layout.kind != "columns":
+            return {"sequences": read_sequences, "lists": read_lists}[layout.kind](file)
+        place = Place(path.name, file, layout.header)
+        return checked(read_delimited(file, layout, time_format=time_format, name=path.name), place)
 
 
-def read_delimited(path: Path, layout: Layout, *, drop_missing: bool = False, quoted: bool = True) -> Table:
-    """The interactions of a text file of known layout, read in blocks on all cores."""
+def checked(table: Table, place: Place) -> Table:
+    """The table, with nothing but zeros as times taken for none.
+
+    Raises:
+        UserError: a time before 1970, one in another unit than the largest, or whole numbers that spell dates.
+    """
+    times = table.times
+    if times is None or not times.any():
+        return replace(table, times=None, ticks=1)
+    before = times < 0
+    in_seconds = (times > 0) & (times // table.ticks < 365 * 86_400) if table.ticks > 1 else before
+    for wrong, what in (
+        (before, "which is before 1970; correct or remove such rows, or leave the column out with --columns."),
+        (in_seconds, f"where others count in 1/{table.ticks:,} s; write all times in one unit."),
+        (_spell_dates(times), "which spells a date; say so with --time-format '%Y%m%d', or write seconds."),
+    ):
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise UserError(f"{place.file} has the time {times[row]} in {place.row(row)}, {what}")
+    return table
+
+
+def _spell_dates(times: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """All rows where every whole number is a day such as 20201226; as seconds they lie in August 1970."""
+    if times.min() < 19_000_101 or times.max() > 21_001_231:
+        return np.zeros(1, dtype=bool)
+    month, day = times // 100 % 100, times % 100
+    spelled: NDArray[np.bool_] = (month > 0) & (month < 13) & (day > 0) & (day < 32)
+    return spelled & spelled.all()
+
+
+def read_delimited(
+    path: Path,
+    layout: Layout,
+    *,
+    drop_missing: bool = False,
+    quoted: bool = True,
+    time_format: str | None = None,
+    name: str | None = None,
+) -> Table:
+    """The interactions of a text file of known layout, read in blocks on all cores; messages call it `name`."""
     import pyarrow as pa
 
-    for number in (pa.int64(), pa.float64(), pa.string()):
+    place = Place(name or path.name, path, layout.header)
+    as_text = time_format is not None or not number(layout.time or "0")
+    for time_type in (pa.string(),) if as_text else (pa.int64(), pa.float64(), pa.string()):
         try:
-            columns = _parse_text(path, layout, number, quoted)
+            columns = _parse_text(path, layout, time_type, quoted)
         except pa.ArrowInvalid as error:
-            if "timestamp" in layout.roles.values() and number != pa.string() and _about(error, layout, "timestamp"):
+            if "invalid UTF8" in str(error) and layout.encoding == "utf-8":  # further down than the first lines
+                return read_delimited(
+                    path,
+                    replace(layout, encoding="latin-1"),
+                    drop_missing=drop_missing,
+                    quoted=quoted,
+                    time_format=time_format,
+                    name=name,
+                )
+            if "timestamp" in layout.roles.values() and time_type != pa.string() and _about(error, layout, "timestamp"):
                 continue
-            raise _complaint(path, layout, error) from error
-        return from_columns(path.name, columns, drop_missing=drop_missing, first=2 if layout.header else 1)
+            raise _complaint(place, layout, error, quoted) from error
+        return from_columns(place, columns, drop_missing=drop_missing, time_format=time_format)
     raise AssertionError("text always parses as text")
 
 
 def _parse_text(path: Path, layout: Layout, time_type: Any, quoted: bool) -> dict[str, Any]:
     """Role → column as pyarrow read it."""
     import pyarrow as pa
-    from pyarrow import csv
+    from pyarrow import csv as arrow_csv
 
     step = 2 if layout.separator == "::" else 1
     names = [f"c{k}" for k in range(step * (layout.width - 1) + 1)]
     ids = pa.dictionary(pa.int32(), pa.string())
     types = {"user": ids, "item": ids, "rating": pa.float32(), "timestamp": time_type}
     roles = {f"c{step * k}": role for k, role in layout.roles.items()}
-    table = csv.read_csv(
+    table = arrow_csv.read_csv(
         path,
-        read_options=csv.ReadOptions(
+        read_options=arrow_csv.ReadOptions(
             column_names=names, skip_rows=int(layout.header), block_size=BLOCK_BYTES, encoding=layout.encoding
         ),
-        parse_options=csv.ParseOptions(
+        parse_options=arrow_csv.ParseOptions(
             delimiter=layout.separator[0], quote_char='"' if quoted else False, ignore_empty_lines=True
         ),
-        convert_options=csv.ConvertOptions(
+        convert_options=arrow_csv.ConvertOptions(
             include_columns=list(roles), column_types={name: types[role] for name, role in roles.items()}
         ),
     )
@@ -113,170 +169,151 @@ def _about(error: Exception, layout: Layout, role: str) -> bool:
     return f"CSV column #{step * (layout.column(role) or 0)}:" in str(error)
 
 
-def _complaint(path: Path, layout: Layout, error: Exception) -> UserError:
-    """pyarrow's complaint in our words."""
+def _complaint(place: Place, layout: Layout, error: Exception, quoted: bool) -> UserError:
+    """pyarrow's complaint in our words, with the line."""
     text = str(error).splitlines()[0]
     if "Empty CSV file" in text:
-        return UserError(f"{path.name} has no interactions; give a file with one interaction a line.")
+        return UserError(f"{place.file} has no interactions; give a file with one interaction a line.")
     if _about(error, layout, "rating"):
+        column = layout.column("rating") or 0
+        rated = ((n, cells[column]) for n, cells in _lines(place, layout, quoted) if len(cells) == layout.width)
         what = text.rpartition("invalid value ")[2].strip("'\"")
+        where = next((f" in line {n}" for n, cell in rated if cell.strip() == what), "")
         return UserError(
-            f"{path.name} has '{what}' where a rating belongs; correct it, or leave the column out with --columns."
+            f"{place.file} has '{what[:40]}' where a rating belongs{where}; correct it, or leave the column out with "
+            "--columns."
         )
-    return UserError(f"{path.name} cannot be read ({text}); every line needs the same {layout.width} columns.")
+    if "straddling" in text:  # a row is longer than what is read at once
+        sizes = ((sum(map(len, cells)), n) for n, cells in _lines(place, layout, quoted))
+        size, line = max(sizes)
+        return UserError(f"{place.file} has {size:,} characters in line {line}; a line may have {BLOCK_BYTES:,}.")
+    widths = ((n, len(cells)) for n, cells in _lines(place, layout, quoted))
+    if ragged := next((found for found in widths if found[1] != layout.width), None):
+        line, cells = ragged
+        return UserError(
+            f"{place.file} has {cells} columns in line {line}, where the first line has {layout.width}; every line "
+            f"needs the same {layout.width} columns."
+        )
+    return UserError(f"{place.file} cannot be read ({text[:200]}); every line needs the same {layout.width} columns.")
 
 
-def _read_parquet(path: Path, columns: str | Sequence[str] | None) -> Table:
+def _lines(place: Place, layout: Layout, quoted: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line of the body that is not empty, with its number."""
+    assert place.text is not None
+    with place.text.open(encoding=layout.encoding, errors="replace") as lines:
+        body = ((k, line.rstrip("\n")) for k, line in enumerate(lines, 1) if line.strip("\n"))
+        for k, line in islice(body, int(layout.header), None):
+            plain = len(layout.separator) > 1 or not quoted or '"' not in line
+            yield k, line.split(layout.separator) if plain else next(csv.reader([line], delimiter=layout.separator))
+
+
+def _read_parquet(path: Path, place: Place, columns: Columns, time_format: str | None) -> Table:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    names = list(parquet_schema(path, place).names)
+    roles = parquet_roles(place, names, columns)
+    if len(set(names)) < len(names):
+        raise UserError(f"{place.file} has two columns of one name; rename one of {', '.join(names)}.")
+    try:
+        table = parquet.read_table(path, columns=[names[k] for k in roles])
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(place, error) from error
+    read = {role: table.column(names[k]) for k, role in roles.items()}
+    return from_columns(place, read, time_format=time_format)
+
+
+def parquet_schema(path: Path, place: Place) -> Any:
+    """The schema of a Parquet file.
+
+    Raises:
+        UserError: it is none.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        names = parquet.read_schema(path).names
-        wanted = parse_columns(columns) if columns else None
-        if isinstance(wanted, list):
-            roles = {k: role for k, role in enumerate(wanted[: len(names)]) if role != "-"}
-        else:
-            roles = header_roles(path.name, names, wanted)
-        table = parquet.read_table(path, columns=[names[k] for k in roles])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path.name} is not a readable Parquet file ({str(error).splitlines()[0]}).") from error
-    return from_columns(path.name, {role: table.column(names[k]) for k, role in roles.items()}, first=1)
+        return parquet.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(place, error) from error
 
 
-def from_columns(file: str, columns: dict[str, Any], *, drop_missing: bool = False, first: int = 1) -> Table:
-    """Checked columns as a `Table`; `first` is the line of the first row, for messages."""
-    users, user_ids = encode(columns["user"], f"user column of {file}")
-    items, item_ids = encode(columns["item"], f"item column of {file}")
+def _unreadable(place: Place, error: Exception) -> UserError:
+    return UserError(f"{place.file} is not a readable Parquet file ({str(error).splitlines()[0][:200]}).")
+
+
+def parquet_roles(place: Place, names: Sequence[str], columns: Columns) -> dict[int, str]:
+    """Column number → role."""
+    wanted = parse_columns(columns) if columns else None
+    if wanted == SEQUENCE:
+        raise UserError(
+            f"{place.file} is Parquet, which has no lines; name its columns, as in --columns user=…,item=…."
+        )
+    if isinstance(wanted, list):
+        if len(wanted) > len(names):
+            raise UserError(f"{place.file} has {len(names)} columns, but --columns names {len(wanted)}.")
+        return {k: role for k, role in enumerate(wanted) if role != "-"}
+    return header_roles(place.file, names, wanted)
+
+
+def from_columns(
+    place: Place, columns: Mapping[str, Any], *, drop_missing: bool = False, time_format: str | None = None
+) -> Table:
+    """Checked columns (role → pyarrow array) as a `Table`."""
+    users, user_ids = encode(columns["user"], "user", place)
+    items, item_ids = encode(columns["item"], "item", place)
     if not len(users):
-        raise UserError(f"{file} has no interactions; give a file with one interaction a line.")
+        raise UserError(f"{place.file} has no interactions; give a file with one interaction a line.")
     missing = (users < 0) | (items < 0)
-    values = _numbers(columns["rating"], file, "rating", first) if "rating" in columns else None
-    times = _times(columns["timestamp"], file, first) if "timestamp" in columns else None
-    table = Table(users, items, user_ids, item_ids, times, values, ticks=1 if times is None else ticks_of(times))
+    values = _numbers(columns["rating"], place) if "rating" in columns else None
+    times = parse_times(columns["timestamp"], place, time_format) if "timestamp" in columns else None
+    if times is None:
+        table = Table(users, items, user_ids, item_ids, None, values)
+    else:
+        table = Table(users, items, user_ids, item_ids, times.values, values, ticks=times.ticks)
     if not missing.any():
         return table
     if not drop_missing:
-        line = int(np.argmax(missing)) + first
+        first = place.row(int(np.argmax(missing)))
         raise UserError(
-            f"{file} has {missing.sum():,} rows without a user or an item (the first in line {line}); remove them."
+            f"{place.file} has {missing.sum():,} rows without a user or an item (the first in {first}); remove them."
         )
     return replace(table.take(~missing), facts={"rows_without_id": int(missing.sum())})
 
 
-def from_labels(users: list[int], items: list[int]) -> Table:
-    """Pairs of whole-number labels as a `Table`."""
-    user_ids, user_codes = np.unique(np.asarray(users, np.int64), return_inverse=True)
-    item_ids, item_codes = np.unique(np.asarray(items, np.int64), return_inverse=True)
-    return Table(user_codes.astype(np.int32), item_codes.astype(np.int32), user_ids, item_ids)
-
-
-def encode(column: Any, what: str) -> tuple[NDArray[np.int32], Labels]:
-    """Codes and ascending labels of an id column; -1 where the id is missing or empty.
-
-    Ids are int64 when every one is a whole number in its usual spelling, so that `7` and `007` stay apart; else
-    text without surrounding blanks.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if isinstance(column, pa.Array):
-        column = pa.chunked_array([column])
-    if pa.types.is_floating(column.type):
-        column = _whole(column, what)
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    if column.num_chunks == 0:
-        return np.empty(0, np.int32), np.empty(0, np.int64)
-    column = column.unify_dictionaries()
-    names = column.chunk(0).dictionary
-    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    codes = np.concatenate(parts).astype(np.int32, copy=False)
-    if pa.types.is_integer(names.type):
-        labels = names.to_numpy(zero_copy_only=False).astype(np.int64)
-        empty = np.zeros(len(labels), dtype=bool)
-    else:
-        names = pc.utf8_trim_whitespace(names.cast(pa.string()))
-        empty = np.asarray(pc.equal(names, ""))
-        solid = names.filter(pa.array(~empty))
-        if pc.all(pc.match_substring_regex(solid, r"^(0|-?[1-9][0-9]{0,17})$"), min_count=0).as_py():
-            labels = np.zeros(len(names), dtype=np.int64)
-            labels[~empty] = solid.cast(pa.int64()).to_numpy(zero_copy_only=False)
-        else:
-            labels = np.array(names.to_pylist(), dtype=np.str_)
-    distinct, inverse = np.unique(labels[~empty], return_inverse=True)
-    renumber = np.full(len(labels) + 1, -1, dtype=np.int32)
-    renumber[:-1][~empty] = inverse
-    return renumber[codes], distinct
-
-
-def _whole(column: Any, what: str) -> Any:
-    """A float column of whole numbers (as pandas writes ids beside a missing one) as integers."""
-    import pyarrow as pa
-
-    try:
-        return column.cast(pa.int64())
-    except pa.ArrowInvalid as error:
-        raise UserError(f"The {what} has fractions; ids must be whole numbers or text.") from error
-
-
-def _numbers(column: Any, file: str, role: str, first: int) -> NDArray[np.float32]:
+def _numbers(column: Any, place: Place) -> NDArray[np.float32]:
     import pyarrow as pa
 
     try:
         values = column.cast(pa.float32(), safe=False).to_numpy().astype(np.float32, copy=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise UserError(f"The {role} column of {file} is not numeric ({column.type}).") from error
+        raise UserError(f"The rating column of {place.file} is not numeric ({column.type}).") from error
     wrong = ~np.isfinite(values)
     if wrong.any():
-        line = int(np.argmax(wrong)) + first
         raise UserError(
-            f"{file} has {wrong.sum():,} {role}s that are missing or not finite (the first in line {line}); remove "
-            "those rows, or leave the column out with --columns."
+            f"{place.file} has {wrong.sum():,} ratings that are missing or not finite (the first in "
+            f"{place.row(int(np.argmax(wrong)))}); remove those rows, or leave the column out with --columns."
         )
     return np.asarray(values)
 
 
-def _times(column: Any, file: str, first: int) -> NDArray[np.int64]:
-    """Whole numbers as they are, fractions in microseconds, text and dates in seconds or finer."""
-    import pyarrow as pa
-
-    if column.null_count:
-        line = int(np.argmax(np.asarray(column.is_null()))) + first
-        raise UserError(
-            f"{file} has {column.null_count:,} rows without a time (the first in line {line}); remove them."
-        )
-    if pa.types.is_integer(column.type):
-        return np.asarray(column.to_numpy()).astype(np.int64, copy=False)
-    if pa.types.is_floating(column.type):
-        seconds = column.to_numpy()
-        whole = seconds.astype(np.int64)
-        return np.asarray(whole) if (whole == seconds).all() else np.round(seconds * 1e6).astype(np.int64)
-    import pandas as pd
-
-    encoded = column.dictionary_encode().unify_dictionaries()  # few distinct dates, many rows
-    texts = encoded.chunk(0).dictionary.to_pylist()
-    try:
-        stamps = pd.to_datetime(pd.Series(texts), utc=True, format="ISO8601" if isinstance(texts[0], str) else None)
-    except (ValueError, TypeError):
-        try:
-            stamps = pd.to_datetime(pd.Series(texts), utc=True, format="mixed")
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{file} has a time that is neither a number nor a date ({str(error)[:80]}).") from error
-    seconds = stamps.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
-    codes = np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks])
-    unique_seconds = seconds if (seconds % 1000).any() else seconds // 1000
-    return np.asarray(unique_seconds[codes])
-
-
 def join(tables: dict[str, Table]) -> Table:
-    """The parts of a ready split as one table over one id space; `candidates` become the listed pairs."""
+    """The parts of a ready split as one table over one id space; `candidates` become the listed pairs.
+
+    Times are kept where all parts have them. Where train has and another has not, train is put in their order, which
+    the fact `train_in_order_of_time` says.
+    """
+    train, facts = tables["train"], dict[str, int]()
+    timed = all(table.times is not None for name, table in tables.items() if name in PARTS)
+    if not timed and train.times is not None:
+        tables = {**tables, "train": train.take(np.argsort(train.times, kind="stable"))}
+        facts["train_in_order_of_time"] = 1
     user_ids, users = _merge([t.user_ids for t in tables.values()], [t.users for t in tables.values()])
     item_ids, items = _merge([t.item_ids for t in tables.values()], [t.items for t in tables.values()])
     names = list(tables)
     rows = [k for k, name in enumerate(names) if name in PARTS]
     parts = [tables[names[k]] for k in rows]
     lists = next((k for k, name in enumerate(names) if name == "candidates"), None)
-    timed = all(t.times is not None for t in parts)
     valued = all(t.values is not None for t in parts)
     ticks = max(t.ticks for t in parts)
     return Table(
@@ -290,6 +327,7 @@ def join(tables: dict[str, Table]) -> Table:
         None if lists is None else users[lists],
         None if lists is None else items[lists],
         ticks,
+        facts or None,
     )
 
 

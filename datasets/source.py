@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets import catalog
 from datasets.catalog import Entry
+from datasets.columns import Columns
 from datasets.consent import Consent
 from datasets.download import Progress, silent
 from datasets.errors import UserError, unknown
 from datasets.protocol import JSON, Protocol
 from datasets.split import Content
 from datasets.table import Table
-
-Columns = str | Sequence[str] | None
 
 
 def resolve(dataset: str, columns: Columns = None) -> Source:
@@ -30,7 +28,7 @@ def resolve(dataset: str, columns: Columns = None) -> Source:
         return Generated(dataset)
     if catalog.known(dataset):
         if columns:
-            raise UserError(f"{dataset} is in the catalogue, which knows its columns; leave columns out.")
+            raise UserError(f"{dataset} is in the catalogue, which knows its columns and times; leave them out.")
         return Catalogued(dataset, catalog.entry(dataset))
     path = Path(dataset).expanduser()
     if path.is_dir():
@@ -156,8 +154,9 @@ class Catalogued(Source):
     def table(self, consent: Consent = Consent(), progress: Progress = silent) -> Table:
         """Fetched if need be, and read by the catalogue's reader."""
         from datasets.fetch import obtain
-        from datasets.published import read_entry
+        from datasets.published import check_readable, read_entry
 
+        check_readable(self.entry)
         files = [obtain(self.entry, file, consent, progress) for file in self.entry.files]
         progress(f"Reading {self.given}.", 0, 0)
         return read_entry(self.entry, [file.path for file in files])
@@ -187,18 +186,23 @@ class OwnFile(Source):
     path: Path
     columns: Columns
 
-    @property
-    def spelled(self) -> str:
-        """The columns as one text."""
-        columns = self.columns
-        return "" if columns is None else columns if isinstance(columns, str) else ",".join(columns)
-
     def content(self, consent: Consent = Consent()) -> Content:
-        """The file's sha256."""
-        from datasets.fetch import sha256_of
+        """The file's sha256, and how it will be read.
 
-        name = self.path.name
-        return Content(name, sha256_of(self.path), None, f"file {name}", self.spelled)
+        Raises:
+            UserError: what its first lines already show to be wrong.
+        """
+        from datasets.fetch import sha256_of
+        from datasets.reading import look
+
+        name, read = self.path.name, look(self.path, self.columns)
+        return Content(name, sha256_of(self.path), None, f"file {name}", read.spelled, read.told)
+
+    def reading(self, content: Content) -> tuple[JSON, ...]:
+        """The content and how it is read; catalogued files are none of its versions' business."""
+        from datasets import reading
+
+        return (reading.VERSION, content.sha256, content.columns, Path(content.name).suffix)
 
     def table(self, consent: Consent = Consent(), progress: Progress = silent) -> Table:
         """Read from the path."""
@@ -215,11 +219,17 @@ class OwnSplit(OwnFile):
     comes_split = True
 
     def content(self, consent: Consent = Consent()) -> Content:
-        """The sha256 of the lines `sha256:digest  name` of its files."""
-        from datasets.fetch import sha256_of
-        from datasets.readers import split_files
+        """The sha256 of the lines `sha256:digest  name` of its files, and how they will be read.
 
+        Raises:
+            UserError: what their names and first lines already show to be wrong.
+        """
+        from datasets.fetch import sha256_of
+        from datasets.parts import split_files
+        from datasets.reading import look
+
+        read = look(self.path, self.columns)
         lines = [f"sha256:{sha256_of(file)}  {name}\n" for name, file in sorted(split_files(self.path).items())]
         digest = hashlib.sha256("".join(lines).encode()).hexdigest()
         name = self.path.resolve().name
-        return Content(name, digest, None, f"folder {name}", self.spelled)
+        return Content(name, digest, None, f"folder {name}", read.spelled, read.told)

@@ -25,7 +25,8 @@ class Content:
         sha256: of the content; see `datasets.catalog.Entry.identity` for data sets of several files.
         verified: whether the content is the official one; None for a file of the user's own.
         source: what served it: an address, `mirror`, a wheel, `file NAME`, `generated`, `cache`.
-        columns: how the columns were named by hand, a part of the data's identity; usually empty.
+        columns: how the file was said to be read, a part of the data's identity; usually empty.
+        reading: a line on what a file of the user's own was read as; not a part of its identity.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Content:
     verified: bool | None
     source: str
     columns: str = ""
+    reading: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +199,8 @@ def _given(table: Table, valid: str | float, seed: int, facts: dict[str, JSON]) 
     if not (part == VALID).any():
         rows = np.flatnonzero(part == TRAIN)
         train = table.take(rows)
-        if valid == "last" or (valid == "auto" and table.times is not None):
+        ordered = table.times is not None or "train_in_order_of_time" in (table.facts or {})
+        if valid == "last" or (valid == "auto" and ordered):
             order = by_time(train)
             from_end, size = _places(train, order)
             chosen = order[(from_end == 0) & (size >= 2)]

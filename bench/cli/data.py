@@ -14,10 +14,11 @@ from bench.cli.output import as_json
 from bench.files import JSONObject, writing
 from datasets import catalog
 from datasets.catalog import Entry
+from datasets.columns import with_format
 from datasets.consent import Consent
 from datasets.errors import UserError
 
-app = typer.Typer(help="Data sets: list, info, fetch, add, export, verify.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: list, info, fetch, add, export, verify, gc.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="a name of `bench data list`, or a path")]
 Names = Annotated[list[str], typer.Argument(help="names of `bench data list`")]
@@ -40,8 +41,14 @@ def list_(
         return
     from tabulate import tabulate
 
-    columns = ("name", "users", "items", "interactions", "status", "title")
+    columns = ("name", "users", "items", "interactions", "status", "size", "title")
+    rows = [{**row, "size": _size(row["bytes"]) if row["bytes"] else ""} for row in rows]
     typer.echo(tabulate([[_cell(row[c]) for c in columns] for row in rows], columns, disable_numparse=True))
+    from datasets.cache import home
+    from datasets.sweep import sizes
+
+    held = ", ".join(f"{_size(size)} {what}" for what, size in sizes().items())
+    typer.echo(f"{home()}: {held}; `bench data gc` frees what can be made again.", err=True)
 
 
 @app.command()
@@ -49,6 +56,7 @@ def info(
     name: Name,
     split: Annotated[str, typer.Option("--split", help="the split whose leakage is measured")] = "leave-last-one-out",
     columns: Annotated[str | None, typer.Option("--columns", help="columns of a file without header")] = None,
+    time_format: Annotated[str | None, typer.Option("--time-format", help="how a file writes times: %d.%m.%Y")] = None,
     unverified: Unverified = False,
     accept_unpinned: AcceptUnpinned = False,
     format: Format = "table",
@@ -66,7 +74,7 @@ def info(
             loaded = load(
                 name,
                 protocol,
-                columns=columns,
+                columns=with_format(columns, time_format),
                 consent=Consent(unverified, accept_unpinned, offline=True),
                 progress=progress,
             )
@@ -76,7 +84,9 @@ def info(
         facts["split"] = None
         typer.echo(f"Not measured: {error}", err=True)
     else:
-        facts |= {"sha256": loaded.source.sha256, "verified": loaded.source.verified, "source": loaded.source.source}
+        source = loaded.source
+        facts |= {"sha256": source.sha256, "verified": source.verified, "source": source.source}
+        facts["read as"] = source.reading or None
         facts["split"] = {"protocol": loaded.protocol.split, **loaded.facts}
         for warning in loaded.warnings:
             typer.echo(f"Warning: {warning}", err=True)
@@ -173,6 +183,21 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="all that are 
         raise typer.Exit(1)
 
 
+@app.command()
+def gc(
+    days: Annotated[float, typer.Option("--days", min=0, help="for how long nobody has used it; 0 takes all")] = 30,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would go; remove nothing")] = False,
+) -> None:
+    """Remove what interrupted commands left, and unused tables and splits, which are made again when needed."""
+    from datasets.sweep import sweep
+
+    swept = sweep(days, dry_run=dry_run)
+    for path, size in swept:
+        typer.echo(f"{path}\t{_size(size)}")
+    freed = _size(sum(size for _, size in swept))
+    typer.echo(f"{'Would free' if dry_run else 'Freed'} {freed}; files as they were fetched stay.", err=True)
+
+
 def _every(*, families: bool) -> Iterator[str]:
     for name in catalog.names():
         family, colon, _ = name.partition(":")
@@ -192,6 +217,7 @@ def _row(name: str) -> JSONObject:
         "interactions": entry.interactions,
         "feedback": entry.feedback,
         "status": _status(entry),
+        "bytes": _bytes(entry),
         "licence": entry.licence,
         "paper": entry.citation,
         "categories": catalog.categories(name.partition(":")[0]) if name.endswith(catalog.ANY) else [],
@@ -211,6 +237,24 @@ def _status(entry: Entry) -> str:
     if entry.manual:
         return "to be downloaded by hand"
     return "can be fetched" if entry.pinned else "unpinned"
+
+
+def _bytes(entry: Entry) -> int | None:
+    """Bytes of the entry's files in the data folder; None where none is here."""
+    from datasets.fetch import cached
+
+    found = [cached(entry, file, Consent(unverified=True)) for file in entry.files]
+    return sum(kept.path.stat().st_size for kept in found if kept) or None
+
+
+def _size(count: int) -> str:
+    """Bytes in the largest unit that leaves a whole part."""
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
 
 
 def _description(entry: Entry) -> JSONObject:

@@ -12,6 +12,7 @@ import typer
 from typer.models import OptionInfo
 
 from bench.cli.grammar import Core, Seeds, Setting, said
+from datasets.columns import with_format
 from datasets.consent import Consent
 from datasets.errors import UserError
 
@@ -88,6 +89,9 @@ class Request:
     ] = None
     columns: Annotated[
         str | None, option("--columns", DATA, "column names of a file, e.g. user,item,rating,timestamp")
+    ] = None
+    time_format: Annotated[
+        str | None, option("--time-format", DATA, "how a file writes its times, e.g. '%d.%m.%Y %H:%M'", more=True)
     ] = None
     split: Annotated[str, option("--split", DATA, "how interactions are held out, e.g. ratio:test=0.2,order=time")] = (
         "leave-last-one-out"
@@ -229,7 +233,7 @@ class Request:
                 self.names or (),
                 dataset=dataset,
                 protocol=self.protocol,
-                columns=self.columns,
+                columns=with_format(self.columns, self.time_format),
                 consent=self.consent,
                 samplers=self.sampler or (),
                 losses=self.loss or (),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from bench.cli.request import RUNNING, Request, option
 from datasets.errors import UserError
 
@@ -52,15 +54,25 @@ class Training(Request):
         """What `--dry-run` prints."""
         from bench.runs.design import default_jobs
         from bench.runs.estimate import dry_run
+        from bench.runs.runner import load_split
 
+        self._say_reading(experiment)
+        if experiment.data.reading:  # what is wrong further down in a file of one's own shows when it is read
+            load_split(experiment.data, experiment.protocol, self.consent)
         missing = experiment.missing(self.retry_failed)
         return dry_run(experiment, missing, min(self.jobs or default_jobs(), max(1, len(missing))))
 
     def train(self, experiment: "Experiment", cutoffs: Sequence[int] = ()) -> None:
         """Train what the store lacks; what is there costs nothing and imports nothing."""
+        self._say_reading(experiment)
         missing = experiment.missing(self.retry_failed)
         if missing:
             self._train(experiment, missing, cutoffs)
+
+    def _say_reading(self, experiment: "Experiment") -> None:
+        """What a file of the user's own is read as."""
+        if experiment.data.reading and not self.quiet:
+            typer.echo(experiment.data.reading, err=True)
 
     def _train(self, experiment: "Experiment", missing: "list[RunSpec]", cutoffs: Sequence[int]) -> None:
         from bench.cli.progress import RunProgress, fetching

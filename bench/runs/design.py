@@ -105,7 +105,7 @@ def design(
         raise UserError(f"None of the cells can be trained: {skipped[0]['reason']}.")
     source = resolve(dataset, columns)
     content, protocol = source.content(consent), source.in_force(protocol)
-    data = Data(dataset, content.sha256, protocol.as_dict(), content.columns or None)
+    data = Data(dataset, content.sha256, protocol.as_dict(), content.columns or None, content.reading)
     if expect_sampled is not None and protocol.candidates != "full":
         raise UserError("Metrics expected over sampled candidates are computed from full ranks; leave candidates out.")
     return Experiment(

@@ -78,6 +78,7 @@ class Data:
     sha256: str
     protocol: Mapping[str, JSON]
     columns: str | None = None
+    reading: str = ""  # what a file of the user's own was read as, in a line; not a part of its identity
 
     @property
     def name(self) -> str:

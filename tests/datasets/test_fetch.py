@@ -364,7 +364,7 @@ def test_what_nobody_pinned_needs_consent_and_an_encrypted_or_local_source(serve
     entry = entry_of(server.url("u.data"))
     bare = File(Remote("u.data", (server.url("u.data"),), None, None), None, "", None, "data")
     entry = Entry(**{**vars(entry), "files": (bare,)})
-    with pytest.raises(UserError, match="--accept-unpinned"):
+    with pytest.raises(UserError, match="accept-unpinned"):
         get(entry)
     with pytest.raises(UserError, match="unencrypted"):
         get(entry, Consent(accept_unpinned=True))

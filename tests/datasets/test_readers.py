@@ -11,6 +11,7 @@ import pytest
 from datasets import Protocol, catalog, load
 from datasets.consent import Consent
 from datasets.errors import UserError
+from datasets.fetch import add
 from datasets.published import READERS
 from datasets.readers import read_path
 from datasets.source import resolve
@@ -106,7 +107,6 @@ def test_gaps_in_ids_cost_nothing(tmp_path):
         ("2010-10-19T23:55:27Z", "2010-10-19T23:55:28Z", 1_287_532_527),
         ("2010-10-19 23:55:27", "2010-10-20 00:00:00", 1_287_532_527),
         ("2010-10-19", "2010-10-20", 1_287_446_400),
-        ("11/11/2019 9:05:58 AM", "11/12/2019 6:11:30 PM", 1_573_463_158),
         ("1287532527", "1287532528", 1_287_532_527),
         ("1287532527.25", "1287532527.75", 1_287_532_527),
         ("1.2875325e9", "1287532527.75", 1_287_532_500),
@@ -254,10 +254,87 @@ def test_netflix_is_a_tar_of_films(tmp_path):
     assert split.test.times.max() <= 1_126_000_000
 
 
-def test_formats_nobody_reads_here_say_what_to_do(tmp_path):
-    put(tmp_path, "douban-monti", "training_test_dataset.mat", "x")
-    with pytest.raises(UserError, match="convert it to CSV"):
-        load_unpinned("douban-monti")
+def test_jester_is_three_zipped_sheets_with_users_of_their_own(tmp_path):
+    import xlwt
+
+    rated = {}
+    for number in (1, 2, 3):
+        book = xlwt.Workbook()
+        sheet = book.add_sheet("jester")
+        for user in range(4):
+            own = {joke: (user + joke) / 2 - number for joke in range(user, user + number)}
+            rated |= {(4 * (number - 1) + user, joke + 1): value for joke, value in own.items()}
+            for column, value in enumerate([len(own), *(own.get(joke, 99) for joke in range(8))]):
+                sheet.write(user, column, value)
+        buffer, packed = io.BytesIO(), io.BytesIO()
+        book.save(buffer)
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr(f"jester-data-{number}.xls", buffer.getvalue())
+        put(tmp_path, "jester-1", f"jester_dataset_1_{number}.zip", packed.getvalue())
+    split = load_unpinned("jester-1", Protocol("ratio:test=0.3,valid=0"))
+    assert labels(split) == set(rated)
+    for part in (split.train, split.test):
+        for u, i, value in zip(part.users, part.items, part.values, strict=True):
+            assert value == rated[split.user_ids[u], split.item_ids[i]]
+    with pytest.raises(UserError, match="rows are in no order"):
+        load_unpinned("jester-1", Protocol())
+
+
+def monti(path, ratings, train, test):
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, matrix in (("M", ratings), ("Otraining", train), ("Otest", test)):
+            file[name] = np.asarray(matrix, np.float64).T  # as MATLAB stores it
+
+
+def test_monti_sets_are_matlab_files_of_a_split(tmp_path):
+    ratings = np.array([[5, 0, 3, 1], [0, 2, 4, 0], [1, 1, 0, 0]])
+    test = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]])
+    folder = tmp_path / "mirror" / "flixster-monti"
+    folder.mkdir(parents=True)
+    monti(folder / "training_test_dataset.mat", ratings, (ratings > 0) & (test == 0), test)
+    split = load_unpinned("flixster-monti", Protocol("given:valid=0"))
+    assert labels(split) == {(int(u), int(i)) for u, i in zip(*np.nonzero(ratings), strict=True)}
+    held = {
+        (split.user_ids[u], split.item_ids[i], v)
+        for u, i, v in zip(split.test.users, split.test.items, split.test.values, strict=True)
+    }
+    assert held == {(0, 2, 3.0), (1, 1, 2.0)}
+    assert resolve("flixster-monti").in_force(Protocol()).split_name == "given"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "words"),
+    [
+        ("douban-monti", "training_test_dataset.mat", "no MATLAB 7.3 file with M, Otraining and Otest"),
+        ("jester-1", "jester_dataset_1_1.zip", "is damaged or no .zip file"),
+    ],
+)
+def test_files_of_another_format_are_one_sentence(tmp_path, name, file, words):
+    for number in "123":
+        put(tmp_path, name, file.replace("_1.zip", f"_{number}.zip"), "x")
+    protocol = Protocol() if name == "douban-monti" else Protocol("ratio")
+    with pytest.raises(UserError, match=words):
+        load_unpinned(name, protocol)
+
+
+def test_an_entry_nobody_reads_is_neither_fetched_nor_added(tmp_path):
+    (tmp_path / "Douban.tar.gz").write_bytes(b"x")
+    for attempt in (
+        lambda: load_unpinned("douban"),
+        lambda: add(catalog.entry("douban"), tmp_path / "Douban.tar.gz", Consent(unverified=True)),
+    ):
+        with pytest.raises(UserError, match="convert it to CSV") as caught:
+            attempt()
+        assert "--unverified" not in str(caught.value)
+        assert "data add" not in str(caught.value)
+
+
+def test_a_reader_that_is_not_installed_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("datasets.published.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install h5py"):
+        load("douban-monti", Protocol())
 
 
 def test_every_reader_is_used():
