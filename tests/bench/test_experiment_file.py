@@ -99,6 +99,7 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_file_runs_says_what_is_done_and_is_kept_with_the_results(ratings_csv: Path, tmp_path: Path) -> None:
     results, other = tmp_path / "results", tmp_path / "data" / "other.csv"
     shutil.copy(ratings_csv, other)

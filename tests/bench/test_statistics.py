@@ -211,6 +211,7 @@ def test_letters_go_on_after_z():
     assert letters([], []) == []
 
 
+@pytest.mark.slow
 def test_level_holds_under_normal_effects_over_the_whole_grid():
     rng = np.random.default_rng(1)
     for corner in product(USERS, SEEDS, USER_SHARES, SEED_SHARES):
@@ -256,6 +257,7 @@ def test_pooled_level_holds_where_rows_differ():
         assert (p < 0.05).mean() < 0.065, (name, c)
 
 
+@pytest.mark.slow
 def test_the_page_of_statistics_is_written_by_one_command(tmp_path):
     page = tmp_path / "statistics.md"
     page.write_text("".join(f"{name}\n<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in TABLES))
@@ -485,6 +487,7 @@ def test_stability_variances_are_unbiased_where_rows_differ_and_lose_the_degrees
         np.testing.assert_allclose(2 * equal.mean() ** 2 / equal.var(), 4 * 4 / cost, rtol=0.04)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("user_share", "seed_share"), [(0, 1), (1, 3), (1, 0)])
 def test_the_expected_level_of_a_blind_test_is_the_simulated_one(user_share, seed_share):
     corner = Corner(60, 5, user_share, seed_share)
