@@ -82,6 +82,7 @@ def moved(sampler: Any, loss: Any, model: Any, settings: dict[str, Any], monkeyp
     return len(steps) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SAMPLERS])
 def test_rows_that_a_step_does_not_have_stay_as_they_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = 0
