@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+ROOMS = ("bench", "datasets", "recmodels")
 # A test file is named after a module or folder of the room whose folder it is in. What is about more than one has a
 # theme, and its name stands here.
 THEMES = {
@@ -61,6 +63,16 @@ def test_lock_files_pin_what_the_project_names_and_running_needs_no_tools() -> N
     assert names(project["dependency-groups"]["dev"]) <= {*running, *rest}
     assert not set(running) & {*rest, "pytest", "mypy", "ruff", "dask", "statsmodels", "scikit-learn"}
     assert "-r requirements.lock" in (ROOT / "requirements-dev.lock").read_text(encoding="utf-8").splitlines()
+
+
+def test_running_imports_what_requirements_lock_pins_and_nothing_else() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = names([need for needs in project["optional-dependencies"].values() for need in needs])
+    text = "".join(path.read_text(encoding="utf-8") for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+    imported = set(re.findall(r"^\s*(?:from|import) (?=\S+(?: import | as |$))([a-z]\w*)", text, re.M)) - {*ROOMS}
+    imported = {name.replace("_", "-") for name in imported - sys.stdlib_module_names}
+    assert "torch" in imported
+    assert imported <= {*pins("requirements.lock"), *extras}
 
 
 def program(path: Path, *lines: str) -> Path:
