@@ -14,7 +14,7 @@ from datasets import Interactions
 from datasets.split import CandidateLists
 from recmodels.metrics import Int, Ranks
 from recmodels.scoring import ascending
-from recmodels.types import Tables
+from recmodels.types import Scores
 
 # Users scored at a time, and scores held at a time, which stay in the processor's cache; at least so many users that
 # the reading of a very large catalogue is shared. Constants, so that every machine and caller gets the same scores.
@@ -58,8 +58,8 @@ class FullRanking:
         self._single = bool((np.diff(offsets)[self.users] == 1).all())
 
     @torch.no_grad()
-    def ranks(self, tables: Tables) -> Ranks:
-        """The rank of every relevant item under the scores of `tables`.
+    def ranks(self, model: Scores) -> Ranks:
+        """The rank of every relevant item under the scores of `model`.
 
         Raises:
             Diverged: a score is not finite.
@@ -67,17 +67,15 @@ class FullRanking:
         ranks = Ranks(*(np.empty(len(self._items), np.int64) for _ in Ranks._fields))  # (P,) each
         size, done = max(LEAST, min(CHUNK, CELLS // self._n_items)), 0
         for first in range(0, len(self.users), size):
-            part = self._chunk(tables, self.users[first : first + size])
+            part = self._chunk(model, self.users[first : first + size])
             for column, values in zip(ranks, part, strict=True):
                 column[done : done + len(values)] = values
             done += len(part.users)
         return ranks
 
-    def _chunk(self, tables: Tables, users: Int) -> Ranks:
-        device = tables.items.device
-        scores = tables.users[torch.from_numpy(users).to(device)] @ tables.items.T  # (C, I)
-        if tables.bias is not None:
-            scores += tables.bias
+    def _chunk(self, model: Scores, users: Int) -> Ranks:
+        scores = model.scores(torch.from_numpy(users))  # (C, I)
+        device = scores.device
         if not torch.isfinite(scores.sum()):
             raise Diverged("the model's scores are not finite")
         row, item = _pairs(users, self._offsets, self._items)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from datasets.errors import UserError, unknown
+from recmodels.search import Search, literal
 
 F = TypeVar("F", bound=Callable[..., Any])
 Value = bool | int | float | str | None
@@ -35,6 +36,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     bounds: str = ""  # e.g. "> 0, <= 1"
     optional: bool = False  # may be none
+    search: Search | None = None  # what a tuner tries; None where it leaves the default
 
     @property
     def allowed(self) -> str:
@@ -90,7 +92,8 @@ class Entry:
     function: str
     doc: str
     parameters: dict[str, Parameter]
-    facts: dict[str, Any] = field(default_factory=dict)  # literal keywords of `register`: paper, needs, gives, …
+    facts: dict[str, Any] = field(default_factory=dict)  # literal keywords of `register`: paper, needs, search, …
+    takes: tuple[str, ...] = ()  # what the function is called with beside its parameters
 
     @property
     def summary(self) -> str:
@@ -101,6 +104,11 @@ class Entry:
     def aliases(self) -> list[str]:
         """What others call it; none of these is a name here."""
         return list(self.facts.get("aliases", []))
+
+    @property
+    def draws(self) -> bool:
+        """Whether it is given random numbers."""
+        return "rng" in self.takes
 
 
 class Registry:
@@ -229,36 +237,39 @@ def _registered(node: ast.FunctionDef, variable: str, module: str) -> Iterator[E
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id=owner), attr="register"), args=[ast.Constant(value=str(name))]
             ) if owner == variable:
-                facts = {k.arg: ast.literal_eval(k.value) for k in decorator.keywords if k.arg}
+                facts = {k.arg: literal(k.value) for k in decorator.keywords if k.arg}
                 parameters = {
                     argument.arg: _parameter(argument.arg, argument.annotation, default)
                     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
                 }
-                yield Entry(name, module, node.name, ast.get_docstring(node) or "", parameters, facts)
+                takes = tuple(argument.arg for argument in node.args.args)
+                yield Entry(name, module, node.name, ast.get_docstring(node) or "", parameters, facts, takes)
 
 
 def _parameter(name: str, annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
-    """Read `alpha: Annotated[float, "> 0"] = 0.75`, `logq: Literal["none", "neg"] = "neg"` and unions of these."""
+    """Read `alpha: Annotated[float, "> 0"] = 0.75`, `logq: Literal["none", "neg"] = "neg"` and unions of these.
+
+    After the type, `Annotated` may have the bounds, and a `Search`.
+    """
     if default is None:
         raise ValueError(f"parameter {name} needs a default")
-    kind, choices, bounds, optional = "str", (), "", False
+    kind, choices, bounds, optional, search = "str", (), "", False, None
     for part in _union(annotation):
+        match part:
+            case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[part, *notes])):
+                for note in map(literal, notes):
+                    bounds, search = (bounds, note) if isinstance(note, Search) else (note, search)
         match part:
             case ast.Constant(value=None):
                 optional = True
             case ast.Subscript(value=ast.Name(id="Literal"), slice=choice):
                 elements = choice.elts if isinstance(choice, ast.Tuple) else [choice]
                 choices = tuple(ast.literal_eval(element) for element in elements)
-            case ast.Subscript(
-                value=ast.Name(id="Annotated"),
-                slice=ast.Tuple(elts=[ast.Name(id=kind), ast.Constant(value=str(bounds))]),
-            ):
-                pass
-            case ast.Name(id=("int" | "float" | "bool") as kind):
+            case ast.Name(id=("int" | "float" | "bool" | "str") as kind):
                 pass
             case _:
                 raise ValueError(f"parameter {name} has a type that the command line cannot read")
-    return Parameter(name, ast.literal_eval(default), kind, choices, bounds, optional)
+    return Parameter(name, ast.literal_eval(default), kind, choices, bounds, optional, search)
 
 
 def _union(annotation: ast.expr | None) -> Iterator[ast.expr | None]:

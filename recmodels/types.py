@@ -6,7 +6,7 @@ Letters: B rows in a batch, N negatives per row, D embedding size, U users, I it
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -113,6 +113,18 @@ class Tables(NamedTuple):
     users: Tensor  # (U, D)
     items: Tensor  # (I, D)
     bias: Tensor | None = None  # (I,)
+
+    def scores(self, users: Tensor) -> Tensor:
+        """(B, I) scores of all items for `users` (B,), a new tensor."""
+        scores = self.users[users.to(self.items.device)] @ self.items.T
+        return scores if self.bias is None else scores.add_(self.bias)
+
+
+class Scores(Protocol):
+    """What can be ranked: it scores the whole catalogue for some users at a time."""
+
+    def scores(self, users: Tensor) -> Tensor:
+        """(B, I) scores of all items for `users` (B,), which are on the CPU; a new tensor."""
 
 
 class _LogSumExp(torch.autograd.Function):

@@ -30,7 +30,7 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
     provenances: list[JSONObject] = []
     warnings = dict.fromkeys(advice.warnings(experiment.cells))
     for cell in experiment.cells:
-        stored = [experiment.store.find(experiment.spec(cell, seed), experiment.device) for seed in experiment.seeds]
+        stored = [experiment.store.find(spec, experiment.device) for spec in experiment.of(cell)]
         runs = [run for run in stored if run is not None]
         if len(runs) < len(stored):
             raise UserError(
@@ -76,6 +76,9 @@ SAMPLED = "metrics over sampled candidates do not order models as full ranking d
 
 def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, cutoffs: list[int]) -> Row:
     per_run = [run.user_metrics(cutoffs, experiment.expect_sampled) for run in runs]
+    seeds = tuple(run.record["spec"]["seed"] for run in runs)
+    if cell.deterministic and runs:  # what it gives with every seed, so that it pairs with the others
+        seeds, per_run = experiment.seeds, per_run * len(experiment.seeds)
     labels = cell.labels()
     last = sum(LAST_EPOCH in run.record["warnings"] for run in runs)
     return Row(
@@ -83,7 +86,7 @@ def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, 
         sampler=labels["sampler"] or "",
         loss=labels["loss"] or "",
         model=str(labels["model"]),
-        seeds=tuple(run.record["spec"]["seed"] for run in runs),
+        seeds=seeds,
         users=per_run[0][0] if runs else np.empty(0, np.int64),
         metrics={name: np.stack([values[name] for _, values in per_run]) for name in per_run[0][1]} if runs else {},
         diagnostics=_mean_diagnostics(runs),

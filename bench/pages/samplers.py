@@ -117,10 +117,10 @@ def replaced(page: str, mark: str, text: str) -> str:
 def _section(entry: Entry) -> str:
     text, _, arguments = entry.doc.partition("Args:")
     summary, _, body = text.strip().partition("\n")
-    about = _arguments(arguments)
+    about = arguments_of(arguments)
     lines = [f"### {entry.name}", "", summary, ""]
     lines += [body.strip(), ""] if body.strip() else []
-    lines += [_parameter(parameter, about[parameter.name]) for parameter in entry.parameters.values()]
+    lines += [parameter_line(parameter, about[parameter.name]) for parameter in entry.parameters.values()]
     lines += [""] if entry.parameters else []
     lines.append(f"Paper: {entry.facts['paper']}. Gives: {_gives(entry)}.")
     if entry.facts.get("recommended"):
@@ -136,12 +136,13 @@ def _gives(entry: Entry) -> str:
     return ", ".join(told) or "items alone"
 
 
-def _parameter(parameter: Parameter, about: str) -> str:
+def parameter_line(parameter: Parameter, about: str) -> str:
+    """A parameter with its default, what it may be, and what the docstring says."""
     value = str(parameter.default).lower() if isinstance(parameter.default, bool | None) else str(parameter.default)
     return f"- `{parameter.name}={value}` ({parameter.allowed}): {about}"
 
 
-def _arguments(text: str) -> dict[str, str]:
+def arguments_of(text: str) -> dict[str, str]:
     """What the docstring says about each argument."""
     found: dict[str, str] = {}
     name = ""

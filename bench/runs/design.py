@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from bench.runs.spec import REGISTRIES, Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
 from bench.runs.store import Store
@@ -34,12 +35,16 @@ class Experiment:
     refit: bool = False  # train again on train and validation before the test
 
     def spec(self, cell: Cell, seed: int) -> RunSpec:
-        """The run of a cell with a seed."""
-        return RunSpec(self.data, cell, seed, self.refit)
+        """The run of a cell with a seed; a deterministic one has the same run for all."""
+        return RunSpec(self.data, cell, 0 if cell.deterministic else seed, self.refit)
+
+    def of(self, cell: Cell) -> list[RunSpec]:
+        """The runs of a cell, one for each seed or, of a deterministic one, for all."""
+        return [self.spec(cell, seed) for seed in (self.seeds[:1] if cell.deterministic else self.seeds)]
 
     def specs(self) -> list[RunSpec]:
         """Every run, seed by seed, so that a grid cut short has whole rounds."""
-        return [self.spec(cell, seed) for seed in self.seeds for cell in self.cells]
+        return [spec for round in zip_longest(*map(self.of, self.cells)) for spec in round if spec is not None]
 
     def missing(self, retry_failed: bool = False) -> list[RunSpec]:
         """The runs the store lacks.

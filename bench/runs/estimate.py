@@ -50,7 +50,7 @@ def dry_run(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> st
     todo = {spec.run_id for spec in missing}
     lines, peaks, failures, done = [], [0], 0, 0
     for cell in experiment.cells:
-        specs = [experiment.spec(cell, seed) for seed in experiment.seeds]
+        specs = experiment.of(cell)
         runs = [run for spec in specs if (run := experiment.store.find(spec, experiment.device)) is not None]
         good = [run for run in runs if run.failure is None]
         seconds = [run.record["seconds"]["total"] for run in good]
@@ -68,8 +68,10 @@ def dry_run(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> st
             ]
         )
     total = len(experiment.specs())
+    once = sum(cell.deterministic for cell in experiment.cells)
     text = [
-        f"{len(experiment.cells)} cells × {len(experiment.seeds)} seeds = {total} runs on {experiment.data.name}: "
+        f"{len(experiment.cells)} cells × {len(experiment.seeds)} seeds"
+        f"{f', {once} of them once,' if once else ''} = {total} runs on {experiment.data.name}: "
         f"{done} done, {failures} failed, {len(missing)} to do.",
         tabulate(lines, ["cell", "done", "failed", "to do", "time per run", "memory"], disable_numparse=True),
         *(

@@ -19,6 +19,7 @@ from bench.runs.store import LAST_EPOCH, Result
 from datasets import Interactions, synthetic
 from datasets.consent import Consent
 from datasets.download import Progress, silent
+from datasets.errors import UserError
 from datasets.loading import load
 from datasets.protocol import Protocol
 from datasets.split import Split
@@ -31,7 +32,8 @@ from recmodels.settings import Settings
 if TYPE_CHECKING:
     from datasets.table import Labels
     from recmodels.diagnostics import Diagnostics
-    from recmodels.types import Tables
+    from recmodels.sampling import Training
+    from recmodels.types import Scores, Tables
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def _reason(error: Exception) -> str:
     lacking = ("can't allocate memory", "not enough memory", "out of memory")
     if isinstance(error, MemoryError) or any(words in said.lower() for words in lacking):
         return f"out of memory: {error}"
-    return str(error) if isinstance(error, ConstantScores | TimedOut) else said
+    return str(error) if isinstance(error, ConstantScores | TimedOut | UserError) else said
 
 
 def _forget_peak() -> None:
@@ -191,7 +193,8 @@ def _fitted(
 
     cell = task.spec.cell
     if cell.sampler is None or cell.loss is None:
-        return _Trained(BASELINES[cell.model.name](Training(known), **cell.model.parameters), [], 0, None, 0.0)
+        started = time.perf_counter()
+        return _Trained(_baseline(task, Training(known)), [], 0, None, time.perf_counter() - started)
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
     training = Training(known, settings.positives, settings.epochs)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
@@ -213,6 +216,18 @@ def _fitted(
     )
     history = [(epoch.epoch, epoch.loss, epoch.valid, epoch.seconds) for epoch in done.history]
     return _Trained(done.tables, history, done.best_epoch, observer, sum(epoch.seconds for epoch in done.history))
+
+
+def _baseline(task: Task, training: Training) -> Tables | Scores:
+    """What scores the catalogue; numpy and scipy compute it on as many threads as torch would."""
+    from threadpoolctl import threadpool_limits
+
+    from recmodels.seeds import generator
+
+    name, parameters = task.spec.cell.model.name, task.spec.cell.model.parameters
+    fit, drawn = BASELINES[name], [generator(task.spec.seed, "baseline")] if BASELINES.entry(name).draws else []
+    with threadpool_limits(task.threads):  # after the import, which loads the libraries that it finds
+        return fit(training, *drawn, **parameters)
 
 
 def _test_ranks(tables: Tables, split: Split, mask: str) -> Ranks:
@@ -250,7 +265,12 @@ def _warnings(
     return tuple(found)
 
 
-def _embeddings(tables: Tables, split: Split) -> dict[str, Labels]:
+def _embeddings(tables: Tables, split: Split) -> dict[str, Labels] | None:
+    """The vectors of users and items; None where the model has none, as baselines of sparse matrices."""
+    from recmodels.types import Tables
+
+    if not isinstance(tables, Tables):
+        return None
     arrays = {"users": tables.users, "items": tables.items, "bias": tables.bias}
     return {
         **{name: table.cpu().numpy() for name, table in arrays.items() if table is not None},

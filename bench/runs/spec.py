@@ -61,6 +61,11 @@ class Cell:
         """Whether nothing is trained."""
         return self.sampler is None
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether every seed gives the same numbers: a baseline that draws none."""
+        return self.is_baseline and not BASELINES.entry(self.model.name).draws
+
     def labels(self) -> dict[str, str | None]:
         """Short text of sampler, loss and model."""
         return {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from bench.files import JSONObject
 from bench.runs.spec import REGISTRIES
 from recmodels.compatibility import table
 from recmodels.metrics import METRICS
-from recmodels.registry import Entry, not_registered
+from recmodels.registry import Entry, Parameter, not_registered
 from recmodels.settings import meanings, setting_parameters
 
 # what an argument of `bench list` may be beside the name of one entry
@@ -71,7 +72,7 @@ def _entries(kind: str) -> list[JSONObject]:
             {
                 "name": setting.name,
                 "summary": meanings()[setting.name],
-                "parameters": {setting.name: {"default": setting.default, "allowed": setting.allowed}},
+                "parameters": _parameters([setting]),
                 "paper": None,
             }
             for setting in setting_parameters().values()
@@ -91,17 +92,23 @@ def _entries(kind: str) -> list[JSONObject]:
     return [_describe(entry) for entry in REGISTRIES[KINDS[kind]].entries.values()]
 
 
+def _parameters(parameters: Iterable[Parameter]) -> JSONObject:
+    return {
+        p.name: {"default": p.default, "allowed": p.allowed, "searched": p.search and p.search.told} for p in parameters
+    }
+
+
 def _describe(entry: Entry) -> JSONObject:
-    parameters = {p.name: {"default": p.default, "allowed": p.allowed} for p in entry.parameters.values()}
     return {
         "name": entry.name,
         "summary": entry.summary,
-        "parameters": parameters,
+        "parameters": _parameters(entry.parameters.values()),
         "paper": entry.facts.get("paper"),
         "aliases": entry.aliases,
         "spaces": entry.facts.get("spaces", []),
         "gives": entry.facts.get("gives", []),
         "needs": entry.facts.get("needs", []),
+        "searched": {name: search.told for name, search in entry.facts.get("search", {}).items()},
         "recommended": entry.facts.get("recommended", {}),
         "recommended_from": entry.facts.get("recommended_from"),
     }
@@ -115,8 +122,13 @@ def _section(kind: str, rows: list[JSONObject], heading: bool) -> str:
         if kind == "datasets":
             continue
         lines += [
-            f"  {'':{width}}    {name}={_shown(p['default'])}: {p['allowed']}" for name, p in row["parameters"].items()
+            f"  {'':{width}}    {name}={_shown(p['default'])}: {p['allowed']}"
+            + (f"; searched: {p['searched']}" if p["searched"] else "")
+            for name, p in row["parameters"].items()
         ]
+        if row.get("searched"):
+            told = "; ".join(f"{name} {values}" for name, values in row["searched"].items())
+            lines.append(f"  {'':{width}}    with it are searched: {told}")
         if row.get("aliases"):
             lines.append(f"  {'':{width}}    also called {', '.join(row['aliases'])}")
         if row.get("recommended"):

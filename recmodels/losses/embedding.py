@@ -134,7 +134,7 @@ def margins(training: Training, *, gamma_user: float, gamma_item: float) -> Loss
     needs=["tables", "no_negatives"],
     spaces=["dot"],
     spaces_why="its sum over the catalogue is a product of matrices",
-    aliases=["iALS", "WMF"],
+    aliases=["WMF"],
 )
 def wrmf(x: LossInput, *, unobserved: Annotated[float, "> 0"] = 0.1) -> Tensor:
     """(1 - s⁺)² + unobserved / |P_u| · Σ over all items of s², exactly: Σ_i (u·v_i)² = uᵀ (Σ_i v_i v_iᵀ) u.

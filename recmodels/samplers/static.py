@@ -22,7 +22,7 @@ DENSE_CELLS = 1 << 22  # of the weights of users × items that are laid out at a
     "uniform",
     paper="Rendle, Freudenthaler, Gantner, Schmidt-Thieme, UAI 2009",
     gives=["log_q", "ordered", "uniform_q"],
-    aliases=["RNS", "random"],
+    aliases=["RNS"],
 )
 def uniform(training: Training, *, reject: bool = True) -> Sampler:
     """Every item with the same probability, among those the user has not seen.

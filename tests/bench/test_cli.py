@@ -65,6 +65,24 @@ def test_json_is_the_contract(ratings_csv: Path, tmp_path: Path) -> None:
     assert (table["users"], table["seeds"]) == (40, [0, 1])
 
 
+def test_what_draws_nothing_is_run_once_and_counts_for_every_seed(ratings_csv: Path, tmp_path: Path) -> None:
+    words = ("compare", "toppop", "random", "itemknn", "--dataset", ratings_csv, "--results", tmp_path)
+    plan = bench(*words, "--seeds", "3", "--dry-run")
+    assert "3 cells × 3 seeds, 2 of them once, = 5 runs" in plan.stdout
+    table = json.loads(bench(*words, "--seeds", "3", "--format", "json").stdout)
+    rows = {row["name"]: row for row in table["rows"]}
+    assert {name: len(row["runs"]) for name, row in rows.items()} == {"toppop": 1, "random": 3, "itemknn": 1}
+    deviations = {name: row["metrics"]["ndcg@20"]["std_seeds"] for name, row in rows.items()}
+    assert deviations["toppop"] == deviations["itemknn"] == 0
+    assert deviations["random"] > 0
+    later = bench(*words, "--seeds", "7,9", "--format", "json")
+    assert "2 of 4 runs to do" in later.stderr
+    assert [row["runs"] for row in json.loads(later.stdout)["rows"]][::2] == [
+        rows["toppop"]["runs"],
+        rows["itemknn"]["runs"],
+    ]
+
+
 @pytest.mark.slow
 def test_jobs_do_not_change_a_bit(ratings_csv: Path, tmp_path: Path) -> None:
     names = ("uniform+softmax", "popularity+bce", "inbatch:negatives=all")

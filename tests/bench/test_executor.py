@@ -170,7 +170,7 @@ def test_a_command_on_a_full_disk_goes_on_once_there_is_room(ratings_csv: Path, 
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("cannot mount a small disk here")
     try:
-        words = ("toppop", "constant", "--seeds", "6", "--jobs", "1")
+        words = ("random", "ials:iterations=1,factors=4", "--seeds", "6", "--jobs", "1")
         code, stdout, stderr = finish(start(ratings_csv, disk, *words))
         assert (code, stdout) == (2, "")
         assert "No space left on device" in stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 from bench.runs.spec import REGISTRIES, parse_cell
 from bench.tables.listing import listing
 from datasets.errors import UserError
-from recmodels.registry import Parameter, Registry, plain
+from recmodels.registry import Parameter, Registry, _parameter, plain
+from recmodels.search import Search
 from recmodels.settings import Settings, setting_parameters
 
 ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
@@ -24,6 +26,7 @@ def test_source_and_function_agree(kind: str, name: str) -> None:
     entry, function = REGISTRIES[kind].entry(name), REGISTRIES[kind][name]
     keyword = {p.name: p.default for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
     assert {p.name: p.default for p in entry.parameters.values()} == keyword
+    assert list(entry.takes) == [p for p in inspect.signature(function).parameters if p not in keyword]
     assert function.__doc__ is not None
     assert function.__doc__.startswith(entry.summary)
 
@@ -73,7 +76,7 @@ def test_unknown_names_suggest_the_closest() -> None:
 def test_an_alias_is_found_whatever_its_capitals_and_signs_and_is_no_name() -> None:
     for alias, name in {
         "SSM": "infonce", "InfoNCE": "infonce", "nt-xent": "infonce", "CBNS": "memory", "MNS": "mixed",
-        "BPR": "bpr", "DCL": "debiased", "HCL": "debiased", "iALS": "wrmf", "Refined logQ": "softmax",
+        "BPR": "bpr", "DCL": "debiased", "HCL": "debiased", "WMF": "wrmf", "iALS": "ials", "Refined logQ": "softmax",
         "sl@k": "sl-at-k",
     }.items():  # fmt: skip
         with pytest.raises(UserError) as error:
@@ -138,3 +141,51 @@ def test_imports_point_one_way() -> None:
                 words = line.split()
                 if words[:1] in (["import"], ["from"]):
                     assert words[1].partition(".")[0] not in names, f"{path}: {line}"
+
+
+SEARCHED = [(f"{name}:{p.name}", p) for kind, name in ENTRIES for p in REGISTRIES[kind].entry(name).parameters.values()]
+SEARCHED += [(f"trainer:{name}", parameter) for name, parameter in setting_parameters().items()]
+
+
+@pytest.mark.parametrize("parameter", [pytest.param(p, id=name) for name, p in SEARCHED if p.search is not None])
+def test_what_is_searched_is_allowed(parameter: Parameter) -> None:
+    search = parameter.search
+    assert search is not None
+    for value in (*search.among, *((search.low, search.high) if search.low is not None else ())):
+        assert parameter.parse(str(value)) == value
+
+
+def test_what_a_method_searches_of_the_trainer_is_allowed() -> None:
+    for kind, name in ENTRIES:
+        for setting, search in REGISTRIES[kind].entry(name).facts.get("search", {}).items():
+            known = setting_parameters()[setting]
+            for value in (*search.among, *((search.low, search.high) if search.low is not None else ())):
+                assert known.parse(str(value)) == value, (name, setting)
+
+
+def test_a_search_is_read_from_the_annotation_as_python_has_it() -> None:
+    source = """
+def f(x, *, a: Annotated[float, "> 0", Search(0.01, 0.5, log=True)] = 0.2,
+      b: Annotated[float, ">= 0", Search(1e-6, 0.1, log=True, among=(0.0,))] | None = None,
+      c: Annotated[Literal["p", "q"], Search(among=("p", "q"))] = "p", d: Annotated[bool, Search(among=(True,))] = True,
+      e: Annotated[int, ">= 1"] | Literal["all"] = 3): ...
+"""
+    node = ast.parse(source).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    found = {each.arg: _parameter(each.arg, each.annotation, default) for each, default in arguments}
+    assert found == {
+        "a": Parameter("a", 0.2, "float", bounds="> 0", search=Search(0.01, 0.5, log=True)),
+        "b": Parameter(
+            "b", None, "float", bounds=">= 0", optional=True, search=Search(1e-6, 0.1, log=True, among=(0.0,))
+        ),
+        "c": Parameter("c", "p", "str", ("p", "q"), search=Search(among=("p", "q"))),
+        "d": Parameter("d", True, "bool", search=Search(among=(True,))),
+        "e": Parameter("e", 3, "int", ("all",), ">= 1"),
+    }
+
+
+@pytest.mark.parametrize("given", [(), (2, 1), (0.0, 1.0, True)])
+def test_a_search_without_values_is_refused(given: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="no range and no choice"):
+        Search(*given[:2], log=len(given) > 2)

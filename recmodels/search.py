@@ -1,0 +1,54 @@
+"""Where a tuner looks for a value: `Annotated[float, "> 0", Search(0.01, 0.5, log=True)]`, read from the source."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Search:
+    """Values that are worth a try: those from `low` to `high`, those `among` others, or both.
+
+    A loss, sampler or model says with `search={"l2": Search(…)}`, where it is registered, what a setting of the trainer
+    is searched for beside it.
+
+    Raises:
+        ValueError: nothing to try, or no range.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    _: KW_ONLY
+    log: bool = False  # whether equal ratios are equally far apart
+    among: tuple[bool | int | float | str | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.low is None and self.high is None and not self.log and self.among:
+            return
+        if self.low is None or self.high is None or self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError(f"{self} is no range and no choice; write Search(low, high), or Search(among=(…))")
+
+    @property
+    def told(self) -> str:
+        """It in words."""
+        options = [] if self.low is None else [f"{self.low:g} to {self.high:g}" + (" by ratio" if self.log else "")]
+        chosen = [str(one).lower() if isinstance(one, bool) or one is None else f"{one}" for one in self.among]
+        return ", ".join([*chosen, *options])
+
+
+def literal(node: ast.expr) -> Any:
+    """The value of a literal, in which dictionaries may hold `Search(…)`.
+
+    Raises:
+        ValueError: it is no literal.
+    """
+    match node:
+        case ast.Call(func=ast.Name(id="Search"), args=given, keywords=named):
+            return Search(
+                *map(ast.literal_eval, given), **{k.arg: ast.literal_eval(k.value) for k in named if k.arg is not None}
+            )
+        case ast.Dict(keys=keys, values=values):
+            return {ast.literal_eval(k): literal(v) for k, v in zip(keys, values, strict=True) if k is not None}
+    return ast.literal_eval(node)
