@@ -15,6 +15,7 @@ FROM_SAMPLER = {
     "log_q": "the probability of each negative (log q)",
     "uniform_q": "negatives drawn uniformly",
     "ordered": "independent draws in order",
+    "catalogue": "the whole catalogue, of which it takes what its buckets hold",
 }
 FROM_MODEL = {
     "free_vectors": "vectors that are parameters themselves",
@@ -58,6 +59,8 @@ def reason(
             return f"{drawn.name} gives {TO_LOSS.get(word, word)}, which {trained.name} cannot use"
         if settings["negatives"] == "all" and "all" not in gives:
             return f"{drawn.name} has no negatives=all; give a number"
+    if settings["learn_temperature"] and "temperature" not in trained.parameters:
+        return f"{trained.name} has no temperature to learn; use learn_temperature=false, or the model cosine-towers"
     own = str(trained.facts["space"] if settings["space"] == "loss" else settings["space"])
     spaces = trained.facts.get("spaces", [trained.facts["space"]])
     if own not in spaces:
@@ -66,22 +69,24 @@ def reason(
     for word in [own, *sorted(needs)]:
         if word in FROM_MODEL and word not in from_model:
             return f"{trained.name} needs {FROM_MODEL[word]}, which {_called(model, encoder)} does not give"
+    whole = "tables" in needs and needs & {"no_negatives", "catalogue"}  # it reads the tables, not scores of the batch
     if nothing := _means_nothing(settings):
         return nothing
     if settings["optimizer"] == "lazy_adam":
         if "free_vectors" not in from_model:
             return f"lazy_adam updates rows alone, and the vectors of {encoder.name} depend on all rows; use adam"
-        if {"tables", "no_negatives"} <= needs:
+        if whole:
             return f"lazy_adam updates rows alone, and {trained.name} sums over whole tables; use adam"
         if learned := trained.facts.get("learns"):
             return f"lazy_adam updates rows alone, and {trained.name} learns {learned} too; use adam"
-    if "no_negatives" in needs and "tables" in needs and settings["dropout"]:
+    if whole and settings["dropout"]:
         return f"{trained.name} sums over whole tables, which dropout does not reach; use dropout=0"
-    for limit in drawn.facts.get("limits", []):
-        left, symbol, right = limit.split()
-        low, high = (settings.get(side, sampler[1].get(side)) for side in (left, right))
-        if isinstance(low, int) and isinstance(high, int) and low > high - (symbol == "<"):
-            return f"{drawn.name} needs {limit}, not {low} and {high}"
+    for entry, given in ((drawn, sampler[1]), (encoder, model[1])):
+        for limit in entry.facts.get("limits", []):
+            left, symbol, right = limit.split()
+            low, high = (settings.get(side, given.get(side)) for side in (left, right))
+            if isinstance(low, int) and isinstance(high, int) and low > high - (symbol == "<"):
+                return f"{entry.name} needs {limit}, not {low} and {high}"
     return None
 
 

@@ -21,6 +21,7 @@ class Encoder:
         self._module = module
         self._encoded: Tables | None = None  # as the model gave them
         self._tables: Tables | None = None  # the same, where a gradient stops
+        self._terms: list[Tensor] = []
 
     def __call__(self) -> Tables:
         """The tables."""
@@ -30,11 +31,24 @@ class Encoder:
             self._tables = Tables(*map(_leaf, self._encoded))
         return self._tables
 
+    def ranked(self) -> Tables:
+        """The tables that rank: those of a model that is perturbed while it is trained, unperturbed."""
+        if not getattr(self._module, "perturbed", False):
+            return self()
+        self._module.eval()
+        tables: Tables = self._module()
+        self._module.train()
+        return tables
+
+    def add(self, term: Tensor) -> None:
+        """A term of the loss that the model computed itself, to be sent back with the rest."""
+        self._terms.append(term)
+
     def backward(self) -> None:
         """Send what has come together at the tables to the parameters; to be called before every update."""
         tables, gradients = self._gathered()
-        if tables:
-            torch.autograd.backward(tables, gradients)
+        if tables or self._terms:
+            torch.autograd.backward([*tables, *self._terms], [*gradients, *[None] * len(self._terms)])
 
     def gradient(self, parameters: list[Tensor]) -> list[Tensor | None]:
         """The gradient of `parameters` by what has come together until now, which stays where it is."""
@@ -47,6 +61,7 @@ class Encoder:
     def forget(self) -> None:
         """To be called after every update."""
         self._encoded = self._tables = None
+        self._terms = []
 
     def _gathered(self) -> tuple[list[Tensor], list[Tensor]]:
         """The tables that are no parameters, and their gradients."""

@@ -78,6 +78,8 @@ def _simpler(loss: Named, whole: bool, flat: bool, single: bool) -> Named:
             return "bpr", {}
         case "top1-max" if single:
             return "top1", {}
+        case "simce" if single:
+            return "hinge", {"margin": p["margin"]}
     return loss
 
 

@@ -1,4 +1,9 @@
-"""Where a tuner looks for a value: `Annotated[float, "> 0", Search(0.01, 0.5, log=True)]`, read from the source."""
+"""Where a tuner looks for a value: `Annotated[float, "> 0", Search(0.01, 0.5, log=True)]`, read from the source.
+
+A comment beside each says where the range is from: the paper, or its authors' code; IRB, the search spaces of
+IR-Benchmark (Yang et al., NeurIPS 2024); RB, those of revisit-bpr (Milogradskii et al., RecSys 2024); BSL, CCL and
+DirectAU, the files of these losses' authors; or judgement. What has no `Search` is left as it is.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from recmodels.registry import Parameter, class_parameters
+from recmodels.search import Search
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Settings:
         dropout: share of the numbers of each user's vector that a step sets to 0, the others scaled up.
         positives: an epoch's rows: every `interaction` once, or as many draws of a `user` and one of its items.
         reduction: whether the rows of a batch, and their L2 terms, are averaged or summed.
+        learn_temperature: whether the `temperature` of the loss is only where a learned one starts. Its logarithm is a
+            parameter, and it does not fall below 0.01 (as in CLIP; Radford et al., ICML 2021).
         space: score space, in place of the one the loss declares.
         rank_space: score space of the ranking, in place of the one the loss declares or is trained in.
     """
@@ -56,27 +59,36 @@ class Settings:
     patience: Annotated[int, ">= 1"] = 10
     select_on: Annotated[str, "metric@K"] = "ndcg@10"
     valid_users: Annotated[int, ">= 1"] = 10_000
-    batch_size: Annotated[int, ">= 1"] = 1024
-    negatives: Annotated[int, ">= 1"] | Literal["all"] = 16
+    batch_size: Annotated[int, ">= 1", Search(256, 4096, log=True)] = 1024  # BSL, CCL
+    # IRB, BSL; methods that want more say so
+    negatives: Annotated[int, ">= 1", Search(1, 64, log=True)] | Literal["all"] = 16
     embedding_size: Annotated[int, ">= 1"] = 64
-    optimizer: Literal["adam", "lazy_adam", "sgd", "adagrad"] = "adam"
-    learning_rate: Annotated[float, "> 0"] = 0.007
+    # RB
+    optimizer: Annotated[Literal["adam", "lazy_adam", "sgd", "adagrad"], Search(among=("adam", "sgd", "adagrad"))] = (
+        "adam"
+    )
+    learning_rate: Annotated[float, "> 0", Search(1e-4, 5e-2, log=True)] = 0.007  # IRB, RB, BSL; of adam
     momentum: Annotated[float, ">= 0, < 1"] = 0.0
-    beta1: Annotated[float, ">= 0, < 1"] = 0.9
-    beta2: Annotated[float, ">= 0, < 1"] = 0.999
+    beta1: Annotated[float, ">= 0, < 1", Search(among=(0.0, 0.5, 0.9))] = 0.9  # RB
+    beta2: Annotated[float, ">= 0, < 1", Search(among=(0.99, 0.999, 0.9999))] = 0.999  # RB
     clip: Annotated[float, "> 0"] | None = None
-    weight_decay: Annotated[float, ">= 0"] = 0.0
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    l2: Annotated[float, ">= 0"] = 0.01
-    l2_user: Annotated[float, ">= 0"] | None = None
-    l2_positive: Annotated[float, ">= 0"] | None = None
-    l2_negative: Annotated[float, ">= 0"] | None = None
+    weight_decay: Annotated[float, ">= 0", Search(among=(0.0, 1e-8, 1e-6, 1e-5, 1e-4))] = 0.0  # IRB, DirectAU
+    # judgement
+    schedule: Annotated[Literal["constant", "linear", "cosine"], Search(among=("constant", "linear", "cosine"))] = (
+        "constant"
+    )
+    l2: Annotated[float, ">= 0", Search(1e-6, 1e-1, log=True, among=(0.0,))] = 0.01  # IRB, BSL; of dot products
+    l2_user: Annotated[float, ">= 0", Search(1e-5, 1e-2, log=True, among=(None,))] | None = None  # RB
+    l2_positive: Annotated[float, ">= 0", Search(1e-5, 1e-2, log=True, among=(None,))] | None = None  # RB
+    l2_negative: Annotated[float, ">= 0", Search(1e-5, 1e-2, log=True, among=(None,))] | None = None  # RB
     l2_bias: Annotated[float, ">= 0"] = 0.0
-    init: Literal["normal", "uniform", "xavier"] = "xavier"
-    init_std: Annotated[float, "> 0"] = 0.1
-    dropout: Annotated[float, ">= 0, < 1"] = 0.0
+    # DirectAU, BSL
+    init: Annotated[Literal["normal", "uniform", "xavier"], Search(among=("normal", "xavier"))] = "xavier"
+    init_std: Annotated[float, "> 0", Search(0.01, 0.3, log=True)] = 0.1  # DirectAU, BSL
+    dropout: Annotated[float, ">= 0, < 1", Search(among=(0.0, 0.1, 0.2, 0.4))] = 0.0  # BSL, CCL
     positives: Literal["interaction", "user"] = "interaction"
     reduction: Literal["mean", "sum"] = "mean"
+    learn_temperature: bool = False
     space: Literal["loss", "dot", "cosine", "half-cosine", "distance"] = "loss"
     rank_space: Literal["loss", "dot", "cosine", "half-cosine", "distance"] = "loss"
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from datasets import Interactions
+from recmodels.apart import OwnUpdates
 from recmodels.diagnostics import Diagnostics
 from recmodels.encoder import Encoder
 from recmodels.evaluation import Diverged, FullRanking
@@ -37,7 +38,7 @@ class Epoch(NamedTuple):
     """One line of the training history."""
 
     epoch: int  # from 1
-    loss: float  # mean over rows, without the L2 term
+    loss: float  # mean over rows, without the L2 term and without what the model adds
     valid: float  # the validation metric that chooses the epoch; NaN where nobody has a validation item
     seconds: float  # spent training, validation excluded
 
@@ -95,7 +96,7 @@ def train(
     module = model(training, settings, generator(seed, "init")).to(device)
     state = objective.initial_state(training).to(device)
     fit = _Fit(training, module, sampler, objective, settings, state, Encoder(module))
-    updates = Updates([*module.parameters(), *state.parameters], settings)
+    updates, own = Updates([*module.parameters(), *state.parameters], settings), OwnUpdates(state, settings)
     order, negatives, dropout = (generator(seed, name) for name in ("order", "sampler", "dropout"))
     ranking = FullRanking(some_users(valid, settings.valid_users), [training.interactions] if mask else [])
     history: list[Epoch] = []
@@ -106,6 +107,9 @@ def train(
         rate = settings.learning_rate * learning_rate_factor(settings, number)
         if state.before_epoch is not None:
             state.before_epoch(number, fit.scorer())
+        for alone in own.before(number):
+            streams = (generator(seed, f"{name} {number} of a loss") for name in ("order", "sampler", "dropout"))
+            _pass_alone(fit, alone, rate, *streams)
         total, rows, fresh = torch.zeros((), dtype=torch.float64, device=device), 0, True
         steps = _steps(fit, order, negatives, number)
         for part in steps if observer is None else observer.timed(steps):
@@ -117,6 +121,7 @@ def train(
             if not part.last:
                 continue
             updates.step(rate)
+            own.step(rate)
             if state.after_step is not None:
                 state.after_step(module)
             fit.encode.forget()
@@ -148,27 +153,52 @@ class _Fit:
     state: LossState
     encode: Encoder
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
     def scorer(self) -> Scorer:
         return Scorer(self.encode, self.objective.space)
 
     def ranking_tables(self) -> Tables:
         with torch.no_grad():
-            return ranking_tables(self.scorer().tables, self.objective.rank_space)
+            return ranking_tables(self.encode.ranked(), self.objective.rank_space)
 
     def snapshot(self) -> Tables:
         users, items, bias = self.ranking_tables()
         return Tables(users.clone(), items.clone(), None if bias is None else bias.clone())
 
 
-def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoch: int) -> Iterator[Part]:
+def _pass_alone(
+    fit: _Fit,
+    step: Callable[[float], None],
+    rate: float,
+    order: np.random.Generator,
+    negatives: np.random.Generator,
+    dropout: np.random.Generator,
+) -> None:
+    """One pass over the data in which some parameters of the loss move and nothing else."""
+    others = [*fit.module.parameters(), *fit.state.parameters]
+    for part in _steps(fit, order, negatives, None):
+        batch, candidates = part.batch.to(fit.device), part.candidates.to(fit.device)
+        _gradient(fit, part._replace(batch=batch, candidates=candidates), dropout, None)
+        for parameter in others:
+            parameter.grad = None
+        if part.last:
+            step(rate)
+            fit.encode.forget()
+
+
+def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoch: int | None) -> Iterator[Part]:
     """The batches of one epoch, of nearly equal size, each with its candidates, and their law where it is wanted.
 
-    Where rows share the whole batch or catalogue as negatives, a batch comes in parts of at most `CELLS` scores.
+    The sampler is told the epoch if there is one. Where rows share the whole batch or catalogue as negatives, a batch
+    comes in parts of at most `CELLS` scores.
     """
     sampler, settings, n = fit.sampler, fit.settings, fit.settings.n
     negatives = "no_negatives" not in fit.objective.needs
     scorer = fit.scorer()
-    if sampler.before_epoch is not None and negatives:
+    if sampler.before_epoch is not None and negatives and epoch is not None:
         sampler.before_epoch(epoch, scorer, rng)
     scored = scorer.scored  # and not yet counted
     users, positives = _rows(fit.training, order)
@@ -178,7 +208,8 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     drawn = (n and sampler.pool(n)) or fit.training.n_items
     ahead = max(1, DRAWS_AHEAD // (settings.batch_size * drawn)) if sampler.static else 1
     parts = 1
-    apart = not fit.objective.needs & {"batch", "no_negatives"}  # whether a row's loss needs no other row
+    # whether a row's loss needs no other row
+    apart = not fit.objective.needs & {"batch", "no_negatives"} and not hasattr(fit.module, "auxiliary")
     if sampler.divisible and apart:
         parts = math.ceil(settings.batch_size * drawn / CELLS)
         edges = [edge + size * part // parts for edge, size in zip(edges, sizes, strict=False) for part in range(parts)]
@@ -260,6 +291,8 @@ def _gradient(fit: _Fit, part: Part, dropout: np.random.Generator, observer: Dia
     if observer is not None and due:
         observer.measure(lambda: l2_pull(fit.module, batch, candidates, fit.settings, rows, fit.encode.gradient))
     if last:
+        if hasattr(fit.module, "auxiliary"):
+            fit.encode.add(fit.module.auxiliary(batch) * (1 if fit.settings.reduction == "mean" else rows))  # type: ignore[operator]
         fit.encode.backward()
     add_l2(fit.module, batch, candidates, fit.settings, rows)
     return values.detach()
@@ -268,12 +301,12 @@ def _gradient(fit: _Fit, part: Part, dropout: np.random.Generator, observer: Dia
 def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, keep: Tensor | None) -> LossInput:
     tables, space, needs = fit.encode(), fit.objective.space, fit.objective.needs
     by_row = _by_row(fit, tables.users, batch.users), _by_row(fit, tables.items, batch.positives, candidates.items)
-    vectors = None
+    scored, vectors = _NOTHING if "catalogue" in needs else candidates, None
     if "vectors" in needs:
-        vectors = batch_vectors(tables, batch, candidates, keep, by_row)
+        vectors = batch_vectors(tables, batch, scored, keep, by_row)
         positive, negative = vector_scores(vectors, space)
     else:
-        positive, negative = batch_scores(tables, batch, candidates, space, keep, by_row)
+        positive, negative = batch_scores(tables, batch, scored, space, keep, by_row)
     return LossInput(
         positive=positive,
         negative=negative,

@@ -15,17 +15,26 @@ from typing import Any
 from bench import ROOT
 from bench.pages.samplers import loss_for, made_by, markdown, mean, number, replaced, value
 from bench.runs.spec import DEFAULTS, parse_cell
-from recmodels.compatibility import text_of
+from recmodels.compatibility import held, text_of
 from recmodels.losses import LOSSES
+from recmodels.models import MODELS
 from recmodels.samplers import SAMPLERS
 
 PAGE = ROOT / "docs" / "losses.md"
 
 
 def cells() -> list[str]:
-    """Every sampler with a loss that can use its law, every loss with the default sampler; and toppop."""
+    """Every sampler with a loss that can use its law, every loss with a sampler, every model; and toppop."""
     samplers = [f"{sampler}+{loss_for(sampler)}" for sampler in SAMPLERS]
-    return [*dict.fromkeys(samplers + [f"{DEFAULTS['sampler']}+{loss}" for loss in LOSSES]), "toppop"]
+    losses = [f"{sampler_for(loss)}+{loss}" for loss in LOSSES]
+    models = [f"{DEFAULTS['sampler']}+{DEFAULTS['loss']}+{model}" for model in MODELS if model != DEFAULTS["model"]]
+    return [*dict.fromkeys(samplers + losses + models), "toppop"]
+
+
+def sampler_for(loss: str) -> str:
+    """The default sampler, or the one that lays out the catalogue for a loss that takes nothing else."""
+    needs = held("needs", LOSSES.entry(loss), LOSSES.parameters(loss, {}))
+    return "full" if "catalogue" in needs else DEFAULTS["sampler"]
 
 
 def methods_part(defaults: dict[str, Any], recommended: dict[str, Any]) -> str:

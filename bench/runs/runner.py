@@ -161,7 +161,7 @@ Epoch = tuple[int, float, float, float]  # number, loss, validation metric, seco
 class _Trained(NamedTuple):
     """What training gives: a refitted run has the tables of the second training and the history of the first."""
 
-    tables: Tables
+    tables: Tables | Scores
     history: list[Epoch]
     best_epoch: int
     observer: Diagnostics | None  # what watched the sampler of the tables
@@ -205,7 +205,9 @@ def _fitted(
         valid,
         model=partial(MODELS[cell.model.name], **cell.model.parameters),
         sampler=sampler,
-        objective=objective(cell.loss.name, cell.loss.parameters, settings.space, settings.rank_space),
+        objective=objective(
+            cell.loss.name, cell.loss.parameters, settings.space, settings.rank_space, settings.learn_temperature
+        ),
         settings=settings,
         seed=task.spec.seed,
         device=torch.device(task.device),
@@ -230,7 +232,7 @@ def _baseline(task: Task, training: Training) -> Tables | Scores:
         return fit(training, *drawn, **parameters)
 
 
-def _test_ranks(tables: Tables, split: Split, mask: str) -> Ranks:
+def _test_ranks(tables: Tables | Scores, split: Split, mask: str) -> Ranks:
     from recmodels.evaluation import FullRanking
 
     masked = {"known": [split.train, split.valid], "train": [split.train], "none": []}[mask]
@@ -265,7 +267,7 @@ def _warnings(
     return tuple(found)
 
 
-def _embeddings(tables: Tables, split: Split) -> dict[str, Labels] | None:
+def _embeddings(tables: Tables | Scores, split: Split) -> dict[str, Labels] | None:
     """The vectors of users and items; None where the model has none, as baselines of sparse matrices."""
     from recmodels.types import Tables
 

@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from recmodels.losses import LOSSES
 from recmodels.objective import LossState, state
 from recmodels.sampling import Training
+from recmodels.search import Search
 from recmodels.types import LossInput
 
 NEARLY_ONE = 1 - 1e-7  # cosines are not taken for larger: the angle has no gradient at 1
@@ -45,8 +46,17 @@ def uniformity(directions: Tensor) -> Tensor:
         "init_std": 0.01,
     },
     recommended_from="validation on ml-100k",
+    search={  # the authors' files
+        "learning_rate": Search(0.1, 10, log=True),  # judgement, with sgd
+        "batch_size": Search(256, 4096, log=True),  # a part of the loss
+        "init": Search(among=("normal", "xavier")),  # authors
+    },
 )
-def directau(x: LossInput, *, gamma: Annotated[float, ">= 0"] = 0.5) -> Tensor:
+def directau(
+    x: LossInput,
+    *,
+    gamma: Annotated[float, ">= 0", Search(0.01, 10, log=True)] = 0.5,  # authors
+) -> Tensor:
     """Alignment ‖û - v̂⁺‖² plus gamma/2 times the uniformity of the batch's users and of its items.
 
     û are unit vectors; uniformity is log mean over pairs of exp(-2 ‖û_a - û_b‖²). Trained on directions, ranked by dot
@@ -79,9 +89,17 @@ def directau(x: LossInput, *, gamma: Annotated[float, ">= 0"] = 0.5) -> Tensor:
         "init_std": 0.01,
     },
     recommended_from="validation on ml-100k",
+    search={  # the authors' files
+        "learning_rate": Search(0.1, 10, log=True),  # judgement, with sgd
+        "batch_size": Search(256, 4096, log=True),  # a part of the loss
+        "init": Search(among=("normal", "xavier")),  # authors
+    },
 )
 def mawu(
-    x: LossInput, *, gamma_user: Annotated[float, ">= 0"] = 0.5, gamma_item: Annotated[float, ">= 0"] = 0.5
+    x: LossInput,
+    *,
+    gamma_user: Annotated[float, ">= 0", Search(0.1, 3, log=True)] = 0.5,  # papers
+    gamma_item: Annotated[float, ">= 0", Search(0.1, 3, log=True)] = 0.5,  # papers
 ) -> Tensor:
     """Alignment -cos(θ + m) with learned margins m = 1 - sigmoid(M_u + M_i), plus weighted uniformity of both sides.
 
@@ -134,9 +152,14 @@ def margins(training: Training, *, gamma_user: float, gamma_item: float) -> Loss
     needs=["tables", "no_negatives"],
     spaces=["dot"],
     spaces_why="its sum over the catalogue is a product of matrices",
+    search={"l2": Search(1e-4, 1e-1, log=True)},  # iALS
     aliases=["WMF"],
 )
-def wrmf(x: LossInput, *, unobserved: Annotated[float, "> 0"] = 0.1) -> Tensor:
+def wrmf(
+    x: LossInput,
+    *,
+    unobserved: Annotated[float, "> 0", Search(1e-3, 1, log=True)] = 0.1,  # iALS
+) -> Tensor:
     """(1 - s⁺)² + unobserved / |P_u| · Σ over all items of s², exactly: Σ_i (u·v_i)² = uᵀ (Σ_i v_i v_iᵀ) u.
 
     Summed over the interactions this is the objective of implicit ALS; the D × D matrix makes it cost no more than a
@@ -146,13 +169,19 @@ def wrmf(x: LossInput, *, unobserved: Annotated[float, "> 0"] = 0.1) -> Tensor:
         x: scores, and the tables.
         unobserved: the weight of an item that the user has not chosen.
     """
+    rows, items = with_bias(x)
+    everything = ((rows @ (items.T @ items)) * rows).sum(dim=1)
+    return (1 - x.positive).square() + unobserved / x.state["items_of_user"][x.batch.users] * everything
+
+
+def with_bias(x: LossInput) -> tuple[Tensor, Tensor]:
+    """Vectors of the rows' users and of all items, whose dot products are the scores; a bias is one number more."""
     assert x.tables is not None
     users, items, bias = x.tables
     rows = users.index_select(0, x.batch.users)
-    if bias is not None:
-        rows, items = torch.cat([rows, torch.ones_like(rows[:, :1])], 1), torch.cat([items, bias[:, None]], 1)
-    everything = ((rows @ (items.T @ items)) * rows).sum(dim=1)
-    return (1 - x.positive).square() + unobserved / x.state["items_of_user"][x.batch.users] * everything
+    if bias is None:
+        return rows, items
+    return torch.cat([rows, torch.ones_like(rows[:, :1])], 1), torch.cat([items, bias[:, None]], 1)
 
 
 @state("wrmf")

@@ -11,6 +11,7 @@ from torch.nn.functional import logsigmoid
 from recmodels.losses import LOSSES
 from recmodels.objective import LossState, state
 from recmodels.sampling import Training
+from recmodels.search import Search
 from recmodels.types import LossInput
 
 EULER = 0.5772156649015329
@@ -23,10 +24,15 @@ EULER = 0.5772156649015329
     needs=["ordered"],
     refuses=["weight"],
     spaces=["dot", "cosine", "half-cosine", "distance"],
+    search={"negatives": Search(10, 200, log=True)},  # papers
     aliases=["WSABIE"],
 )
 def warp(
-    x: LossInput, *, margin: Annotated[float, "> 0"] = 1.0, rank_weight: Literal["harmonic", "log"] = "harmonic"
+    x: LossInput,
+    *,
+    margin: Annotated[float, "> 0", Search(0.1, 5, log=True)] = 1.0,  # papers
+    # paper, later code
+    rank_weight: Annotated[Literal["harmonic", "log"], Search(among=("harmonic", "log"))] = "harmonic",
 ) -> Tensor:
     """The hinge of the first draw that violates the margin, times a weight for the rank that its trial tells.
 
@@ -67,7 +73,12 @@ def unseen_items(training: Training, *, margin: float, rank_weight: str) -> Loss
     spaces_why="its margin and its ball are distances",
     aliases=["collaborative metric learning"],
 )
-def cml(x: LossInput, *, margin: Annotated[float, "> 0"] = 1.5, radius: Annotated[float, "> 0"] = 1.0) -> Tensor:
+def cml(
+    x: LossInput,
+    *,
+    margin: Annotated[float, "> 0", Search(0.5, 2)] = 1.5,  # papers
+    radius: Annotated[float, "> 0"] = 1.0,
+) -> Tensor:
     """Collaborative metric learning: w · max(0, margin + ‖u - v⁺‖² - min_j ‖u - v_j‖²).
 
     w = log(1 + I · share of negatives within the margin) estimates the positive's rank. After every step vectors
@@ -106,7 +117,11 @@ def project(training: Training, *, margin: float, radius: float) -> LossState:
     spaces=["dot", "cosine", "half-cosine"],
     spaces_why="it pulls the scores of negatives to 0, the largest that a distance gives",
 )
-def bpr_max(x: LossInput, *, regularization: Annotated[float, ">= 0"] = 1.0) -> Tensor:
+def bpr_max(
+    x: LossInput,
+    *,
+    regularization: Annotated[float, ">= 0", Search(0.01, 10, log=True, among=(0.0,))] = 1.0,  # GRU4Rec
+) -> Tensor:
     """-log Σ_j p_j sigmoid(s⁺ - s_j) + regularization · Σ_j p_j s_j², where p is the softmax over negatives.
 
     Computed as a log-sum-exp of log p_j + logsigmoid(s⁺ - s_j). The gradient goes through p too, as in the paper.
@@ -133,3 +148,29 @@ def top1_max(x: LossInput) -> Tensor:
     """Σ_j p_j (sigmoid(s_j - s⁺) + sigmoid(s_j²)), where p is the softmax over negatives."""
     terms = (x.negative - x.positive[:, None]).sigmoid() + x.negative.square().sigmoid()
     return (x.shares(x.negative) * terms).sum(dim=1)
+
+
+@LOSSES.register(
+    "simce",
+    paper="Yang et al., arXiv 2406.16170, 2024",
+    space="dot",
+    refuses=["weight"],
+    spaces=["dot", "cosine", "half-cosine", "distance"],
+    search={"negatives": Search(16, 256, log=True)},  # papers
+    aliases=["SimCE"],
+)
+def simce(
+    x: LossInput,
+    *,
+    margin: Annotated[float, "> 0", Search(0.5, 10, log=True)] = 5.0,  # papers
+) -> Tensor:
+    """max(0, margin - s⁺ + max_j s_j): a bound of the softmax, in which the highest negative alone learns.
+
+    With one negative it is `hinge`.
+
+    Args:
+        x: scores.
+        margin: by how much the positive has to win; 5 with 64 negatives in the authors' command.
+    """
+    highest = x.masked(x.negative).amax(dim=1)
+    return x.without_negatives((margin + highest - x.positive).relu())

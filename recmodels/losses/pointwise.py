@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recmodels.losses import LOSSES
+from recmodels.search import Search
 from recmodels.types import LOWEST, LossInput
 
 
@@ -20,7 +21,11 @@ from recmodels.types import LOWEST, LossInput
     spaces_why="the sigmoid of a negative squared distance is never above one half",
     aliases=["binary cross-entropy", "log loss"],
 )
-def bce(x: LossInput, *, counting: Literal["sum", "mean"] = "sum") -> Tensor:
+def bce(
+    x: LossInput,
+    *,
+    counting: Annotated[Literal["sum", "mean"], Search(among=("sum", "mean"))] = "sum",  # papers
+) -> Tensor:
     """Binary cross-entropy: softplus(-s⁺) + c · Σ_j softplus(s_j).
 
     Args:
@@ -39,9 +44,14 @@ def bce(x: LossInput, *, counting: Literal["sum", "mean"] = "sum") -> Tensor:
     needs=["uniform_q"],
     spaces=["dot", "cosine", "half-cosine"],
     spaces_why="the sigmoid of a negative squared distance is never above one half",
+    search={"negatives": Search(64, 1500, log=True)},  # paper: 256
     aliases=["gSASRec"],
 )
-def gbce(x: LossInput, *, calibration: Annotated[float, ">= 0, <= 1"] = 0.75) -> Tensor:
+def gbce(
+    x: LossInput,
+    *,
+    calibration: Annotated[float, ">= 0, <= 1", Search(among=(0.0, 0.25, 0.5, 0.75, 0.9, 1.0))] = 0.75,  # paper
+) -> Tensor:
     """Binary cross-entropy whose positive is weakened by what sampling makes it overconfident.
 
     β · softplus(-s⁺) + Σ_j softplus(s_j), with β = α (t (1 - 1/α) + 1/α) = t α + 1 - t and the sampling rate
@@ -83,9 +93,18 @@ def nce(x: LossInput) -> Tensor:
     space="cosine",
     spaces=["cosine"],
     spaces_why="its margins are cosines",
+    search={  # the authors' files
+        "l2": Search(among=(0.0, 1e-6, 1e-4, 1e-3)),  # authors
+        "negatives": Search(64, 1500, log=True),  # authors: 800 to 1,500
+    },
     aliases=["SimpleX"],
 )
-def ccl(x: LossInput, *, margin: Annotated[float, "> -1, < 1"] = 0.5, weight: Annotated[float, "> 0"] = 10.0) -> Tensor:
+def ccl(
+    x: LossInput,
+    *,
+    margin: Annotated[float, "> -1, < 1", Search(0, 0.9)] = 0.5,  # authors
+    weight: Annotated[float, "> 0", Search(1, 1000, log=True)] = 10.0,  # authors
+) -> Tensor:
     """Cosine contrastive loss: max(0, 1 - c⁺) + weight · mean_j max(0, c_j - margin).
 
     Args:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from recmodels.losses import LOSSES
+from recmodels.search import Search
 from recmodels.types import LOWEST, LossInput, log_sum_exp
 
 NEAR = 1e-6  # of the prior: a mean so little above it counts as below
@@ -21,13 +22,14 @@ NEAR = 1e-6  # of the prior: a mean so little above it counts as below
     space="dot",
     needs={"log_q": "logq != none"},
     spaces=["dot", "cosine", "half-cosine", "distance"],
+    search={"negatives": Search(64, 1500, log=True)},  # IRB: 1,000; BSL: 800 to 1,024
     aliases=["CCE", "cross-entropy", "sampled softmax", "logQ", "refined logQ"],
 )
 def softmax(
     x: LossInput,
     *,
-    temperature: Annotated[float, "> 0"] = 1.0,
-    logq: Literal["none", "both", "neg"] = "neg",
+    temperature: Annotated[float, "> 0", Search(0.2, 2, log=True)] = 1.0,  # IRB
+    logq: Annotated[Literal["none", "both", "neg"], Search(among=("none", "both", "neg"))] = "neg",  # judgement
     include_positive: bool = True,
 ) -> Tensor:
     """Sampled softmax: -a⁺ + log(exp a⁺ + Σ_j exp a_j), with a = s / temperature and a correction for the sampling law.
@@ -42,7 +44,8 @@ def softmax(
             the positive as well (Yi et al.); `none` leaves the scores as they are, as `infonce` does.
         include_positive: whether exp a⁺ stands in the sum; without it, the decoupled form.
     """
-    positive, negative = (s if temperature == 1 else s / temperature for s in (x.positive, x.negative))
+    plain = not isinstance(temperature, Tensor) and temperature == 1  # a learned one has a gradient at 1 too
+    positive, negative = (s if plain else s / temperature for s in (x.positive, x.negative))
     if logq != "none":
         assert x.log_q is not None
         assert x.log_q_positive is not None
@@ -54,13 +57,13 @@ def softmax(
         else:
             x = x.without_positive()
     if include_positive:
-        return _surprise(x, positive, negative)
+        return surprise(x, positive, negative)
     negative = x.logits(negative)
     total = log_sum_exp(negative) - positive
     return total.masked_fill((negative <= LOWEST / 2).all(dim=1), 0.0)
 
 
-def _surprise(x: LossInput, positive: Tensor, negative: Tensor) -> Tensor:
+def surprise(x: LossInput, positive: Tensor, negative: Tensor) -> Tensor:
     """(B,) -a⁺ + log(exp a⁺ + Σ_j exp a_j) of `positive` (B,) and `negative` (B, N) exponents."""
     return log_sum_exp(torch.cat([positive[:, None], x.logits(negative)], dim=1)) - positive
 
@@ -70,9 +73,15 @@ def _surprise(x: LossInput, positive: Tensor, negative: Tensor) -> Tensor:
     paper="van den Oord, Li, Vinyals, arXiv 2018; Wu et al., TOIS 2024",
     space="cosine",
     spaces=["dot", "cosine", "half-cosine", "distance"],
+    # IRB: 1,000; BSL: 800 to 1,024
+    search={"l2": Search(among=(0.0, 1e-6, 1e-4, 1e-3)), "negatives": Search(64, 1500, log=True)},
     aliases=["InfoNCE", "SSM", "NT-Xent"],
 )
-def infonce(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
+def infonce(
+    x: LossInput,
+    *,
+    temperature: Annotated[float, "> 0", Search(0.01, 0.5, log=True)] = 0.2,  # IRB
+) -> Tensor:
     """InfoNCE, also called SSM: -c⁺/τ + log(exp(c⁺/τ) + Σ_j exp(c_j/τ)), uncorrected for the law of the negatives.
 
     It needs no law, so that it goes with every sampler. With one negative and τ = 1 it is `bpr`.
@@ -81,7 +90,7 @@ def infonce(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tens
         x: scores; cosines, unless `space=dot`.
         temperature: τ; 1 on dot products, where the norms set the scale.
     """
-    return _surprise(x, x.positive / temperature, x.negative / temperature)
+    return surprise(x, x.positive / temperature, x.negative / temperature)
 
 
 @LOSSES.register(
@@ -90,9 +99,15 @@ def infonce(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tens
     space="cosine",
     spaces=["cosine", "half-cosine"],
     spaces_why="without the positive in its sum it has no lower bound where scores have none",
+    # IRB: 1,000; BSL: 800 to 1,024
+    search={"l2": Search(among=(0.0, 1e-6, 1e-4, 1e-3)), "negatives": Search(64, 1500, log=True)},
     aliases=["decoupled softmax"],
 )
-def sl(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
+def sl(
+    x: LossInput,
+    *,
+    temperature: Annotated[float, "> 0", Search(0.01, 0.5, log=True)] = 0.2,  # IRB
+) -> Tensor:
     """The decoupled softmax loss: log Σ_j exp((c_j - c⁺) / temperature), the positive not in the sum.
 
     What the code of the papers on BSL, PSL and SL@K calls SL or softmax loss; it can be negative.
@@ -111,15 +126,18 @@ def sl(x: LossInput, *, temperature: Annotated[float, "> 0"] = 0.2) -> Tensor:
     needs={"batch": "form == multi"},
     spaces=["cosine", "half-cosine"],
     spaces_why="without the positive in its sum it has no lower bound where scores have none",
+    # IRB: 1,000; BSL: 800 to 1,024
+    search={"l2": Search(among=(0.0, 1e-6, 1e-4, 1e-3)), "negatives": Search(64, 1500, log=True)},
     aliases=["bilateral softmax"],
 )
 def bsl(
     x: LossInput,
     *,
-    form: Literal["multi", "reweight", "single", "paper"] = "multi",
-    temperature: Annotated[float, "> 0"] = 0.17,
-    positive_temperature: Annotated[float, "> 0"] | None = None,
-    negative_weight: Annotated[float, "> 0"] = 1.06,
+    # BSL
+    form: Annotated[Literal["multi", "reweight", "single", "paper"], Search(among=("multi", "reweight"))] = "multi",
+    temperature: Annotated[float, "> 0", Search(0.05, 0.3, log=True)] = 0.17,  # IRB
+    positive_temperature: Annotated[float, "> 0", Search(0.05, 0.3, log=True, among=(None,))] | None = None,  # BSL
+    negative_weight: Annotated[float, "> 0", Search(0.8, 1.4)] = 1.06,  # BSL, IRB
 ) -> Tensor:
     """The bilateral softmax loss: -log mean⁺ exp(c⁺ / τ⁺) + w · log Σ_j exp(c_j / τ), robust on both sides.
 
@@ -165,13 +183,15 @@ def log_mean_by_user(values: Tensor, users: Tensor) -> Tensor:
     recommended={"negatives": 128},
     recommended_from="validation on ml-100k; its authors take 1,000",
     spaces_why="differences of scores beyond 1 have no gradient",
+    # IRB: 1,000; BSL: 800 to 1,024
+    search={"l2": Search(among=(0.0, 1e-6, 1e-4, 1e-3)), "negatives": Search(64, 1500, log=True)},
     aliases=["pairwise softmax"],
 )
 def psl(
     x: LossInput,
     *,
-    activation: Literal["relu", "tanh", "atan"] = "relu",
-    temperature: Annotated[float, "> 0"] = 0.1,
+    activation: Annotated[Literal["relu", "tanh", "atan"], Search(among=("relu", "tanh", "atan"))] = "relu",  # IRB
+    temperature: Annotated[float, "> 0", Search(0.005, 0.25, log=True)] = 0.1,  # IRB
 ) -> Tensor:
     """The pairwise softmax loss: log Σ_j σ(s_j - s⁺)^(1/τ), with a bounded σ in place of the exponential of `sl`.
 
@@ -196,14 +216,16 @@ def _log_surrogate(difference: Tensor, activation: str) -> Tensor:
     space="cosine",
     spaces=["cosine"],
     spaces_why="its floor is what a cosine of -1 gives",
+    # IRB: 1,000; BSL: 800 to 1,024
+    search={"l2": Search(among=(0.0, 1e-6, 1e-4, 1e-3)), "negatives": Search(64, 1500, log=True)},
     aliases=["DCL", "HCL"],
 )
 def debiased(
     x: LossInput,
     *,
-    temperature: Annotated[float, "> 0"] = 0.2,
-    prior: Annotated[float, ">= 0, < 1"] = 0.001,
-    hardness: Annotated[float, ">= 0"] = 0.0,
+    temperature: Annotated[float, "> 0", Search(0.01, 0.5, log=True)] = 0.2,  # IRB
+    prior: Annotated[float, ">= 0, < 1", Search(among=(0.0, 0.001, 0.01, 0.05, 0.1))] = 0.001,  # papers
+    hardness: Annotated[float, ">= 0", Search(among=(0.0, 0.5, 1.0, 2.0))] = 0.0,  # HCL
 ) -> Tensor:
     """InfoNCE less what false negatives add to it: log(1 + N g), g = max((m - τ⁺) / (1 - τ⁺), e^((-1 - c⁺)/τ)).
 

@@ -12,6 +12,7 @@ from recmodels.losses import LOSSES
 from recmodels.losses.softmax import log_mean_by_user
 from recmodels.objective import LossState, state
 from recmodels.sampling import Scorer, Training
+from recmodels.search import Search
 from recmodels.types import LossInput
 
 CHUNK = 512  # users scored at a time
@@ -23,15 +24,16 @@ CHUNK = 512  # users scored at a time
     space="cosine",
     spaces=["cosine", "half-cosine"],
     spaces_why="without the positive in its sum it has no lower bound where scores have none",
+    search={"l2": Search(among=(0.0, 1e-6, 1e-4, 1e-3)), "negatives": Search(64, 1500, log=True)},  # IRB
     aliases=["SL@K"],
 )
 def sl_at_k(
     x: LossInput,
     *,
-    k: Annotated[int, ">= 1"] = 20,
-    temperature: Annotated[float, "> 0"] = 0.2,
-    weight_temperature: Annotated[float, "> 0"] = 3.0,
-    every: Annotated[int, ">= 1"] = 5,
+    k: Annotated[int, ">= 1", Search(among=(5, 10, 20, 50))] = 20,  # the K of the metric
+    temperature: Annotated[float, "> 0", Search(0.01, 0.5, log=True)] = 0.2,  # IRB
+    weight_temperature: Annotated[float, "> 0", Search(0.5, 3)] = 3.0,  # IRB
+    every: Annotated[int, ">= 1", Search(among=(5, 20))] = 5,  # IRB
 ) -> Tensor:
     """`sl` times sigmoid((c⁺ - β_u) / τ_w), where β_u is the score of the user's k-th item: it aims at the top k.
 
@@ -71,13 +73,14 @@ def quantiles(training: Training, *, k: int, every: int, temperature: float, wei
     needs=["batch"],
     spaces=["cosine", "half-cosine"],
     spaces_why="without the positive in its sum it has no lower bound where scores have none",
+    search={"l2": Search(among=(0.0, 1e-6, 1e-4, 1e-3)), "negatives": Search(64, 1500, log=True)},  # IRB
     aliases=["global contrastive"],
 )
 def sogclr(
     x: LossInput,
     *,
-    temperature: Annotated[float, "> 0"] = 0.2,
-    momentum: Annotated[float, "> 0, <= 1"] = 0.9,
+    temperature: Annotated[float, "> 0", Search(0.01, 0.5, log=True)] = 0.2,  # IRB
+    momentum: Annotated[float, "> 0, <= 1", Search(among=(0.1, 0.3, 0.5, 0.7, 0.9, 0.99))] = 0.9,  # IRB
 ) -> Tensor:
     """The stochastic global contrastive loss: -c⁺/τ + ĝ/g, where g remembers ĝ, so that few negatives stand for many.
 

@@ -12,6 +12,7 @@ from torch.nn.functional import embedding_bag
 from recmodels.models import MODELS
 from recmodels.models.mf import vectors
 from recmodels.sampling import Training
+from recmodels.search import Search
 from recmodels.settings import Settings
 from recmodels.types import Tables
 
@@ -22,7 +23,11 @@ from recmodels.types import Tables
     gives=["dot", "cosine", "half-cosine", "distance"],
 )
 def lightgcn(
-    training: Training, settings: Settings, rng: np.random.Generator, *, layers: Annotated[int, ">= 1, <= 4"] = 3
+    training: Training,
+    settings: Settings,
+    rng: np.random.Generator,
+    *,
+    layers: Annotated[int, ">= 1, <= 4", Search(1, 4)] = 3,  # paper
 ) -> nn.Module:
     """Vectors averaged over 0 to L steps along the interactions of train, each scaled by 1 / sqrt(n_u · n_i).
 
@@ -35,10 +40,16 @@ def lightgcn(
         rng: draws e⁽⁰⁾, users first.
         layers: L.
     """
-    return _LightGCN(training, settings, rng, layers)
+    return LightGCN(training, settings, rng, layers)
 
 
-class _LightGCN(nn.Module):
+class LightGCN(nn.Module):
+    """The module behind `lightgcn`, which keeps the graph of the interactions."""
+
+    neighbours: Tensor
+    starts: Tensor
+    weights: Tensor
+
     def __init__(self, training: Training, settings: Settings, rng: np.random.Generator, layers: int) -> None:
         super().__init__()
         self.users = vectors(training.n_users, settings, rng)  # (U, D)
@@ -59,9 +70,29 @@ class _LightGCN(nn.Module):
             self.register_buffer(name, torch.from_numpy(part), persistent=False)
 
     def forward(self) -> Tables:
+        """The mean of e⁽⁰⁾ … e⁽ᴸ⁾."""
         start = torch.cat([self.users, self.items])
         mean: Tensor = _Mean.apply(start, self.neighbours, self.starts, self.weights, self.layers)  # type: ignore[no-untyped-call]
         return Tables(mean[: len(self.users)], mean[len(self.users) :])
+
+
+def spread(vectors: Tensor, neighbours: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
+    """A e: each node's vector becomes the weighted sum of those of its neighbours."""
+    moved: Tensor = _Spread.apply(vectors, neighbours, starts, weights)  # type: ignore[no-untyped-call]
+    return moved
+
+
+class _Spread(torch.autograd.Function):
+    """A is symmetric, so that the gradient takes the same way."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, neighbours: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
+        ctx.graph = (neighbours, starts, weights)
+        return _sums(vectors, *ctx.graph)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return _sums(grads[0].contiguous(), *ctx.graph), None, None, None
 
 
 class _Mean(torch.autograd.Function):
@@ -80,5 +111,9 @@ class _Mean(torch.autograd.Function):
 def _mean(start: Tensor, neighbours: Tensor, starts: Tensor, weights: Tensor, layers: int) -> Tensor:
     total = start
     for _ in range(layers):  # e + A (e + A (e + …)), each product a weighted sum over the neighbours of every node
-        total = start + embedding_bag(neighbours, total, starts, mode="sum", per_sample_weights=weights)
+        total = start + _sums(total, neighbours, starts, weights)
     return total / (layers + 1)
+
+
+def _sums(vectors: Tensor, neighbours: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
+    return embedding_bag(neighbours, vectors, starts, mode="sum", per_sample_weights=weights)

@@ -20,7 +20,7 @@ CELLS = 1 << 22  # of rows × items whose weights are laid out at a time
 @SAMPLERS.register(
     "full",
     paper="Bishop, PRML 2006, section 4.3.4 (no sampling)",
-    gives=["log_q", "all", "uniform_q"],
+    gives=["log_q", "all", "uniform_q", "catalogue"],
     negatives="all-only",
     aliases=["no sampling", "1-vs-all"],
 )

@@ -49,6 +49,7 @@ SAME = [
     ("uniform+infonce:space=dot,temperature=1,negatives=1", "uniform+bpr:negatives=1"),
     ("uniform+bpr-max:regularization=0,negatives=1", "uniform+bpr:negatives=1"),
     ("uniform+top1-max:negatives=1", "uniform+top1:negatives=1"),
+    ("uniform+simce:margin=0.5,negatives=1", "uniform+hinge:margin=0.5,negatives=1"),
     ("uniform+sl:space=cosine,rank_space=cosine", "uniform+sl"),
     ("full+bpr:negatives=4", "full+bpr:negatives=all"),
 ]  # fmt: skip
