@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
+from datasets import negatives
 from datasets.cache import Arrays, Meta, kept
 from datasets.columns import Columns
 from datasets.consent import Consent
@@ -27,9 +29,12 @@ def load(
     *,
     columns: Columns = None,
     consent: Consent = Consent(),
+    negatives_from: str | None = None,
     progress: Progress = silent,
 ) -> Split:
     """The data set split by the protocol; fetched if need be, and memory-mapped from the cache the next time.
+
+    A file `negatives_from` of pairs that users are known not to want becomes part of the data and of their sha256.
 
     Raises:
         UserError: the data cannot be had, read, prepared or split.
@@ -38,14 +43,19 @@ def load(
     content = source.content(consent)
     protocol = source.in_force(protocol)
     parts = {name: value for name, value in protocol.as_dict().items() if name != "mask"}  # it splits nothing
-    key = _key(VERSION, content.name, source.order, *source.reading(content), parts)
+    listed = None if negatives_from is None else negatives.read(negatives_from)
+    joint = None if negatives_from is None else negatives.identity(content.sha256, negatives_from)
+    key = _key(VERSION, negatives.VERSION, content.name, source.order, *source.reading(content), parts, joint)
 
     def build() -> tuple[dict[str, Any], Meta]:
         table = _table(source, content, consent, progress)
-        return _split(table, protocol, content, source.order)
+        return _split(table, protocol, content, source.order, listed)
 
     arrays, meta = kept("splits", key, build)
-    return _unpack(arrays, meta, source.served(content, consent), protocol)
+    served = source.served(content, consent)
+    if negatives_from is not None:
+        served = replace(served, sha256=negatives.identity(served.sha256, negatives_from))
+    return _unpack(arrays, meta, served, protocol)
 
 
 def _key(*parts: Any) -> str:
@@ -66,7 +76,9 @@ def _table(source: Source, content: Content, consent: Consent, progress: Progres
     return Table(**arrays, **meta)  # type: ignore[arg-type]
 
 
-def _split(table: Table, protocol: Protocol, source: Content, order: str) -> tuple[dict[str, Any], Meta]:
+def _split(
+    table: Table, protocol: Protocol, source: Content, order: str, listed: Table | None
+) -> tuple[dict[str, Any], Meta]:
     from datasets.candidates import candidate_lists
     from datasets.prepare import prepare
     from datasets.split import assign, count, leakage, pieces
@@ -84,6 +96,8 @@ def _split(table: Table, protocol: Protocol, source: Content, order: str) -> tup
     for name, which in (("train", TRAIN), ("valid", VALID), ("test", TEST)):
         piece = pieces(prepared, part, which)
         arrays |= {f"{name}_{k}": getattr(piece, k) for k in ("users", "items", "times", "values")}
+    if (unwanted := negatives.given_negatives(table, prepared, part, protocol, listed, facts)) is not None:
+        arrays |= {"negative_users": unwanted.users, "negative_items": unwanted.items}
     warnings = _warnings(source, protocol, facts, timed=table.times is not None or order == "file")
     if lists := candidate_lists(prepared, part, protocol, facts):
         arrays |= {"candidate_offsets": lists.offsets, "candidate_items": lists.items}
@@ -128,4 +142,6 @@ def _unpack(arrays: Arrays, meta: Meta, source: Content, protocol: Protocol) -> 
     lists = (
         CandidateLists(arrays["candidate_offsets"], arrays["candidate_items"]) if "candidate_items" in arrays else None
     )
-    return Split(part("train"), part("valid"), part("test"), users, items, source, protocol, facts, tuple(said), lists)
+    unwanted = part("negative") if "negative_items" in arrays else None
+    parts = part("train"), part("valid"), part("test")
+    return Split(*parts, users, items, source, protocol, facts, tuple(said), lists, unwanted)

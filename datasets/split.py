@@ -60,6 +60,7 @@ class Split:
         facts: counts of what was read, dropped and split, and the measured leakage.
         warnings: sentences to print with every result.
         candidates: the lists to rank instead of the whole catalogue, or None for full ranking.
+        negatives: distinct pairs that users are known not to want, in no part; None where nothing gives any.
     """
 
     train: Interactions
@@ -72,6 +73,7 @@ class Split:
     facts: dict[str, JSON]
     warnings: tuple[str, ...]
     candidates: CandidateLists | None = None
+    negatives: Interactions | None = None
 
 
 def assign(table: Table, protocol: Protocol) -> tuple[Part, dict[str, JSON]]:

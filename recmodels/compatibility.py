@@ -52,6 +52,10 @@ def reason(
         if _called(sampler, drawn) != NO_NEGATIVES:
             return f"{trained.name} uses no negatives, so that no sampler changes it; pair it with plain {NO_NEGATIVES}"
     else:
+        if unfit := _unfit_proposal(drawn, sampler[1]):
+            return unfit
+        if "log_q" in needs and "weight" in gives:
+            return f"{drawn.name} gives weights, which {trained.name} with its log q would correct a second time"
         for word, meaning in FROM_SAMPLER.items():
             if word in needs and word not in gives:
                 return f"{trained.name} needs {meaning}, which {drawn.name} does not give"
@@ -88,6 +92,27 @@ def reason(
             if isinstance(low, int) and isinstance(high, int) and low > high - (symbol == "<"):
                 return f"{entry.name} needs {limit}, not {low} and {high}"
     return None
+
+
+def _unfit_proposal(drawn: Entry, parameters: Parameters) -> str | None:
+    """Why a sampler cannot choose among the draws of its proposal; None where it can, or has none."""
+    if "proposal" not in parameters:
+        return None
+    given = proposal_gives(parameters)
+    if "vectors" in given:
+        return f"{drawn.name} chooses among items, and {parameters['proposal']} gives vectors in their place"
+    for word in drawn.facts.get("of_proposal", []):
+        if word not in given:
+            return f"{drawn.name} needs {FROM_SAMPLER[word]}, which {parameters['proposal']} does not give"
+    return None
+
+
+def proposal_gives(parameters: Parameters) -> set[str]:
+    """What the proposal named by a sampler's parameters gives."""
+    from recmodels.proposals import read
+
+    entry, options = read(str(parameters["proposal"]))
+    return held("gives", entry, options)
 
 
 def _means_nothing(settings: Parameters) -> str | None:
@@ -132,8 +157,21 @@ def is_whole(sampler: str) -> bool:
     return bool(SAMPLERS.entry(sampler).facts.get("negatives") == "all-only")
 
 
+def chooses(sampler: str) -> bool:
+    """Whether a sampler chooses among the draws of a proposal, or weighs them."""
+    return "proposal" in SAMPLERS.entry(sampler).parameters
+
+
+def asks(sampler: str) -> bool:
+    """Whether a sampler needs more of the data than interactions, which not all data have."""
+    return bool(SAMPLERS.entry(sampler).facts.get("asks"))
+
+
 def held(fact: str, entry: Entry, parameters: Parameters) -> set[str]:
-    """The words of a fact such as `needs={"log_q": "logq != none"}` whose condition holds; a list has no conditions."""
+    """The words of a fact such as `needs={"log_q": "logq != none"}` whose condition holds; a list has no conditions.
+
+    A condition compares a parameter with a value, or is `proposal gives WORD`.
+    """
     words = entry.facts.get(fact, [])
     conditions: dict[str, str] = words if isinstance(words, dict) else dict.fromkeys(words, "")
     return {word for word, condition in conditions.items() if _holds(condition, parameters)}
@@ -148,6 +186,8 @@ def _holds(condition: str, parameters: Parameters) -> bool:
     if not condition:
         return True
     key, symbol, value = condition.split()
+    if symbol == "gives":
+        return value in proposal_gives(parameters)
     return (text_of(parameters[key]) == value) == (symbol == "==")
 
 

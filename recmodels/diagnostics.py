@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets import Interactions
-from recmodels.sampling import Proposal, Scorer, Training, first_occurrence
+from recmodels.sampling import Law, Scorer, Training, first_occurrence
 from recmodels.seen import Int
 from recmodels.types import Batch, Candidates, Part
 
@@ -35,12 +35,12 @@ class Diagnostics:
 
     Args:
         training: the training interactions.
-        proposal: what draws, where its law is known, to compare the draws with it.
+        law: of the negatives, where it is known, to compare them with it.
         every: steps from one observation to the next; with 64, all observations take under 3 % of training.
     """
 
-    def __init__(self, training: Training, proposal: Proposal | None = None, every: int = 64) -> None:
-        self.training, self.proposal, self.every = training, proposal, every
+    def __init__(self, training: Training, law: Law | None = None, every: int = 64) -> None:
+        self.training, self.law, self.every = training, law, every
         self._step = 0
         self._negatives = self._scored = self._rows = 0  # of all steps
         self._sampling = self._observing = self._training = 0.0  # seconds
@@ -90,7 +90,7 @@ class Diagnostics:
             valid = candidates.valid.expand(negative.shape)[rows]
         self._used += np.bincount(items[valid].cpu().numpy(), minlength=self.training.n_items)
         some = torch.linspace(0, len(rows) - 1, min(RANKED, len(rows)), device=rows.device).long()
-        self._compare(users[some], items[some], valid[some], scorer)
+        self._compare(Batch(users, batch.positives[rows]), some, items, valid, scorer)
         columns = torch.linspace(0, items.shape[1] - 1, min(COLUMNS, items.shape[1]), device=rows.device).long()
         items, valid = items[:, columns], valid[:, columns]
         self._note("invalid", ~valid)
@@ -115,16 +115,16 @@ class Diagnostics:
         if values.numel():
             self._notes.setdefault(name, []).append(float(values.double().mean()))
 
-    def _compare(self, users: Tensor, items: Tensor, valid: Tensor, scorer: Scorer) -> None:
+    def _compare(self, batch: Batch, some: Tensor, items: Tensor, valid: Tensor, scorer: Scorer) -> None:
         size = self.training.n_items
-        some = valid.any(dim=1)  # a user with nothing left to draw has placeholders
-        if self.proposal is None or not some.any():
+        some = some[valid[some].any(dim=1)]  # a user with nothing left to draw has placeholders
+        if self.law is None or not len(some):
             return
         self._drawn += np.bincount(items[some].reshape(-1).cpu().numpy(), minlength=size)
-        owners = users[some].cpu()
-        law = self.proposal.log_prob(owners, torch.arange(size), scorer).cpu().double().exp()
-        law = law.expand(len(owners), size).clone()
-        if self.proposal.reject:  # the law says nothing of what is seen
+        owners = batch.users[some].cpu()
+        known, _ = self.law.law(Batch(owners, batch.positives[some].cpu()), torch.arange(size), scorer)
+        law = known.cpu().double().exp().expand(len(owners), size).clone()
+        if self.law.reject:  # the law says nothing of what is seen
             law[self.training.seen.of(owners.numpy())] = 0
         self._nominal += law.sum(dim=0).numpy() * items.shape[1]
 

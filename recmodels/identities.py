@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from recmodels.compatibility import Parameters, held, is_whole
+from recmodels.compatibility import Parameters, held, is_whole, proposal_gives
 from recmodels.losses import LOSSES
+from recmodels.proposals import known_proposal, read
 from recmodels.registry import Value
 
 Named = tuple[str, Parameters]
@@ -27,6 +28,10 @@ def canonical(sampler: Named, loss: Named, model: Named, settings: Parameters) -
         chosen["rank_space"] = facts.get("rank_space", space)
     if whole or without:
         chosen["negatives"] = "all"
+    plain, simpler = None, sampler
+    while plain != simpler:
+        plain, simpler = simpler, _simpler_sampler(simpler, chosen["negatives"], str(space))
+    sampler = simpler
     user, positive, negative = (
         settings["l2"] if settings[f"l2_{role}"] is None else settings[f"l2_{role}"]
         for role in ("user", "positive", "negative")
@@ -44,6 +49,33 @@ def canonical(sampler: Named, loss: Named, model: Named, settings: Parameters) -
         {kind: [name, dict(parameters)] for kind, (name, parameters) in parts.items()} | {"settings": chosen},
         sort_keys=True,
     )
+
+
+def _simpler_sampler(sampler: Named, negatives: object, space: str) -> Named:
+    """The same sampler under a simpler name, or as it is."""
+    name, p = sampler
+    match name:
+        case "hard-inbatch" if isinstance(p["pool"], int) and isinstance(negatives, int):
+            proposal = known_proposal(f"inbatch:mask={p['mask']}:dedup=true")
+            return "dns-mn", {"pool": max(negatives, p["pool"]), "keep": None, "proposal": proposal}
+        case "dns-mn" if p["keep"] == negatives:
+            return name, {**p, "keep": None}
+        case "dns-mn" if p["pool"] == negatives:
+            return _proposal_of(p)
+        case "dns" | "curriculum" | "ahns" | "bns" if p["pool"] == 1:
+            return _proposal_of(p)
+        case "pris" if "uniform_q" in proposal_gives(p) and space in ("dot", "distance"):
+            return "self-adversarial", {"scale": 1.0, "proposal": p["proposal"]}
+        case "self-adversarial" if p["scale"] == 0:
+            return _proposal_of(p)
+        case "self-adversarial" if p["scale"] is None and space in ("dot", "distance"):
+            return name, {**p, "scale": 1.0}
+    return sampler
+
+
+def _proposal_of(parameters: Parameters) -> Named:
+    entry, options = read(str(parameters["proposal"]))
+    return entry.name, options
 
 
 def _simpler(loss: Named, whole: bool, flat: bool, single: bool) -> Named:

@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Value = bool | int | float | str | None
 
 METRIC = "metric@K"  # the bounds of a parameter whose values are metrics
+PROPOSAL = "proposal"  # and of one whose values are samplers that draw by a law; see `recmodels.proposals`
 _COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
@@ -41,6 +42,8 @@ class Parameter:
     @property
     def allowed(self) -> str:
         """What the parameter accepts, in words."""
+        if self.bounds == PROPOSAL:
+            return "a sampler that draws by a law, with its options as in popularity:alpha=0.5"
         words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": ""}
         options = [
             f"{words[self.kind]} {self.bounds}".strip(),
@@ -53,7 +56,7 @@ class Parameter:
         """The value written as `text`.
 
         Raises:
-            UserError: it is not one of the metrics.
+            UserError: it is not one of the metrics, or not a proposal.
             ValueError: it is not of the parameter's type, or outside what it may be.
         """
         lowered = text.strip().lower()
@@ -65,6 +68,10 @@ class Parameter:
             from recmodels.metrics import known_metric
 
             return "{}@{}".format(*known_metric(lowered))
+        if self.bounds == PROPOSAL:
+            from recmodels.proposals import known_proposal
+
+            return known_proposal(text.strip())
         value: Value
         if self.kind == "bool":
             value = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[lowered]
@@ -199,7 +206,8 @@ def not_registered(kind: str, given: str, registries: Iterable[Registry], also: 
     """
     entries = [entry for registry in registries for entry in registry.entries.values()]
     aliases = {alias: entry.name for entry in entries for alias in entry.aliases}
-    meant = {plain(entry.name): entry.name for entry in entries} | {plain(a): name for a, name in aliases.items()}
+    meant = {plain(entry.name): entry.name for entry in entries}
+    meant |= {plain(alias): entry.called_here(alias) for entry in entries for alias in entry.aliases}
     if plain(given) in meant:
         return UserError(f"'{given}' is called {meant[plain(given)]} here.")
     return unknown(kind, given, [*also, *(entry.name for entry in entries)], aliases)

@@ -30,10 +30,18 @@ class Training:
         interactions: the training part.
         positives: how they become rows, as in `Settings`.
         epochs: how many times they are passed over at most, for schedules, which are shares of it.
+        negatives: what users are known not to want, where the data say so.
     """
 
-    def __init__(self, interactions: Interactions, positives: str = "interaction", epochs: int = 100) -> None:
+    def __init__(
+        self,
+        interactions: Interactions,
+        positives: str = "interaction",
+        epochs: int = 100,
+        negatives: Interactions | None = None,
+    ) -> None:
         self.interactions = interactions
+        self.negatives = negatives
         self.positives = positives
         self.epochs = epochs
         self.n_users = interactions.n_users
@@ -122,27 +130,20 @@ class Scorer:
         return self._some(batch.users, batch.positives.unsqueeze(1).to(self.device)).squeeze(1)
 
 
-class Proposal:
-    """A source of candidate items.
+class Law:
+    """How probable each item is to be a candidate.
 
     Attributes:
-        static: whether it looks at neither the other rows of the batch nor the model, so that draws may be made far
-            ahead.
-        reject: whether it never draws what the user has seen; its law is over the unseen.
+        reject: whether what the user has seen is never a candidate; the law is over the unseen.
     """
 
-    static: bool = False
     reject: bool = False
-
-    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        """`n` candidates for each row, or all it has where `n` is None; a static proposal ignores the `scorer`."""
-        raise NotImplementedError
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         """Log probability, broadcastable to (B, N), that one draw for `users` (B,) gives `items` (N,) or (B, N).
 
         It is the law after rejection and mixing, and before candidates are masked as not `valid`. Of what is rejected
-        it says nothing.
+        it says nothing. A law that depends on the row's positive too has `law` alone.
         """
         raise NotImplementedError
 
@@ -151,8 +152,25 @@ class Proposal:
         return self.log_prob(batch.users, batch.positives.unsqueeze(1), scorer).expand(len(batch.users), 1).squeeze(1)
 
     def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
-        """`log_prob` of `items` and `log_prob_positive`, for proposals that compute both in one."""
+        """`log_prob` of `items` and `log_prob_positive`, for those that compute both in one."""
         return self.log_prob(batch.users, items, scorer), self.log_prob_positive(batch, scorer)
+
+
+class Proposal(Law):
+    """A source of candidate items, and its law.
+
+    Attributes:
+        static: whether it looks at neither the other rows of the batch nor the model, so that draws may be made far
+            ahead.
+        of_users: whether it looks at nothing of a row but its user.
+    """
+
+    static: bool = False
+    of_users: bool = False
+
+    def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        """`n` candidates for each row, or all it has where `n` is None; a static proposal ignores the `scorer`."""
+        raise NotImplementedError
 
 
 # (batch, pool of candidates, negatives wanted, random stream, the model) -> the candidates to train on
@@ -171,6 +189,7 @@ class Sampler:
     Attributes:
         proposal: draws the candidates.
         select: chooses among them; without one, all are used.
+        chosen: the law of one of those that are chosen, where it is known.
         pool: how many candidates to propose where n negatives are wanted; None for all there are.
         divisible: whether the rows of a step may be drawn for in parts: they meet the whole catalogue, without chance.
         before_epoch: told the epoch (from 1), for rankings and memories that are refreshed now and then.
@@ -187,12 +206,42 @@ class Sampler:
     before_epoch: Callable[[int, Scorer, np.random.Generator], None] | None = None
     after_step: Callable[[Batch, Candidates, Scorer], None] | None = None
     settles: float = 0.0
+    chosen: Law | None = None
     state: dict[str, NDArray[Any] | Tensor] = field(default_factory=dict)
 
     @property
     def static(self) -> bool:
         """Whether candidates may be proposed far ahead of the step that uses them."""
         return self.proposal.static
+
+    @property
+    def law(self) -> Law:
+        """The law of one candidate to train on."""
+        return self.chosen or self.proposal
+
+    def choosing(
+        self,
+        select: Selector | None,
+        pool: Callable[[int], int | None] = as_many,
+        *,
+        chosen: Law | None = None,
+        before_epoch: Callable[[int, Scorer, np.random.Generator], None] | None = None,
+        after_step: Callable[[Batch, Candidates, Scorer], None] | None = None,
+        settles: float = 0.0,
+    ) -> Sampler:
+        """A sampler that chooses among the draws of this one, with one state for both.
+
+        Arguments as the attributes; what this one does before an epoch and after a step is done first.
+        """
+        return replace(
+            self,
+            select=select,
+            pool=pool,
+            chosen=chosen,
+            before_epoch=_both(self.before_epoch, before_epoch),
+            after_step=_both(self.after_step, after_step),
+            settles=max(self.settles, settles),
+        )
 
     def propose(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         """The pool for each row of `batch`, whose ids are on the CPU."""
@@ -208,10 +257,28 @@ class Sampler:
         return self.select(batch, pool.to(scorer.device), n or pool.items.shape[-1], rng, scorer)
 
     def with_law(self, batch: Batch, candidates: Candidates, scorer: Scorer) -> Candidates:
-        """The same candidates with `log_q` and `log_q_positive` filled in."""
+        """The same candidates with `log_q` and `log_q_positive` filled in.
+
+        Raises:
+            ValueError: they have weights, which a law beside them would correct for a second time.
+        """
+        if candidates.weight is not None:
+            raise ValueError("Candidates carry a law or weights, not both; leave one of them out.")
         batch, device = Batch(batch.users.cpu(), batch.positives.cpu()), candidates.items.device
-        log_q, at_positive = self.proposal.law(batch, candidates.items.cpu(), scorer)
+        log_q, at_positive = self.law.law(batch, candidates.items.cpu(), scorer)
         return replace(candidates, log_q=log_q.to(device), log_q_positive=at_positive.to(device))
+
+
+def _both(first: Callable[..., None] | None, then: Callable[..., None] | None) -> Callable[..., None] | None:
+    """One hook for two, of which either may be missing."""
+    if first is None or then is None:
+        return first or then
+
+    def hook(*given: Any) -> None:
+        first(*given)
+        then(*given)
+
+    return hook
 
 
 def draw_unseen(seen: Seen, users: Int, n: int, draw: Callable[[Int], Int], exact: Callable[[Int], Int]) -> Candidates:

@@ -25,8 +25,13 @@ def training(seed=0):
     for user in range(2, U):
         items = rng.choice(N_ITEMS, size=rng.integers(2, 12), replace=False, p=weights / weights.sum())
         pairs |= {(user, int(item)) for item in items}
-    users, items = np.array(sorted(pairs)).T
-    return Training(Interactions(users.astype(np.int32), items.astype(np.int32), U, N_ITEMS))
+    left = np.array([(u, i) for u in range(2, U) for i in range(N_ITEMS) if (u, i) not in pairs and u % 5])
+    unwanted = left[rng.random(len(left)) < 0.1]  # every fifth user gives no negatives
+    known, negatives = (
+        Interactions(*(column.astype(np.int32) for column in np.array(part).T), U, N_ITEMS)
+        for part in (sorted(pairs), unwanted)
+    )
+    return Training(known, negatives=negatives)
 
 
 def scorer(seed=0, scale=1.0):
@@ -48,9 +53,10 @@ def make(name, data, **parameters):
 
 def law_of(sampler, data, users, model):
     """(B, I) what the sampler says of the whole catalogue; 0 where it says nothing, because it rejects what is seen."""
-    law = sampler.proposal.log_prob(users, torch.arange(data.n_items), model).double().exp()
+    batch = Batch(users, users % data.n_items)  # whatever the positives
+    law = sampler.law.law(batch, torch.arange(data.n_items), model)[0].double().exp()
     law = law.expand(len(users), data.n_items).clone().numpy()
-    if sampler.proposal.reject:
+    if sampler.law.reject:
         law[data.seen.contains(users.numpy()[:, None], np.arange(data.n_items))] = 0
     return law
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.runs.spec import Cell
-from recmodels.compatibility import held, reason, text_of
+from recmodels.compatibility import asks, chooses, held, reason, text_of
 from recmodels.losses import LOSSES
 from recmodels.samplers import SAMPLERS
 
@@ -31,9 +31,10 @@ def law_is_lost(cell: Cell) -> bool:
     """Whether the sampler states a law that is not the same for all items, and the loss as it is set needs none.
 
     Both are facts of the registry: `log_q` without `uniform_q` in what the sampler gives, no `log_q` in what the loss
-    needs. Nothing is lost where no loss could have used the law.
+    needs. Nothing is lost where no loss could have used the law, nor where negatives are meant to be those: chosen by
+    score, or given by the data.
     """
-    if cell.sampler is None or cell.loss is None:
+    if cell.sampler is None or cell.loss is None or chooses(cell.sampler.name) or asks(cell.sampler.name):
         return False
     given = held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
     needs = held("needs", LOSSES.entry(cell.loss.name), cell.loss.parameters)

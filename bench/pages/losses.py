@@ -13,22 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from bench import ROOT
-from bench.pages.samplers import loss_for, made_by, markdown, mean, number, replaced, value
+from bench.pages.samplers import loss_for, made_by, markdown, mean, number, replaced, samplers, value
 from bench.runs.spec import DEFAULTS, parse_cell
 from recmodels.compatibility import held, text_of
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
-from recmodels.samplers import SAMPLERS
 
 PAGE = ROOT / "docs" / "losses.md"
 
 
 def cells() -> list[str]:
     """Every sampler with a loss that can use its law, every loss with a sampler, every model; and toppop."""
-    samplers = [f"{sampler}+{loss_for(sampler)}" for sampler in SAMPLERS]
+    drawn = [f"{sampler}+{loss_for(sampler)}" for sampler in samplers()]
     losses = [f"{sampler_for(loss)}+{loss}" for loss in LOSSES]
     models = [f"{DEFAULTS['sampler']}+{DEFAULTS['loss']}+{model}" for model in MODELS if model != DEFAULTS["model"]]
-    return [*dict.fromkeys(samplers + losses + models), "toppop"]
+    return [*dict.fromkeys(drawn + losses + models), "toppop"]
 
 
 def sampler_for(loss: str) -> str:

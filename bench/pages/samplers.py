@@ -16,7 +16,7 @@ from typing import Any
 from bench import ROOT
 from bench.comparison.advice import LAWFUL
 from bench.runs.spec import CODE_PROTOCOL
-from recmodels.compatibility import held
+from recmodels.compatibility import asks, chooses, held
 from recmodels.registry import Entry, Parameter
 from recmodels.samplers import SAMPLERS
 
@@ -51,13 +51,19 @@ def registry_part() -> str:
 
 
 def loss_for(sampler: str) -> str:
-    """A loss that uses all that a sampler gives: its law where it states one."""
-    return LAWFUL if "log_q" in held("gives", SAMPLERS.entry(sampler), SAMPLERS.parameters(sampler, {})) else LAWLESS
+    """A loss that uses what a sampler gives: one that corrects for its law, unless it chooses by score on purpose."""
+    lawful = "log_q" in held("gives", SAMPLERS.entry(sampler), SAMPLERS.parameters(sampler, {}))
+    return LAWFUL if lawful and not chooses(sampler) else LAWLESS
 
 
 def cells() -> list[str]:
     """Every sampler under a loss that cannot use its law, and under one that can; and toppop."""
-    return [f"{sampler}+{loss}" for sampler in SAMPLERS for loss in (PLAIN, loss_for(sampler))] + ["toppop"]
+    return [f"{sampler}+{loss}" for sampler in samplers() for loss in (PLAIN, loss_for(sampler))] + ["toppop"]
+
+
+def samplers() -> list[str]:
+    """Those that any data will do for."""
+    return [name for name in SAMPLERS if not asks(name)]
 
 
 def table_part(comparison: dict[str, Any]) -> str:

@@ -171,17 +171,22 @@ class _Trained(NamedTuple):
 def _trained(task: Task, split: Split, on_epoch: OnEpoch) -> _Trained:
     """Train on train, and with `refit` again on train and validation for as many epochs as the first chose."""
     if not task.spec.refit or not len(split.valid):
-        return _fitted(task, split.train, split.valid, on_epoch)
+        return _fitted(task, split.train, split.valid, split.negatives, on_epoch)
     both, nothing = split.train.joined(split.valid), split.valid.take(np.empty(0, np.intp))
     if task.spec.cell.is_baseline:
-        return _fitted(task, both, nothing, on_epoch)
-    first = _fitted(task, split.train, split.valid, on_epoch)
-    again = _fitted(task, both, nothing, on_epoch, stop_at=first.best_epoch)
+        return _fitted(task, both, nothing, split.negatives, on_epoch)
+    first = _fitted(task, split.train, split.valid, split.negatives, on_epoch)
+    again = _fitted(task, both, nothing, split.negatives, on_epoch, stop_at=first.best_epoch)
     return first._replace(tables=again.tables, observer=again.observer, seconds=first.seconds + again.seconds)
 
 
 def _fitted(
-    task: Task, known: Interactions, valid: Interactions, on_epoch: OnEpoch, stop_at: int | None = None
+    task: Task,
+    known: Interactions,
+    valid: Interactions,
+    unwanted: Interactions | None,
+    on_epoch: OnEpoch,
+    stop_at: int | None = None,
 ) -> _Trained:
     """One training; what is learned from counts, seen items and laws is learned from `known`."""
     import torch
@@ -196,10 +201,10 @@ def _fitted(
         started = time.perf_counter()
         return _Trained(_baseline(task, Training(known)), [], 0, None, time.perf_counter() - started)
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
-    training = Training(known, settings.positives, settings.epochs)
+    training = Training(known, settings.positives, settings.epochs, unwanted)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
     lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
-    observer = Diagnostics(training, sampler.proposal if lawful else None)
+    observer = Diagnostics(training, sampler.law if lawful else None)
     done = train(
         training,
         valid,

@@ -24,6 +24,7 @@ from recmodels.sampling import (
     mask_seen,
 )
 from recmodels.scoring import ranking_tables
+from recmodels.search import Search
 from recmodels.seen import Int
 from recmodels.types import Batch, Candidates, Tables
 
@@ -34,7 +35,7 @@ SMALLEST_RANK = 1.000001  # of a mean rank; 1 is always the first item
 
 
 @SAMPLERS.register("aobpr", paper="Rendle and Freudenthaler, WSDM 2014", gives=["log_q", "ordered"])
-def aobpr(training: Training, *, rank: Annotated[float, "> 0, <= 1"] = 0.035) -> Sampler:
+def aobpr(training: Training, *, rank: Annotated[float, "> 0, <= 1", Search(0.0005, 0.1, log=True)] = 0.035) -> Sampler:
     """Adaptive oversampling: the item at a geometric rank in the order of one factor of the user's vector.
 
     A factor f is drawn with p(f|u) ∝ |w_uf| σ_f, σ_f the standard deviation of the factor over items; a rank r = 0, 1,
@@ -61,7 +62,7 @@ def aobpr(training: Training, *, rank: Annotated[float, "> 0, <= 1"] = 0.035) ->
 
 
 @SAMPLERS.register("midx", paper="Chen, Lian, Jin, Huang, Zheng, Chen, WWW 2022", gives=["log_q", "ordered"])
-def midx(training: Training, *, clusters: Annotated[int, ">= 1, <= 256"] = 32) -> Sampler:
+def midx(training: Training, *, clusters: Annotated[int, ">= 1, <= 256", Search(8, 128, log=True)] = 32) -> Sampler:
     """Softmax sampling through an inverted multi-index: items quantised in two halves of their vectors.
 
     Each half is clustered by k-means before every epoch. A pair of clusters is drawn in proportion to its number of

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_by_weight, mask_seen
+from recmodels.search import Search
 from recmodels.types import Batch, Candidates
 
 CELLS = 1 << 22  # of rows × items whose weights are laid out at a time
@@ -40,7 +41,9 @@ def full(training: Training, *, mask: Literal["same-item", "seen"] = "seen") -> 
 @SAMPLERS.register(
     "softmax-by-score", paper="Bengio and Senécal, IEEE TNN 2008 (the ideal proposal)", gives=["log_q", "ordered"]
 )
-def softmax_by_score(training: Training, *, temperature: Annotated[float, "> 0"] = 1.0) -> Sampler:
+def softmax_by_score(
+    training: Training, *, temperature: Annotated[float, "> 0", Search(0.05, 5.0, log=True)] = 1.0
+) -> Sampler:
     """Unseen items in proportion to exp(score / temperature), as the model scores them now.
 
     q(j|u) = exp(s_uj / T) / sum over unseen k of exp(s_uk / T), exactly. Cost: the scores of the catalogue for each
@@ -54,7 +57,7 @@ def softmax_by_score(training: Training, *, temperature: Annotated[float, "> 0"]
 
 
 @SAMPLERS.register("kernel", paper="Blanc and Rendle, ICML 2018", gives=["log_q", "ordered"])
-def kernel(training: Training, *, alpha: Annotated[float, ">= 0"] = 100.0) -> Sampler:
+def kernel(training: Training, *, alpha: Annotated[float, ">= 0", Search(1.0, 1000.0, log=True)] = 100.0) -> Sampler:
     """Unseen items in proportion to a quadratic kernel of the score.
 
     q(j|u) = (alpha s_uj² + 1) / sum over unseen k of (alpha s_uk² + 1). Scores far below 0 are drawn as often as those

@@ -1,7 +1,8 @@
-"""Samplers that draw a pool uniformly and choose from it by score."""
+"""Samplers that choose by score from a pool of draws."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -10,112 +11,151 @@ import torch
 from torch import Tensor
 
 from datasets.errors import UserError
+from recmodels.compatibility import proposal_gives
+from recmodels.proposals import propose
 from recmodels.samplers import SAMPLERS
-from recmodels.samplers.static import Uniform
-from recmodels.sampling import Sampler, Scorer, Training
+from recmodels.sampling import Law, Sampler, Scorer, Training
 from recmodels.scoring import from_dot
+from recmodels.search import Search
+from recmodels.selection import HighestLaw, scores_of_all
 from recmodels.types import Batch, Candidates, Tables
 
 
-@SAMPLERS.register("dns", paper="Zhang, Chen, Wang, Yu, SIGIR 2013")
-def dns(training: Training, *, pool: Annotated[int, ">= 1"] = 8) -> Sampler:
-    """Dynamic negative sampling: the highest-scoring of a few uniform draws, for each negative anew.
+@SAMPLERS.register(
+    "dns",
+    paper="Zhang, Chen, Wang, Yu, SIGIR 2013",
+    gives={"log_q": "proposal gives ordered"},
+    aliases={"AMNS": "proposal=mixed"},
+)
+def dns(
+    training: Training,
+    *,
+    pool: Annotated[int, ">= 1", Search(2, 64, log=True)] = 8,
+    proposal: Annotated[str, "proposal"] = "uniform",
+) -> Sampler:
+    """Dynamic negative sampling: the highest-scoring of a few draws, for each negative anew.
 
-    With n unseen items, the one of rank r is chosen with probability ((n-r+1)/n)^M - ((n-r)/n)^M; its rank takes the
-    scores of all items, so log q is not given. Cost: M draws and M scores per negative.
+    Of M draws from a law q, item j is the highest with probability F_j^M - (F_j - q_j)^M, F_j the mass of what scores
+    no higher; log q is that law where the draws are independent. `proposal=mixed` is adaptive mixed sampling (Prakash,
+    Bermperidis, Chennu, arXiv 2410.17276), whose code takes the highest of one pool per row as `dns-mn:proposal=mixed`
+    does. Cost: M draws and M scores per negative; log q takes the scores of the catalogue and a sort per row.
 
     Args:
         training: the training interactions.
-        pool: M, draws per negative; 1 is `uniform`, published values are 5 to 64.
+        pool: M, draws per negative; 1 is the proposal itself, published values are 5 to 64.
+        proposal: q, a sampler that draws by a law, as in `popularity:alpha=0.5`.
     """
+    base = propose(training, proposal)
+    return base.choosing(
+        highest, pool=lambda n: n * pool, chosen=law_of_highest(training, base, proposal, lambda: (1, pool))
+    )
 
-    def hardest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        return best_of_groups(drawn, masked(scorer.scores(batch.users, drawn.items), drawn.valid), n)
 
-    return Sampler(Uniform(training, reject=True), select=hardest, pool=lambda n: n * pool)
+def highest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+    """The highest-scoring of each of n groups."""
+    return best_of_groups(drawn, masked(scorer.scores(batch.users, drawn.items), drawn.valid), n)
 
 
 @SAMPLERS.register(
     "dns-mn",
     paper="Shi, Chen, Feng, Zhang, Wu, Gao, He, WWW 2023",
+    gives={"log_q": "proposal gives ordered"},
     limits=["negatives <= pool", "negatives <= keep", "keep <= pool"],
 )
 def dns_mn(
-    training: Training, *, pool: Annotated[int, ">= 1"] = 200, keep: Annotated[int, ">= 1"] | None = None
+    training: Training,
+    *,
+    pool: Annotated[int, ">= 1", Search(among=(50, 100, 200, 500))] = 200,
+    keep: Annotated[int, ">= 1", Search(1, 50, log=True)] | None = None,
+    proposal: Annotated[str, "proposal"] = "uniform",
 ) -> Sampler:
-    """DNS(M, N): the negatives are taken from the M highest-scoring of N uniform draws.
+    """DNS(M, N): the negatives are taken from the M highest-scoring of N draws.
 
     With `keep=none`, M is the number of negatives and all M are used, as in the paper's code; with `keep=M` the
     negatives are a random part of the top M, one of them in the paper's text (`negatives=1`). Larger M is a softer
-    choice. The law is unknown. Cost: N draws, N scores and a partial sort per row.
+    choice. log q is the law of one of the top M: an item's expected copies there over M, where the draws are
+    independent. Cost: N draws, N scores and a partial sort per row; log q takes the scores of the catalogue and a sort.
 
     Args:
         training: the training interactions.
         pool: N, draws per row; 200 in the paper.
         keep: M, at least the number of negatives.
+        proposal: what draws them, as for `dns`.
     """
+    base = propose(training, proposal)
+    base.state["kept"] = np.array(keep or 1)
 
     def top(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        if n > (keep or n) or (keep or n) > drawn.items.shape[1]:
-            raise UserError(f"dns-mn: negatives={n} <= keep={keep or n} <= pool={pool} must hold; change one of them.")
+        kept = keep or n
+        if n > kept or kept > drawn.items.shape[1]:
+            raise UserError(f"dns-mn: negatives={n} <= keep={kept} <= pool={pool} must hold; change one of them.")
+        base.state["kept"] = np.array(kept)
         scores = masked(scorer.scores(batch.users, drawn.items), drawn.valid)
-        columns = scores.topk(keep or n, dim=1).indices
-        if keep is not None and keep > n:
+        columns = scores.topk(kept, dim=1).indices
+        if kept > n:
             chosen = torch.from_numpy(rng.random(columns.shape)).argsort(dim=1)[:, :n]
             columns = columns.gather(1, chosen.to(columns.device))
         return pick(drawn, columns)
 
-    return Sampler(Uniform(training, reject=True), select=top, pool=lambda n: pool)
+    law = law_of_highest(training, base, proposal, lambda: (int(base.state["kept"]), pool))
+    return base.choosing(top, pool=lambda n: pool, chosen=law)
 
 
-@SAMPLERS.register("curriculum", paper="Lai et al., AAAI 2024 (its curriculum ablation)")
+@SAMPLERS.register(
+    "curriculum",
+    paper="Lai et al., AAAI 2024 (its curriculum ablation)",
+    gives={"log_q": "proposal gives ordered"},
+)
 def curriculum(
-    training: Training, *, pool: Annotated[int, ">= 1"] = 16, uniform_from: Annotated[float, "> 0, <= 1"] = 0.2
+    training: Training,
+    *,
+    pool: Annotated[int, ">= 1", Search(2, 64, log=True)] = 16,
+    uniform_from: Annotated[float, "> 0, <= 1", Search(0.2, 1.0)] = 0.2,
+    proposal: Annotated[str, "proposal"] = "uniform",
 ) -> Sampler:
-    """DNS whose pool shrinks from M to 1, from hard negatives to uniform ones.
+    """DNS whose pool shrinks from M to 1, from hard negatives to those of the proposal.
 
-    In epoch t the pool is M - (M - 1)(t - 1) / (L - 1), rounded, and 1 from epoch L = uniform_from × epochs on. The law
-    is unknown.
-    Cost: that of `dns` with the pool of the epoch.
+    In epoch t the pool is M - (M - 1)(t - 1) / (L - 1), rounded, and 1 from epoch L = uniform_from × epochs on. log q
+    is that of `dns` with the pool of the epoch. Cost: that of `dns` with the pool of the epoch.
 
     Args:
         training: the training interactions.
         pool: M of the first epoch.
-        uniform_from: the share of `epochs` after which negatives are uniform.
+        uniform_from: the share of `epochs` after which negatives are uniform, or what else the proposal draws.
+        proposal: what draws them, as for `dns`.
     """
-    state: dict[str, np.ndarray | Tensor] = {"pool": np.array(pool)}
+    base = propose(training, proposal)
+    base.state["pool"] = np.array(pool)
     last = uniform_from * training.epochs
 
     def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
         done = min(1.0, (epoch - 1) / (last - 1)) if last > 1 else 1.0
-        state["pool"] = np.array(round(pool - (pool - 1) * done))
+        base.state["pool"] = np.array(round(pool - (pool - 1) * done))
 
-    def hardest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        return best_of_groups(drawn, masked(scorer.scores(batch.users, drawn.items), drawn.valid), n)
-
-    return Sampler(
-        Uniform(training, reject=True),
-        select=hardest,
-        pool=lambda n: n * int(state["pool"]),
+    return base.choosing(
+        highest,
+        pool=lambda n: n * int(base.state["pool"]),
+        chosen=law_of_highest(training, base, proposal, lambda: (1, int(base.state["pool"]))),
         before_epoch=before_epoch,
         settles=uniform_from,
-        state=state,
     )
 
 
-@SAMPLERS.register("ahns", paper="Lai et al., AAAI 2024")
+@SAMPLERS.register("ahns", paper="Lai et al., AAAI 2024", gives={"log_q": "proposal gives ordered"})
 def ahns(
     training: Training,
     *,
-    pool: Annotated[int, ">= 1"] = 16,
-    alpha: Annotated[float, ">= 0"] = 0.1,
-    beta: Annotated[float, ">= 0"] = 0.4,
-    power: Annotated[float, "<= 0"] = -2.0,
+    pool: Annotated[int, ">= 1", Search(8, 64, log=True)] = 16,
+    alpha: Annotated[float, ">= 0", Search(among=(0.1, 0.5, 1.0))] = 0.1,
+    beta: Annotated[float, ">= 0", Search(0.05, 1.0)] = 0.4,
+    power: Annotated[float, "<= 0", Search(among=(-2.0, -1.5))] = -2.0,
+    proposal: Annotated[str, "proposal"] = "uniform",
 ) -> Sampler:
     """Adaptive hardness: the draw whose score is nearest to a target that falls as the positive's score rises.
 
     Chooses argmin_j |s_j - β (s⁺ + α)^(p + 1)|. Where s⁺ + α is not positive it is taken as a small number, so that
-    the target is high. The law is unknown. Cost: M draws and M scores per negative.
+    the target is high. log q is as for `dns`, by nearness in place of the score. Cost: M draws and M scores per
+    negative; log q takes the scores of the catalogue and a sort per row.
 
     Args:
         training: the training interactions.
@@ -123,23 +163,32 @@ def ahns(
         alpha: α; 0.1 on ml-1m.
         beta: β; 0.4 on ml-1m.
         power: p; -2 in the paper.
+        proposal: what draws them, as for `dns`.
     """
 
-    def nearest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+    def nearness(batch: Batch, scores: Tensor, scorer: Scorer) -> Tensor:
         target = beta * (scorer.positives(batch) + alpha).clamp(min=1e-6).pow(power + 1)
-        gap = (scorer.scores(batch.users, drawn.items) - target.unsqueeze(1)).abs()
-        return best_of_groups(drawn, masked(-gap, drawn.valid), n)
+        return -(scores - target.unsqueeze(1)).abs()
 
-    return Sampler(Uniform(training, reject=True), select=nearest, pool=lambda n: n * pool)
+    def nearest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
+        values = nearness(batch, scorer.scores(batch.users, drawn.items), scorer)
+        return best_of_groups(drawn, masked(values, drawn.valid), n)
+
+    base = propose(training, proposal)
+    law = law_of_highest(
+        training, base, proposal, lambda: (1, pool), lambda batch, model: nearness(batch, model.all(batch.users), model)
+    )
+    return base.choosing(nearest, pool=lambda n: n * pool, chosen=law)
 
 
 @SAMPLERS.register("bns", paper="Liu and Wang, ICDE 2023")
 def bns(
     training: Training,
     *,
-    pool: Annotated[int, ">= 1"] = 5,
-    weight: Annotated[float, ">= 0"] = 5.0,
+    pool: Annotated[int, ">= 1", Search(3, 16, log=True)] = 5,
+    weight: Annotated[float, ">= 0", Search(1.0, 20.0, log=True)] = 5.0,
     reference: Annotated[int, ">= 1"] | Literal["all"] = 256,
+    proposal: Annotated[str, "proposal"] = "uniform",
 ) -> Sampler:
     """Bayesian negative sampling: the draw with the least risk of being a false negative, for what it teaches.
 
@@ -153,6 +202,7 @@ def bns(
         pool: M, draws per negative; 5 in the paper.
         weight: λ, of not being a false negative; 5 on ml-100k.
         reference: items, drawn anew for each batch, whose unseen scores estimate F; `all` is the paper's.
+        proposal: what draws them, as for `dns`.
     """
     prior = training.counts / training.counts.sum()
 
@@ -164,7 +214,7 @@ def bns(
         risk = (scores - scorer.positives(batch).unsqueeze(1)).sigmoid() * (1 - (1 + weight) * unbias)
         return best_of_groups(drawn, masked(-risk, drawn.valid), n)
 
-    return Sampler(Uniform(training, reject=True), select=least_risk, pool=lambda n: n * pool)
+    return propose(training, proposal).choosing(least_risk, pool=lambda n: n * pool)
 
 
 def _unseen_below(
@@ -181,7 +231,12 @@ def _unseen_below(
 
 
 @SAMPLERS.register("mixgcf", paper="Huang, Dong, Ding, Yang, Feng, Wang, Tang, KDD 2021", gives=["vectors"])
-def mixgcf(training: Training, *, pool: Annotated[int, ">= 1"] = 16) -> Sampler:
+def mixgcf(
+    training: Training,
+    *,
+    pool: Annotated[int, ">= 1", Search(8, 64, log=True)] = 16,
+    proposal: Annotated[str, "proposal"] = "uniform",
+) -> Sampler:
     """Positive mixing: the draw whose vector, with some of the positive mixed in, scores highest.
 
     v' = b v⁺ + (1 - b) v_j with b uniform in (0, 1) for each draw; the choice among M of them is by the score of v',
@@ -191,14 +246,15 @@ def mixgcf(training: Training, *, pool: Annotated[int, ">= 1"] = 16) -> Sampler:
     Args:
         training: the training interactions.
         pool: M, draws per negative; 16 to 64 in the paper.
+        proposal: what draws them, as for `dns`.
     """
 
     def mix(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         share = torch.from_numpy(rng.random(tuple(drawn.items.shape), dtype=np.float32)).to(scorer.device)
-        columns = _best_columns(masked(_mixed_scores(batch, drawn.items, share, scorer), drawn.valid), n)
+        columns = _best_columns(drawn, masked(_mixed_scores(batch, drawn.items, share, scorer), drawn.valid), n)
         return replace(pick(drawn, columns), mix=share.gather(1, columns))
 
-    return Sampler(Uniform(training, reject=True), select=mix, pool=lambda n: n * pool)
+    return propose(training, proposal).choosing(mix, pool=lambda n: n * pool)
 
 
 def _mixed_scores(batch: Batch, items: Tensor, share: Tensor, scorer: Scorer) -> Tensor:
@@ -220,17 +276,36 @@ def masked(values: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def best_of_groups(drawn: Candidates, values: Tensor, n: int) -> Candidates:
-    """The candidate with the largest of `values` (B, n · M) in each of n groups of M neighbours."""
-    return pick(drawn, _best_columns(values, n))
+    """The candidate with the largest of `values` (B, n · M) in each of n groups of M."""
+    return pick(drawn, _best_columns(drawn, values, n))
 
 
-def _best_columns(values: Tensor, n: int) -> Tensor:
-    size = values.shape[1] // n
-    best = values.view(len(values), n, size).argmax(dim=2)
-    return best + size * torch.arange(n, device=best.device)
+def _best_columns(drawn: Candidates, values: Tensor, n: int) -> Tensor:
+    """The column of the largest value of each group: neighbours where draws are independent, else every n-th.
+
+    The columns of a mixture stand by their origin, and each group gets its share of either.
+    """
+    if drawn.ordered:
+        size = values.shape[1] // n
+        best = values.view(len(values), n, size).argmax(dim=2)
+        return best + size * torch.arange(n, device=best.device)
+    best = values.view(len(values), -1, n).argmax(dim=1)
+    return best * n + torch.arange(n, device=best.device)
 
 
 def pick(drawn: Candidates, columns: Tensor) -> Candidates:
     """The candidates in `columns` (B, N) of each row; their law is not known any more."""
     valid = None if drawn.valid is None else drawn.valid.expand_as(drawn.items).gather(1, columns)
     return Candidates(drawn.items.gather(1, columns), valid=valid)
+
+
+def law_of_highest(
+    training: Training,
+    base: Sampler,
+    proposal: str,
+    sizes: Callable[[], tuple[int, int]],
+    values: Callable[[Batch, Scorer], Tensor] = scores_of_all,
+) -> Law | None:
+    """The law of one of the highest, where the draws of the proposal are independent; else it is unknown."""
+    independent = "ordered" in proposal_gives({"proposal": proposal})
+    return HighestLaw(training, base.proposal, sizes, values) if independent else None

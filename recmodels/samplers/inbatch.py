@@ -12,11 +12,17 @@ from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Proposal, Sampler, Scorer, Training, first_occurrence
+from recmodels.search import Search
 from recmodels.types import Batch, Candidates
 
 
 @SAMPLERS.register("inbatch", paper="Yi et al., RecSys 2019", gives={"log_q": "dedup == false", "all": ""})
-def inbatch(training: Training, *, mask: Literal["none", "same-item", "seen"] = "seen", dedup: bool = False) -> Sampler:
+def inbatch(
+    training: Training,
+    *,
+    mask: Annotated[Literal["none", "same-item", "seen"], Search(among=("seen", "same-item"))] = "seen",
+    dedup: bool = False,
+) -> Sampler:
     """The positives of other rows of the batch.
 
     q(j) = n_j / |D| where rows are drawn uniformly from the interactions D. `negatives=N` takes N other rows of the
@@ -36,8 +42,8 @@ def inbatch(training: Training, *, mask: Literal["none", "same-item", "seen"] = 
 def mixed(
     training: Training,
     *,
-    uniform: Annotated[float, ">= 0, < 1"] = 0.5,
-    mask: Literal["none", "same-item", "seen"] = "seen",
+    uniform: Annotated[float, ">= 0, < 1", Search(0.1, 0.9)] = 0.5,
+    mask: Annotated[Literal["none", "same-item", "seen"], Search(among=("seen", "same-item"))] = "seen",
 ) -> Sampler:
     """In-batch negatives together with uniform ones.
 
@@ -61,10 +67,10 @@ def mixed(
 def memory(
     training: Training,
     *,
-    mode: Literal["ids", "frozen"] = "ids",
-    capacity: Annotated[int, ">= 0"] = 8192,
+    mode: Annotated[Literal["ids", "frozen"], Search(among=("ids", "frozen"))] = "ids",
+    capacity: Annotated[int, ">= 0", Search(1024, 65536, log=True)] = 8192,
     warm_up: Annotated[float, ">= 0, <= 1"] = 0.05,
-    mask: Literal["none", "same-item", "seen"] = "seen",
+    mask: Annotated[Literal["none", "same-item", "seen"], Search(among=("seen", "same-item"))] = "seen",
 ) -> Sampler:
     """The positives of other rows and of earlier batches, kept in a first-in first-out memory (cross-batch negatives).
 
@@ -112,8 +118,8 @@ def memory(
 def hard_inbatch(
     training: Training,
     *,
-    pool: Annotated[int, ">= 1"] | Literal["all"] = 64,
-    mask: Literal["none", "same-item", "seen"] = "seen",
+    pool: Annotated[int, ">= 1", Search(32, 1024, log=True, among=("all",))] | Literal["all"] = 64,
+    mask: Annotated[Literal["none", "same-item", "seen"], Search(among=("seen", "same-item"))] = "seen",
 ) -> Sampler:
     """The highest-scoring of the other rows' positives, each item once.
 

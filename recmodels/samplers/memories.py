@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recmodels.proposals import propose
 from recmodels.samplers import SAMPLERS
 from recmodels.samplers.hard import masked, pick
-from recmodels.samplers.static import Uniform, by_popularity
+from recmodels.samplers.static import Uniform
 from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_by_weight, first_occurrence, mask_seen
+from recmodels.search import Search
 from recmodels.types import Batch, Candidates, Tables
 
 State = dict[str, NDArray[Any] | Tensor]
 USERS_AT_A_TIME = 1024
+PAST = ("past_users", "past_items", "past_bias")  # what SRNS remembers of the model
 HISTORY = 5  # epochs over which SRNS measures how much scores vary
 
 
@@ -26,9 +29,9 @@ HISTORY = 5  # epochs over which SRNS measures how much scores vary
 def ance(
     training: Training,
     *,
-    depth: Annotated[int, ">= 1"] = 100,
-    share: Annotated[float, ">= 0, <= 1"] = 0.5,
-    every: Annotated[int, ">= 1"] = 1,
+    depth: Annotated[int, ">= 1", Search(50, 500, log=True)] = 100,
+    share: Annotated[float, ">= 0, <= 1", Search(0.1, 0.9)] = 0.5,
+    every: Annotated[int, ">= 1", Search(among=(1, 5))] = 1,
 ) -> Sampler:
     """Negatives from the top of a stale ranking, mixed with uniform ones.
 
@@ -51,18 +54,18 @@ def ance(
         for users in _all_users(training):
             scores = mask_seen(scorer.all(users), training.seen, users)
             lists[users.numpy()] = scores.topk(lists.shape[1], dim=1).indices.cpu().numpy()
-        state["lists"] = lists
+        state["top"] = lists
 
     return Sampler(_TopAndUniform(training, state, share), before_epoch=before_epoch, state=state)
 
 
-@SAMPLERS.register("adasir", paper="Chen, Lian, Jin, Zheng, Chen, WWW 2022")
+@SAMPLERS.register("adasir", paper="Chen, Lian, Jin, Zheng, Chen, WWW 2022", of_proposal=["log_q"])
 def adasir(
     training: Training,
     *,
-    pool: Annotated[int, ">= 1"] = 50,
-    draws: Annotated[int, ">= 1"] = 200,
-    proposal: Literal["uniform", "popularity"] = "uniform",
+    pool: Annotated[int, ">= 1", Search(50, 400, log=True)] = 50,
+    draws: Annotated[int, ">= 1", Search(200, 1600, log=True)] = 200,
+    proposal: Annotated[str, "proposal", Search(among=("uniform", "popularity:alpha=1.0"))] = "uniform",
 ) -> Sampler:
     """Adaptive sampling importance resampling: a pool per user, renewed before every epoch.
 
@@ -74,17 +77,18 @@ def adasir(
         training: the training interactions.
         pool: items kept per user; 50 in the paper, with 5 negatives: with many more they come back often.
         draws: proposed per user and epoch; 200 in the paper.
-        proposal: q, among unseen items; `popularity` is q ∝ n_j, and log(1 + n_j) in the authors' code.
+        proposal: q, a sampler that draws by a law; `popularity:alpha=1.0` is q ∝ n_j, and log(1 + n_j) in the authors'
+            code. What draws from a batch draws from one of interactions taken at random.
     """
-    drawing: Proposal = Uniform(training, reject=True)
-    if proposal == "popularity":
-        drawing = by_popularity(training, 1.0, reject=True)
-    state: State = {}
+    base = propose(training, proposal)
+    state = base.state
 
     def resample(users: Tensor, scorer: Scorer, rng: np.random.Generator) -> NDArray[np.int64]:
-        drawn = drawing.draw(Batch(users, users), draws, rng, scorer)
-        log_q = drawing.log_prob(users, drawn.items, scorer).to(scorer.device)
-        logits = masked(scorer.scores(users, drawn.items.to(scorer.device)) - log_q, _on(drawn.valid, scorer))
+        batch = _rows_of(users, training, base, rng)
+        drawn = base.proposal.draw(batch, draws, rng, scorer)
+        log_q = base.proposal.law(batch, drawn.items, scorer)[0].to(scorer.device)
+        logits = scorer.scores(users, drawn.items.to(scorer.device)) - log_q
+        logits = masked(logits, _unseen(training, users, drawn.items).to(scorer.device))
         return pick(drawn, draw_by_weight(logits, pool, rng)).items.numpy()
 
     def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
@@ -97,24 +101,25 @@ def adasir(
                 lists[rows] = np.take_along_axis(both, rng.integers(2 * pool, size=(len(rows), pool)), 1)
         state["lists"] = lists
 
-    return Sampler(_FromLists(training, state), before_epoch=before_epoch, state=state)
+    return replace(base.choosing(None, before_epoch=before_epoch), proposal=_FromLists(training, state))
 
 
 @SAMPLERS.register("srns", paper="Ding, Quan, Yao, Li, Jin, NeurIPS 2020", limits=["negatives <= memory"])
 def srns(
     training: Training,
     *,
-    memory: Annotated[int, ">= 1"] = 128,
-    draws: Annotated[int, ">= 1"] = 1024,
-    alpha: Annotated[float, ">= 0"] = 5.0,
-    warm_up: Annotated[float, "> 0, <= 1"] = 0.5,
-    temperature: Annotated[float, "> 0"] = 10.0,
+    memory: Annotated[int, ">= 1", Search(32, 128, log=True)] = 128,
+    draws: Annotated[int, ">= 1", Search(256, 1024, log=True)] = 1024,
+    alpha: Annotated[float, ">= 0", Search(among=(1.0, 5.0, 10.0, 20.0))] = 5.0,
+    warm_up: Annotated[float, "> 0, <= 1", Search(0.2, 1.0)] = 0.5,
+    temperature: Annotated[float, "> 0", Search(among=(1.0, 2.0, 10.0))] = 10.0,
+    proposal: Annotated[str, "proposal"] = "uniform",
 ) -> Sampler:
     """Simplify and robustify: of a user's memory, the items of high score and high variance.
 
     Chooses the N items of the memory with the largest sigmoid(s_j - s⁺) + α_t std_j, where std_j is the standard
     deviation of that sigmoid over the last 5 epochs and α_t = α min(1, t / T₀) with T₀ = warm_up × epochs. Before
-    every epoch the memory is joined by new uniform draws, and keeps S₁ different items, drawn without replacement by
+    every epoch the memory is joined by new draws, and keeps S₁ different items, drawn without replacement by
     exp(s / τ). False negatives score high but steadily. The law is unknown. Cost: S₁ scores per row, and S₁ + S₂ per
     user and epoch.
 
@@ -125,20 +130,23 @@ def srns(
         alpha: α, weight of the variance; 5 on ml-1m.
         warm_up: the share of `epochs` after which it counts in full; 50 epochs in the paper.
         temperature: τ; 10 in the paper.
+        proposal: what draws them, as for `adasir`; the paper's draws are uniform.
     """
-    state: State = {}
-    uniform = Uniform(training, reject=True)
+    base = propose(training, proposal)
+    state = base.state
 
     def before_epoch(epoch: int, scorer: Scorer, rng: np.random.Generator) -> None:
         lists = np.empty((training.n_users, memory), np.int32)
         for users in _all_users(training):
-            drawn = uniform.draw(Batch(users, users), max(draws, memory), rng, scorer).items
+            drawn = base.proposal.draw(_rows_of(users, training, base, rng), max(draws, memory), rng, scorer).items
             if epoch > 1:
                 drawn = torch.cat([torch.from_numpy(np.asarray(state["lists"])[users.numpy()]), drawn], dim=1)
             noise = torch.from_numpy(rng.gumbel(size=tuple(drawn.shape)).astype(np.float32)).to(scorer.device)
-            drawn = drawn.to(scorer.device, torch.int64)
+            drawn = drawn.to(torch.int64)
+            kept = first_occurrence(drawn) & _unseen(training, users, drawn)
+            drawn = drawn.to(scorer.device)
             keys = scorer.scores(users.to(scorer.device), drawn) / temperature + noise
-            kept = masked(keys, first_occurrence(drawn)).topk(memory, dim=1).indices
+            kept = masked(keys, kept.to(scorer.device)).topk(memory, dim=1).indices
             lists[users.numpy()] = drawn.gather(1, kept).cpu().numpy()
         state["lists"], state["weight"] = lists, np.array(alpha * min(1.0, epoch / (warm_up * training.epochs)))
         _remember(state, scorer)
@@ -151,13 +159,8 @@ def srns(
         value = chance(scorer) + float(state["weight"]) * past.std(dim=0, correction=0)
         return pick(drawn, masked(value, drawn.valid).topk(min(n, value.shape[1]), dim=1).indices)
 
-    return Sampler(
-        _FromLists(training, state, whole=True),
-        select=steady,
-        before_epoch=before_epoch,
-        settles=warm_up,
-        state=state,
-    )
+    chosen = base.choosing(steady, before_epoch=before_epoch, settles=warm_up)
+    return replace(chosen, proposal=_FromLists(training, state, whole=True))
 
 
 @dataclass(frozen=True)
@@ -173,8 +176,9 @@ class _FromLists(Proposal):
         items = lists[users]
         if not self.whole:
             items = np.take_along_axis(items, rng.integers(lists.shape[1], size=(len(users), n or lists.shape[1])), 1)
-        left = torch.from_numpy(self.training.seen.counts[users] < self.training.n_items).unsqueeze(1)
-        return Candidates(torch.from_numpy(items.astype(np.int64)), valid=None if left.all() else left)
+        found = torch.from_numpy(items.astype(np.int64))
+        unseen = _unseen(self.training, batch.users, found)
+        return Candidates(found, valid=None if unseen.all() else unseen)
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         raise LookupError("how probable an item is to be on a user's list is not known")
@@ -188,7 +192,7 @@ class _TopAndUniform(Proposal):
     reject: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        users, lists = batch.users.numpy(), np.asarray(self.state["lists"])
+        users, lists = batch.users.numpy(), np.asarray(self.state["top"])
         drawn = Uniform(self.training, reject=True).draw(batch, n, rng, scorer)
         length = self._length(users)
         columns = (rng.random(tuple(drawn.items.shape)) * length[:, None]).astype(np.int64)
@@ -199,13 +203,13 @@ class _TopAndUniform(Proposal):
     def _length(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
         """Entries of each user's list; what follows them is seen."""
         left = self.training.n_items - self.training.seen.counts[users]
-        return np.minimum(np.asarray(self.state["lists"]).shape[1], left)
+        return np.minimum(np.asarray(self.state["top"]).shape[1], left)
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         rows, size = users.numpy(), self.training.n_items
         length = self._length(rows)
         mine = np.zeros((len(rows), size), bool)
-        lists = np.asarray(self.state["lists"])[rows]
+        lists = np.asarray(self.state["top"])[rows]
         kept = np.arange(lists.shape[1]) < length[:, None]
         mine[np.nonzero(kept)[0], lists[kept]] = True
         listed = np.take_along_axis(mine, np.broadcast_to(items.numpy(), (len(rows), items.shape[-1])), 1)
@@ -224,13 +228,22 @@ def _all_users(training: Training) -> Iterator[Tensor]:
     return iter(torch.split(torch.arange(training.n_users), USERS_AT_A_TIME))
 
 
-def _on(valid: Tensor | None, scorer: Scorer) -> Tensor | None:
-    return None if valid is None else valid.to(scorer.device)
+def _unseen(training: Training, users: Tensor, items: Tensor) -> Tensor:
+    """(B, N) whether `items` (B, N) are unseen by `users` (B,); on the CPU."""
+    return torch.from_numpy(~training.seen.contains(users.numpy()[:, None], items.numpy()))
+
+
+def _rows_of(users: Tensor, training: Training, base: Sampler, rng: np.random.Generator) -> Batch:
+    """Rows for `users` to propose for, whose positives are those of interactions taken at random."""
+    if base.proposal.of_users:
+        return Batch(users, torch.zeros_like(users))
+    items = training.interactions.items[rng.integers(len(training.interactions), size=len(users))]
+    return Batch(users, torch.from_numpy(items.astype(np.int64)))
 
 
 def _remember(state: State, scorer: Scorer) -> None:
     """Add the tables as they are to those of the last epochs."""
-    for name, table in zip(("users", "items", "bias"), scorer.tables, strict=True):
+    for name, table in zip(PAST, scorer.tables, strict=True):
         if table is not None:
             now = table.clone().unsqueeze(0)
             state[name] = torch.cat([now, torch.as_tensor(state.get(name, now[:0]))])[:HISTORY]
@@ -238,7 +251,8 @@ def _remember(state: State, scorer: Scorer) -> None:
 
 def _past(state: State, scorer: Scorer) -> Iterator[Scorer]:
     """The model as it was at the start of the last epochs."""
-    for epoch in range(len(state["users"])):
-        bias = torch.as_tensor(state["bias"])[epoch] if "bias" in state else None
-        users, items = (torch.as_tensor(state[name])[epoch] for name in ("users", "items"))
+    for epoch in range(len(state[PAST[0]])):
+        users, items, bias = (torch.as_tensor(state[name])[epoch] if name in state else None for name in PAST)
+        assert users is not None
+        assert items is not None
         yield Scorer(Tables(users, items, bias), scorer.space)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_unseen
+from recmodels.search import Search
 from recmodels.seen import Int
 from recmodels.types import Batch, Candidates
 
@@ -24,7 +25,7 @@ DENSE_CELLS = 1 << 22  # of the weights of users × items that are laid out at a
     gives=["log_q", "ordered", "uniform_q"],
     aliases=["RNS"],
 )
-def uniform(training: Training, *, reject: bool = True) -> Sampler:
+def uniform(training: Training, *, reject: Annotated[bool, Search(among=(True, False))] = True) -> Sampler:
     """Every item with the same probability, among those the user has not seen.
 
     q(j|u) = 1 / (I - |P_u|), or 1 / I without rejection. Cost: one draw and one bit test per negative.
@@ -42,7 +43,12 @@ def uniform(training: Training, *, reject: bool = True) -> Sampler:
     gives=["log_q", "ordered"],
     aliases=["PNS", "unigram"],
 )
-def popularity(training: Training, *, alpha: Annotated[float, ">= -4, <= 4"] = 0.75, reject: bool = True) -> Sampler:
+def popularity(
+    training: Training,
+    *,
+    alpha: Annotated[float, ">= -4, <= 4", Search(-0.5, 1.0)] = 0.75,
+    reject: Annotated[bool, Search(among=(True, False))] = True,
+) -> Sampler:
     """Each item in proportion to its training count to the power alpha, among those the user has not seen.
 
     q(j|u) = n_j^alpha / sum over unseen k of n_k^alpha. Items without training interactions are never drawn, so
@@ -62,7 +68,7 @@ def popularity(training: Training, *, alpha: Annotated[float, ">= -4, <= 4"] = 0
     gives=["log_q", "ordered"],
     aliases=["Zipfian"],
 )
-def log_uniform(training: Training, *, reject: bool = True) -> Sampler:
+def log_uniform(training: Training, *, reject: Annotated[bool, Search(among=(True, False))] = True) -> Sampler:
     """Items by Zipf's law of their popularity rank, among those the user has not seen.
 
     q(r) = (log(r + 2) - log(r + 1)) / log(I + 1) for the item of popularity rank r = 0, 1, …; every item can be drawn.
@@ -85,6 +91,7 @@ class Uniform(Proposal):
     training: Training
     reject: bool
     static: bool = True
+    of_users: bool = True
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         """(B, n) items."""
@@ -130,6 +137,7 @@ class Weighted(Proposal):
     """Items in proportion to fixed weights (I,), drawn by the alias method (Walker, 1977)."""
 
     static = True
+    of_users = True
 
     def __init__(self, training: Training, weights: NDArray[np.float64], reject: bool) -> None:
         weights = weights / weights.sum()

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from recmodels.proposals import propose
 from recmodels.samplers import SAMPLERS
-from recmodels.samplers.static import Uniform, by_popularity
 from recmodels.sampling import Sampler, Scorer, Training
+from recmodels.search import Search
 from recmodels.types import Batch, Candidates
 
 
-@SAMPLERS.register("self-adversarial", paper="Sun, Deng, Nie, Tang, ICLR 2019", gives=["weight"])
-def self_adversarial(training: Training, *, scale: Annotated[float, ">= 0"] | None = None) -> Sampler:
-    """Uniform negatives, weighted by the softmax of their scores.
+@SAMPLERS.register(
+    "self-adversarial",
+    paper="Sun, Deng, Nie, Tang, ICLR 2019",
+    gives={"weight": "", "all": "proposal gives all"},
+)
+def self_adversarial(
+    training: Training,
+    *,
+    scale: Annotated[float, ">= 0", Search(0.25, 20.0, log=True)] | None = None,
+    proposal: Annotated[str, "proposal"] = "uniform",
+) -> Sampler:
+    """Draws weighted by the softmax of their scores.
 
     w_j = exp(a s_j) / Σ_k exp(a s_k), without a gradient. The law behind weighted draws is not given. Cost: one draw
     and one score per negative.
@@ -27,16 +37,26 @@ def self_adversarial(training: Training, *, scale: Annotated[float, ">= 0"] | No
         training: the training interactions.
         scale: a; 0 weighs all alike. `none` is 1, the paper's, for dot products and distances, 5 for cosines and 10
             for half-cosines: the weights that a softmax at the usual temperature of 0.2 gives.
+        proposal: what draws them: a sampler that draws by a law, as in `popularity:alpha=0.5`.
     """
 
     def weigh(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         return weighted(drawn, _scale(scale, scorer) * scorer.scores(batch.users, drawn.items))
 
-    return Sampler(Uniform(training, reject=True), select=weigh)
+    return propose(training, proposal).choosing(weigh)
 
 
-@SAMPLERS.register("pris", paper="Lian, Liu, Chen, WWW 2020", gives=["weight"])
-def pris(training: Training, *, proposal: Literal["uniform", "popularity"] = "popularity") -> Sampler:
+@SAMPLERS.register(
+    "pris",
+    paper="Lian, Liu, Chen, WWW 2020",
+    gives={"weight": "", "all": "proposal gives all"},
+    of_proposal=["log_q"],
+)
+def pris(
+    training: Training,
+    *,
+    proposal: Annotated[str, "proposal", Search(among=("uniform", "popularity:alpha=1.0"))] = "popularity:alpha=1.0",
+) -> Sampler:
     """Personalised ranking with importance sampling: draws of a fixed law, weighted towards the softmax of scores.
 
     w_j ∝ exp(s_j - log q_j), without a gradient: the expectation of the loss is as if negatives were drawn from the
@@ -44,23 +64,32 @@ def pris(training: Training, *, proposal: Literal["uniform", "popularity"] = "po
 
     Args:
         training: the training interactions.
-        proposal: q, `popularity` (PRIS(P), q ∝ n_j) or `uniform` (PRIS(U)), among unseen items.
+        proposal: q, a sampler that draws by a law; q ∝ n_j is PRIS(P), `uniform` is PRIS(U), both among unseen items.
     """
-    drawing = by_popularity(training, 1.0, reject=True) if proposal == "popularity" else Uniform(training, reject=True)
+    base = propose(training, proposal)
 
     def weigh(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         scores = scorer.scores(batch.users, drawn.items)
-        log_q = drawing.log_prob(batch.users.cpu(), drawn.items.cpu(), scorer).to(scores)
-        return weighted(drawn, scores - log_q)
+        own = Batch(*(ids.cpu() for ids in batch))
+        log_q, _ = base.proposal.law(own, drawn.items.cpu(), scorer)
+        return weighted(drawn, scores - log_q.to(scores))
 
-    return Sampler(drawing, select=weigh)
+    return base.choosing(weigh)
 
 
-@SAMPLERS.register("softmax-rho", paper="Shi, Chen, Feng, Zhang, Wu, Gao, He, WWW 2023", gives=["weight"])
+@SAMPLERS.register(
+    "softmax-rho",
+    paper="Shi, Chen, Feng, Zhang, Wu, Gao, He, WWW 2023",
+    gives={"weight": "", "all": "proposal gives all"},
+)
 def softmax_rho(
-    training: Training, *, rho: Annotated[float, "> 0"] = 1.0, scale: Annotated[float, "> 0"] | None = None
+    training: Training,
+    *,
+    rho: Annotated[float, "> 0", Search(0.05, 5.0, log=True)] = 1.0,
+    scale: Annotated[float, "> 0"] | None = None,
+    proposal: Annotated[str, "proposal"] = "uniform",
 ) -> Sampler:
-    """Softmax(ρ, N): uniform negatives weighted by the softmax of their losses, as sharp as ρ allows.
+    """Softmax(ρ, N): draws weighted by the softmax of their losses, as sharp as ρ allows.
 
     w_j ∝ exp(Z_j / τ) with Z_j = softplus(a (s_j - s⁺)) and τ = sqrt(Var_j Z / 2ρ), without a gradient; it is the
     weighting behind the one-way partial AUC. Cost: one draw and one score per negative.
@@ -70,6 +99,7 @@ def softmax_rho(
         rho: ρ, the divergence allowed from equal weights; 1 in the paper, with 200 negatives.
         scale: a. `none` is 1, the paper's, for dot products and distances; on cosines Z would be a straight line, and
             easy negatives count, so that it is 5 there and 10 for half-cosines: one over the usual temperature of 0.2.
+        proposal: what draws them, as for `self-adversarial`.
     """
 
     def weigh(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
@@ -81,7 +111,7 @@ def softmax_rho(
         variance = ((z - mean).square() * valid).sum(dim=1, keepdim=True) / count
         return weighted(drawn, (z - mean) / (variance / (2 * rho)).sqrt().clamp(min=1e-6))
 
-    return Sampler(Uniform(training, reject=True), select=weigh)
+    return propose(training, proposal).choosing(weigh)
 
 
 def _scale(given: float | None, scorer: Scorer) -> float:

@@ -20,7 +20,7 @@ def test_the_page_says_what_the_registry_says():
 def test_the_page_has_a_row_for_every_sampler():
     table = PAGE.read_text(encoding="utf-8").partition("<!-- table -->")[2].partition("<!-- /table -->")[0]
     rows = {line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")}
-    assert set(SAMPLERS) <= rows
+    assert set(samplers.samplers()) <= rows
 
 
 def row(name, mean, sampler="", loss="", **diagnostics):
@@ -64,7 +64,7 @@ def test_the_cells_of_a_page_are_all_methods_and_can_be_trained(cells):
     parsed = [parse_cell(cell, {}) for cell in cells]
     assert [incompatibility(cell) for cell in parsed] == [None] * len(cells)
     check_distinct(parsed)
-    assert {cell.sampler.name for cell in parsed if cell.sampler} == set(SAMPLERS)
+    assert {cell.sampler.name for cell in parsed if cell.sampler} == set(SAMPLERS) - {"given"}  # needs data that give
     lost = [cell.sampler.name for cell in parsed if cell.sampler and law_is_lost(cell) and cell.loss.name != "bpr"]
     assert lost == []
 

@@ -21,7 +21,14 @@ TRAINER = {"vectors", "tables", "batch", "no_negatives"}
 @pytest.mark.parametrize(
     ("cell", "word"),
     [
-        ("dns+softmax", "log q"),
+        ("bns+softmax", "log q"),
+        ("dns:proposal=inbatch+softmax", "log q"),
+        ("dns:proposal=memory:mode=frozen", "memory:mode=frozen gives vectors in their place"),
+        ("pris:proposal=inbatch:dedup=true", "log q), which inbatch:dedup=true does not give"),
+        ("adasir:proposal=inbatch:dedup=true", "log q), which inbatch:dedup=true does not give"),
+        ("self-adversarial+softmax", "weights, which softmax with its log q would correct a second time"),
+        ("pris:proposal=uniform+nce", "a second time"),
+        ("self-adversarial:negatives=all", "negatives=all"),
         ("dns+warp", "in order"),
         ("popularity+gbce", "uniformly"),
         ("popularity+directau", "uses no negatives"),
@@ -52,7 +59,9 @@ def test_what_cannot_work_is_refused_with_its_reason(cell: str, word: str) -> No
 
 @pytest.mark.parametrize(
     "cell",
-    ["dns+softmax:logq=none", "uniform+warp", "uniform+gbce", "uniform+directau", "inbatch:negatives=all+softmax",
+    ["dns+softmax:logq=none", "dns+softmax", "ahns:proposal=popularity:alpha=0.5+softmax", "dns:proposal=mixed+infonce",
+     "self-adversarial:proposal=inbatch,negatives=all", "pris:proposal=mixed+bce", "self-adversarial+softmax:logq=none",
+     "uniform+warp", "uniform+gbce", "uniform+directau", "inbatch:negatives=all+softmax",
      "uniform+sl+lightgcn", "uniform+bpr+mf:bias=true", "mixgcf+bpr", "uniform:momentum=0.9,optimizer=sgd,clip=1",
      "uniform:beta1=0.5,optimizer=lazy_adam", "uniform:weight_decay=1e-6",
      "uniform:init_std=0.01,init=normal", "uniform+infonce:space=dot"],

@@ -52,6 +52,19 @@ SAME = [
     ("uniform+simce:margin=0.5,negatives=1", "uniform+hinge:margin=0.5,negatives=1"),
     ("uniform+sl:space=cosine,rank_space=cosine", "uniform+sl"),
     ("full+bpr:negatives=4", "full+bpr:negatives=all"),
+    ("hard-inbatch:pool=8,negatives=4+bpr", "dns-mn:pool=8,proposal=inbatch:dedup=true,negatives=4+bpr"),
+    ("hard-inbatch:pool=2,mask=same-item,negatives=4+bpr",
+     "dns-mn:pool=4,proposal=inbatch:mask=same-item:dedup=true,negatives=4+bpr"),
+    ("dns-mn:pool=8,keep=4,negatives=4+bpr", "dns-mn:pool=8,negatives=4+bpr"),
+    ("dns-mn:pool=4,negatives=4+bpr", "uniform:negatives=4+bpr"),
+    ("dns:pool=1,proposal=popularity:alpha=0.5+softmax", "popularity:alpha=0.5+softmax"),
+    ("dns:pool=1,proposal=uniform:reject=false+softmax:logq=both", "uniform:reject=false+softmax:logq=none"),
+    ("curriculum:pool=1+bpr", "uniform+bpr"),
+    ("ahns:pool=1,proposal=inbatch+bpr", "inbatch+bpr"),
+    ("bns:pool=1+bpr", "uniform+bpr"),
+    ("pris:proposal=uniform+bpr", "self-adversarial+bpr"),
+    ("self-adversarial:scale=1+bpr", "self-adversarial+bpr"),
+    ("self-adversarial:scale=0,proposal=mixed+bpr", "mixed+bpr"),
 ]  # fmt: skip
 SETTINGS = [
     ("uniform+bpr:l2=0.1", "uniform+bpr:l2_user=0.1,l2_positive=0.1,l2_negative=0.1"),
@@ -159,6 +172,10 @@ DIFFERENT = [
     ("uniform+bpr:l2_user=0.1", "uniform+bpr"),
     ("uniform+sl:rank_space=dot", "uniform+sl"),
     ("uniform+bpr:negatives=4", "uniform+bpr"),
+    ("dns+bpr", "dns:proposal=popularity+bpr"),
+    ("hard-inbatch:pool=8+bpr", "dns-mn:pool=16,proposal=inbatch+bpr"),
+    ("pris:proposal=uniform+sl", "self-adversarial+sl"),
+    ("pris+bpr", "self-adversarial+bpr"),
 ]
 
 

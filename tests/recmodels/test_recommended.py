@@ -162,7 +162,7 @@ def test_a_law_that_a_loss_cannot_use_is_named_with_a_loss_that_can() -> None:
 @pytest.mark.parametrize(
     "text",
     ["uniform", "uniform:reject=false", "full", "dns", "popularity+softmax", "popularity+nce", "inbatch:dedup=true",
-     "uniform+directau", "toppop"],
+     "dns:proposal=popularity", "given", "uniform+directau", "toppop"],
 )  # fmt: skip
 def test_no_warning_where_the_law_is_equal_unknown_used_or_nowhere(text: str) -> None:
     assert said(text) == []

@@ -77,7 +77,7 @@ def test_an_alias_is_found_whatever_its_capitals_and_signs_and_is_no_name() -> N
     for alias, name in {
         "SSM": "infonce", "InfoNCE": "infonce", "nt-xent": "infonce", "CBNS": "memory", "MNS": "mixed",
         "BPR": "bpr", "DCL": "debiased", "HCL": "debiased", "WMF": "wrmf", "iALS": "ials", "Refined logQ": "softmax",
-        "sl@k": "sl-at-k",
+        "sl@k": "sl-at-k", "AMNS": "dns:proposal=mixed",
     }.items():  # fmt: skip
         with pytest.raises(UserError) as error:
             parse_cell(alias, {})

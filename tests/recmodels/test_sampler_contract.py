@@ -155,7 +155,11 @@ def test_what_it_gives_is_what_it_has(name, data):
     assert ("vectors" in gives) == (chosen.vectors is not None or chosen.mix is not None)
     assert not (chosen.ordered and "ordered" not in gives)
     assert entry.facts["paper"]
-    assert sampler.select is None or "log_q" not in gives
+    assert sampler.select is None or ("log_q" in gives) == (sampler.chosen is not None)
+    assert not {"log_q", "weight"} <= gives
+    if chosen.weight is not None:
+        with pytest.raises(ValueError, match="a law or weights, not both"):
+            sampler.with_law(batch, chosen, model)
     if "log_q" in gives:
         known = sampler.with_law(batch, chosen, model)
         assert known.log_q.dtype == known.log_q_positive.dtype == torch.float32

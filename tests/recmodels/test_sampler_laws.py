@@ -36,6 +36,18 @@ LAWS = [
     ("aobpr", {}),
     ("ance", {"depth": 10}),
     ("ance", {"depth": 100, "share": 0.2}),
+    ("cohort", {}),
+    ("cohort", {"own": 0.3}),
+    ("given", {}),
+    ("given", {"share": 0.2}),
+    ("dns", {"pool": 3}),
+    ("dns", {"pool": 4, "proposal": "popularity:alpha=1.0"}),
+    ("dns", {"pool": 3, "proposal": "cohort"}),
+    ("dns", {"pool": 2, "proposal": "uniform:reject=false"}),
+    ("dns-mn", {"pool": 60}),
+    ("dns-mn", {"pool": 80, "keep": 70, "proposal": "popularity"}),
+    ("curriculum", {"pool": 3}),
+    ("ahns", {"pool": 3}),
 ]
 OF_BATCHES = [
     ("inbatch", {}),
@@ -84,7 +96,7 @@ def test_a_million_draws_follow_the_law(name, parameters):
     users = owners.repeat(DRAWS // 50 // len(owners))
     counts = np.zeros((U, N_ITEMS))
     batch = Batch(users, users % N_ITEMS)
-    drawn = sampler.propose(batch, 50, rng, model)
+    drawn = sampler.choose(batch, sampler.propose(batch, 50, rng, model), 50, rng, model)
     assert drawn.items.numel() == DRAWS
     np.add.at(counts, (users[:, None].expand_as(drawn.items).numpy(), drawn.items.numpy()), 1)
     for user, own in zip(owners.tolist(), law_of(sampler, data, owners, model), strict=True):
@@ -266,7 +278,7 @@ def test_ordered_draws_are_independent_of_their_column():
         if "ordered" not in held("gives", SAMPLERS.entry(name), SAMPLERS.parameters(name, {})):
             continue
         sampler = started(name, {}, data, model, rng)
-        users = torch.full((20_000,), 23)
+        users = torch.full((20_000,), 23)  # with negatives of its own
         items = sampler.propose(Batch(users, users * 0), 3, rng, model).items.numpy()
         columns = np.stack([np.bincount(column, minlength=N_ITEMS) for column in items.T])
         assert stats.chi2_contingency(columns[:, columns.sum(axis=0) > 30]).pvalue > ALPHA, name
@@ -278,7 +290,18 @@ def test_ordered_draws_are_independent_of_their_column():
 def test_nobody_with_everything_seen_is_drawn_for():
     data, model, rng = training(), scorer(), np.random.default_rng(5)
     users = torch.full((4,), EVERYTHING)
-    for name in ("uniform", "popularity", "log-uniform", "softmax-by-score", "kernel", "aobpr", "midx", "ance"):
+    for name in (
+        "uniform",
+        "popularity",
+        "log-uniform",
+        "softmax-by-score",
+        "kernel",
+        "aobpr",
+        "midx",
+        "ance",
+        "cohort",
+        "given",
+    ):
         drawn = started(name, {}, data, model, rng).propose(Batch(users, users), N, rng, model)
         assert not drawn.valid.any(), name
 
@@ -304,12 +327,37 @@ def test_probability_of_a_positive_by_removing_it_from_what_is_seen():
             "log-uniform": zipf,
             "softmax-by-score": np.exp(scores),
             "kernel": 100 * scores**2 + 1,
+            "cohort": cohort_weights(whole.counts, item),
         }.items():
             sampler = make(name, whole)
-            found = float(sampler.proposal.log_prob_positive(batch, model).exp()[0])
+            found = float(sampler.law.law(batch, batch.positives[:0], model)[1].exp()[0])
             assert found == pytest.approx(weights[item] / weights[unseen].sum(), rel=1e-4), name
             known = sampler.with_law(batch, sampler.propose(batch, N, np.random.default_rng(0), model), model)
             assert float(known.log_q_positive.exp()[0]) == pytest.approx(found), name
+
+
+def cohort_weights(counts, positive, own=0.8):
+    """The law before rejection, in words as few as possible."""
+    order = sorted(range(len(counts)), key=lambda j: (-counts[j], j))
+    total, running, part = sum(counts), 0, {}
+    for j in order:
+        running += counts[j]
+        part[j] = "head" if running < total / 3 else "mid" if running < 2 * total / 3 else "tail"
+    sizes = [sum(p == part[j] for p in part.values()) for j in range(len(counts))]
+    return np.array([(own if part[j] == part[positive] else (1 - own) / 2) / sizes[j] for j in range(len(counts))])
+
+
+@pytest.mark.parametrize("name", ["dns", "dns-mn", "ahns", "curriculum"])
+def test_probability_of_a_positive_that_is_chosen_as_if_it_were_not_seen(name):
+    """The law of the same item for a user who has not seen it, whose vector and other items are the same."""
+    whole, model = training(), scorer(scale=0.7)
+    pairs = whole.interactions
+    for row in (np.flatnonzero(pairs.users == 9)[0], np.flatnonzero(pairs.users == 23)[-1]):
+        batch = Batch(torch.tensor([int(pairs.users[row])]), torch.tensor([int(pairs.items[row])]))
+        less = Training(pairs.take(np.arange(len(pairs)) != row))
+        here, there = (make(name, data) for data in (whole, less))
+        own = here.law.law(batch, batch.positives[:0], model)[1]
+        assert float(own) == pytest.approx(float(there.law.law(batch, batch.positives, model)[0]), rel=1e-4)
 
 
 def test_probability_of_a_positive_where_nothing_is_rejected_is_the_law():

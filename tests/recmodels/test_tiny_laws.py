@@ -116,7 +116,7 @@ PROPOSED = torch.tensor([1, 2, 3, 2])
     ("proposal", "law"),
     [
         ("uniform", [0, 0.221211, 0.364715 + 0.364715, 0.049359, 0]),
-        ("popularity", [0, 0.117822, 2 * 0.38851, 0.105158, 0]),
+        ("popularity:alpha=1.0", [0, 0.117822, 2 * 0.38851, 0.105158, 0]),
     ],
 )
 def test_adasir_resamples_what_was_drawn_with_replacement(proposal, law, monkeypatch):
@@ -130,7 +130,7 @@ def test_adasir_resamples_what_was_drawn_with_replacement(proposal, law, monkeyp
 
 
 def test_adasir_from_popularity_is_uniform_where_scores_are_equal():
-    sampler = make("adasir", DATA, proposal="popularity", pool=50, draws=20_000)
+    sampler = make("adasir", DATA, proposal="popularity:alpha=1.0", pool=50, draws=20_000)
     sampler.before_epoch(1, model([0.0] * 5), np.random.default_rng(3))
     pools = np.asarray(sampler.state["lists"])[0]
     many = [pools]
