@@ -6,7 +6,7 @@ of the trainer, and `recommended_from` a paper, or `validation on` a data set.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from recmodels.compatibility import is_whole, text_of
@@ -24,13 +24,21 @@ class Recommended:
         own: kind of the part → its own parameters, as text.
         settings: settings of the trainer, as text.
         told: `l2`, or `psl:temperature` where it is a parameter of a part → the value, and who says so from where.
-        clashes: sentences, one for each setting on which two parts differ.
+        remarks: sentences: a setting on which two parts differ, or one that a search may have missed.
+        trials: how many settings were tried to find these; None where nothing was searched.
+        search: what was searched where, and what came of it, in words.
     """
 
     own: dict[str, dict[str, str]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     told: dict[str, tuple[Value, str]] = field(default_factory=dict)
-    clashes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    trials: int | None = None
+    search: str = ""
+
+
+Advise = Callable[[Mapping[str, Entry], Mapping[str, Mapping[str, str]], Collection[str]], Recommended]
+"""Values in place of the defaults for what a row does not give itself; arguments as for `recommended`."""
 
 
 def recommended(
@@ -63,5 +71,5 @@ def recommended(
                 found.settings[key], found.told[key] = text_of(value), (value, source)
             elif value != spoken[key][0]:
                 first, who = spoken[key]
-                found.clashes += (f"{key} is {first} as {who} recommends, not {value} as {entry.name} does",)
+                found.remarks += (f"{key} is {first} as {who} recommends, not {value} as {entry.name} does",)
     return found

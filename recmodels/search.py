@@ -17,7 +17,8 @@ class Search:
     """Values that are worth a try: those from `low` to `high`, those `among` others, or both.
 
     A loss, sampler or model says with `search={"l2": Search(…)}`, where it is registered, what a setting of the trainer
-    is searched for beside it.
+    is searched for beside it. `when` is a condition on another value of the same part, or of the trainer, under which
+    anything reads this one: `init != xavier`.
 
     Raises:
         ValueError: nothing to try, or no range.
@@ -28,12 +29,20 @@ class Search:
     _: KW_ONLY
     log: bool = False  # whether equal ratios are equally far apart
     among: tuple[bool | int | float | str | None, ...] = ()
+    when: str = ""
 
     def __post_init__(self) -> None:
         if self.low is None and self.high is None and not self.log and self.among:
             return
         if self.low is None or self.high is None or self.low >= self.high or (self.log and self.low <= 0):
             raise ValueError(f"{self} is no range and no choice; write Search(low, high), or Search(among=(…))")
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Its two ends."""
+        assert self.low is not None
+        assert self.high is not None
+        return self.low, self.high
 
     @property
     def told(self) -> str:

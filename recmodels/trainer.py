@@ -131,12 +131,12 @@ def train(
         mean_loss = float(total) / rows
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {number}")
-        metric = _validate(ranking, fit.ranking_tables(), settings.select_on)
+        metric = validate(ranking, fit.ranking_tables(), settings.select_on)
         history.append(Epoch(number, mean_loss, metric, seconds))
         on_epoch(history[-1])
         if not metric <= best:  # better, or NaN because there is nothing to validate on
             best, best_epoch, best_tables = metric, number, fit.snapshot()
-        elif number - max(best_epoch, _settled(sampler, settings)) >= settings.patience:
+        elif number - max(best_epoch, settled(sampler, settings)) >= settings.patience:
             break
     return Trained(best_tables, history, best_epoch)
 
@@ -340,13 +340,14 @@ def some_users(held_out: Interactions, limit: int) -> Interactions:
     return held_out.take(np.isin(held_out.users, chosen))
 
 
-def _settled(sampler: Sampler, settings: Settings) -> int:
+def settled(sampler: Sampler, settings: Settings) -> int:
     """The epoch from which nothing follows a schedule any more, from where patience counts."""
     share = sampler.settles if settings.schedule == "constant" else 1.0
     return math.ceil(round(settings.epochs * share, 6))  # 100 · 0.07 is more than 7
 
 
-def _validate(ranking: FullRanking, tables: Tables, metric: str) -> float:
+def validate(ranking: FullRanking, tables: Tables | Scores, metric: str) -> float:
+    """The mean of a metric such as `ndcg@10` over the users of a ranking; NaN where it has none."""
     if not len(ranking.users):
         return math.nan
     _, values = user_metrics(ranking.ranks(tables), [known_metric(metric)[1]])

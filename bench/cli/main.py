@@ -16,6 +16,7 @@ from bench.cli.list import EXAMPLES, list_
 from bench.cli.power import Power
 from bench.cli.run import Run
 from bench.cli.table import Table
+from bench.cli.tune import Tune
 from datasets.errors import unknown
 
 REQUESTS = {
@@ -23,6 +24,7 @@ REQUESTS = {
     "run": Run,
     "table": Table,
     "across": Across,
+    "tune": Tune,
     "calibrate": Calibrate,
     "power": Power,
 }

@@ -18,7 +18,9 @@ from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.runs.design import Experiment
+    from bench.tuning.tuned import Tuned
     from datasets.protocol import Protocol
+    from recmodels.recommended import Advise
 
 CELLS, DATA, SIGNIFICANCE, TABLE, RUNNING = "What is compared", "Data", "Significance", "Table", "Running"
 
@@ -73,6 +75,10 @@ class Request:
         bool,
         option("--recommended", CELLS, "settings that each row's methods recommend (bench list NAME), not defaults"),
     ] = False
+    tuned: Annotated[
+        bool, option("--tuned", CELLS, "settings of results/<data set>/tuned.toml, found by equal search", more=True)
+    ] = False
+    tuned_from: Annotated[str | None, option("--tuned-from", CELLS, "settings of a file that bench tune wrote")] = None
     refit: Annotated[
         bool,
         option("--refit", CELLS, "train again on train and validation, for the chosen epochs, then test", more=True),
@@ -221,6 +227,34 @@ class Request:
         Raises:
             UserError: anything that means nothing.
         """
+        return [self._designed(dataset) for dataset in self.datasets]
+
+    def tuned_settings(self, dataset: str) -> "Tuned | None":
+        """The file of tuned settings that rows take theirs from.
+
+        Raises:
+            UserError: it cannot be read, or other settings are asked for too.
+        """
+        if self.tuned_from is None and not self.tuned:
+            return None
+        if self.recommended or (self.tuned and self.tuned_from is not None):
+            raise UserError("--tuned, --tuned-from and --recommended each say where settings come from; give one.")
+        from pathlib import Path
+
+        from bench import ROOT
+        from bench.tuning.tuned import read
+
+        name = Path(dataset).name
+        return read(Path(self.tuned_from) if self.tuned_from else ROOT / "results" / name / "tuned.toml")
+
+    def advise(self, dataset: str) -> "Advise | None":
+        """Where settings that nobody gave come from; None for the defaults."""
+        from recmodels.recommended import recommended
+
+        tuned = self.tuned_settings(dataset)
+        return tuned.advice if tuned is not None else recommended if self.recommended else None
+
+    def _designed(self, dataset: str) -> "Experiment":
         import re
 
         from bench.runs.design import design
@@ -228,23 +262,23 @@ class Request:
 
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise UserError(f"--device {self.device} is not a device; give cpu, cuda, or cuda:1 for the second GPU.")
-        return [
-            design(
-                self.names or (),
-                dataset=dataset,
-                protocol=self.protocol,
-                columns=with_format(self.columns, self.time_format),
-                consent=self.consent,
-                samplers=self.sampler or (),
-                losses=self.loss or (),
-                models=self.model or (),
-                settings=self.settings or (),
-                seeds=self.seeds,
-                store=store_at(self.results),
-                device=self.device,
-                expect_sampled=self.expect_sampled,
-                refit=self.refit,
-                recommended=self.recommended,
-            )
-            for dataset in self.datasets
-        ]
+        experiment = design(
+            self.names or (),
+            dataset=dataset,
+            protocol=self.protocol,
+            columns=with_format(self.columns, self.time_format),
+            consent=self.consent,
+            samplers=self.sampler or (),
+            losses=self.loss or (),
+            models=self.model or (),
+            settings=self.settings or (),
+            seeds=self.seeds,
+            store=store_at(self.results),
+            device=self.device,
+            expect_sampled=self.expect_sampled,
+            refit=self.refit,
+            advise=self.advise(dataset),
+        )
+        if (tuned := self.tuned_settings(dataset)) is not None:
+            tuned.check(experiment)
+        return experiment

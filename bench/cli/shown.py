@@ -81,7 +81,7 @@ class Tested(Request):
 
         if self.baseline is None:
             return None
-        return row_called(experiment, self.baseline, self.settings or (), self.recommended)
+        return row_called(experiment, self.baseline, self.settings or ())
 
     def checked(self) -> "list[Experiment]":
         """The experiments, once every mistake in how they are to be tested is found too.

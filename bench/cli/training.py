@@ -1,6 +1,6 @@
 """The options of a command that trains what the store lacks, and how it goes about it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bench.runs.executor import Executor
     from bench.runs.runner import Task
     from bench.runs.spec import RunSpec
+    from bench.runs.store import Result
     from datasets.split import Split
 
 CUTOFFS = (5, 10, 20)
@@ -66,15 +67,22 @@ class Training(Request):
         """Train what the store lacks; what is there costs nothing and imports nothing."""
         self._say_reading(experiment)
         missing = experiment.missing(self.retry_failed)
+
+        def keep(task: "Task", result: "Result") -> None:
+            experiment.store.save(task.spec, result, sorted({*CUTOFFS, *cutoffs}), experiment.device)
+
         if missing:
-            self._train(experiment, missing, cutoffs)
+            self.carry_out(experiment, self.tasks(experiment, missing), keep)
 
     def _say_reading(self, experiment: "Experiment") -> None:
         """What a file of the user's own is read as."""
         if experiment.data.reading and not self.quiet:
             typer.echo(experiment.data.reading, err=True)
 
-    def _train(self, experiment: "Experiment", missing: "list[RunSpec]", cutoffs: Sequence[int]) -> None:
+    def carry_out(
+        self, experiment: "Experiment", tasks: "Sequence[Task]", keep: "Callable[[Task, Result], None]"
+    ) -> None:
+        """Run the tasks in workers, and `keep` each result as soon as it is there."""
         from bench.cli.progress import RunProgress, fetching
         from bench.runs.claims import Claims, Stopped, interruptible
         from bench.runs.design import default_jobs
@@ -85,18 +93,18 @@ class Training(Request):
             self._check_device()
         with fetching(self.quiet) as told:  # fetched and prepared once, before the workers open it
             split = load_split(experiment.data, experiment.protocol, self.consent, told)
-        jobs = min(self.jobs or default_jobs(), len(missing))
-        with RunProgress(len(missing), quiet=self.quiet) as progress:
+        jobs = min(self.jobs or default_jobs(), len(tasks))
+        with RunProgress(len(tasks), quiet=self.quiet) as progress:
             if not self.quiet:
                 workers = f"{jobs} {'worker' if jobs == 1 else 'workers'}"
-                where = self.cluster or f"{workers}: {estimate(experiment, missing, jobs, len(split.train))}"
-                progress.say(f"{len(missing)} of {len(experiment.specs())} runs to do on {where}.")
-            claims = Claims(experiment.store, self.tasks(experiment, missing), progress.elsewhere)
+                guess = estimate(experiment, [task.spec for task in tasks], jobs, len(split.train))
+                progress.say(f"{len(tasks)} runs to do on {self.cluster or f'{workers}: {guess}'}.")
+            claims = Claims(experiment.store, tasks, progress.elsewhere)
             run = self._executor(jobs, split)
             try:
                 with interruptible(claims, progress.stopping), closing(run(claims, progress)) as results:
                     for task, result in results:
-                        experiment.store.save(task.spec, result, sorted({*CUTOFFS, *cutoffs}), experiment.device)
+                        keep(task, result)
                         claims.release(task)
             except Stopped:
                 progress.say("Stopped; finished runs are kept, and the same command goes on from there.")

@@ -1,4 +1,4 @@
-"""What a table says of how its rows were chosen: laws that a loss cannot use, and recommended settings."""
+"""What a table says of how its rows were chosen: laws that a loss cannot use, recommended and tuned settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LAWFUL = "softmax"  # the loss to name where another one cannot use a sampler's 
 
 
 def warnings(cells: Sequence[Cell]) -> list[str]:
-    """Sentences on laws that are not corrected for, one per loss, and on settings of which two parts say different."""
+    """Sentences on laws that are not corrected for, one per loss, on where settings come from, on unequal chances."""
     unused: dict[str, dict[str, None]] = {}
     for cell in cells:
         if cell.sampler is not None and cell.loss is not None and law_is_lost(cell):
@@ -24,7 +24,20 @@ def warnings(cells: Sequence[Cell]) -> list[str]:
             f"{loss} does not correct for how often {_and(list(samplers))} {'draws' if len(samplers) == 1 else 'draw'} "
             f"each item; {LAWFUL} does, as in {next(iter(samplers))}+{LAWFUL}"
         )
-    return said + [f"{cell.name}: {clash}" for cell in cells for clash in cell.clashes]
+    said += [f"{cell.name}: {remark}" for cell in cells for remark in cell.remarks]
+    return said + ([_unequal(cells)] if len({cell.trials for cell in cells}) > 1 else [])
+
+
+def _unequal(cells: Sequence[Cell]) -> str:
+    """That rows had unequal chances."""
+    rows: dict[int | None, list[str]] = {}
+    for cell in cells:
+        rows.setdefault(cell.trials, []).append(cell.name)
+    told = [
+        f"{_and(names)} {'was' if len(names) == 1 else 'were'} {f'tuned with {n} trials' if n else 'not tuned'}"
+        for n, names in sorted(rows.items(), key=lambda item: -(item[0] or 0))
+    ]
+    return f"unequal chances: {', '.join(told)}"
 
 
 def law_is_lost(cell: Cell) -> bool:
@@ -45,10 +58,15 @@ def law_is_lost(cell: Cell) -> bool:
     return reason(sampler, other, model, {**cell.settings, "space": "loss"}) is None
 
 
+def searched(cells: Sequence[Cell]) -> str:
+    """What was searched for each row, and what came of it, in one line; empty where nothing was."""
+    return "; ".join(f"{cell.name} {cell.search}" for cell in cells if cell.search)
+
+
 def recommended(cells: Sequence[Cell]) -> str:
     """The recommended settings of each row with their sources, in one line; empty where there are none."""
     rows = []
-    for cell in cells:
+    for cell in (cell for cell in cells if not cell.trials):
         told = [f"{key}={text_of(value)} ({source})" for key, (value, source) in cell.recommended.items()]
         rows += [f"{cell.name} {', '.join(told)}"] if told else []
     return "; ".join(rows)

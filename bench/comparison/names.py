@@ -21,14 +21,14 @@ def short_names(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def row_called(experiment: Experiment, text: str, settings: Settings, recommended: bool) -> str:
+def row_called(experiment: Experiment, text: str, settings: Settings) -> str:
     """The name that the table gives the row called `text`: as it is shown, in full, or in other words for its cell."""
     rows = list(zip(short_names(experiment).cells, experiment.cells, strict=True))
     for shown, full in rows:
         if text in (shown.name, full.name):
             return shown.name
     try:
-        meant = parse_cell(text, shared_and_varied(settings)[0], recommended)
+        meant = parse_cell(text, shared_and_varied(settings)[0], experiment.advise)
     except UserError:
         return text  # nobody's name, which the comparison says
     return next((shown.name for shown, _ in rows if replace(shown, name=text) == meant), text)

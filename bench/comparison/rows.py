@@ -13,10 +13,9 @@ from bench.comparison.told import by_value, facts, settings_of
 from bench.files import JSONObject
 from bench.runs.design import Experiment
 from bench.runs.provenance import manifest, mixed
-from bench.runs.spec import Cell
+from bench.runs.spec import Cell, same_training
 from bench.runs.store import LAST_EPOCH, StoredRun
 from datasets.errors import UserError
-from recmodels.identities import canonical
 
 
 def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context]:
@@ -65,6 +64,8 @@ def _facts(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
     told = facts(experiment.cells)
     if recommended := advice.recommended(experiment.cells):
         told["recommended"] = recommended
+    if searched := advice.searched(experiment.cells):
+        told["tuned"] = searched
     scored = [(row.name, n) for row in rows if (n := row.diagnostics.get("candidates_per_positive")) is not None]
     if scored:
         told["candidates scored per positive"] = by_value((name, f"{n:.6g}") for name, n in scored)
@@ -95,19 +96,12 @@ def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, 
         runs=tuple(run.run_id for run in runs),
         results=tuple(run.record["result_sha256"] for run in runs),
         settings=settings_of(cell),
-        canonical=_canonical(cell),
+        canonical="" if cell.is_baseline else same_training(cell),
         marks=(f"best epoch was the last allowed in {last} of {len(runs)} runs",) if last else (),
         failed=(f"{total - len(runs)} of {total} failed",) if len(runs) < total else (),
         identity={"data": experiment.data.sha256},
         peak_bytes=max((p for run in runs if (p := run.record.get("peak_bytes")) is not None), default=None),
     )
-
-
-def _canonical(cell: Cell) -> str:
-    if cell.sampler is None or cell.loss is None:
-        return ""
-    sampler, loss, model = ((part.name, part.parameters) for part in (cell.sampler, cell.loss, cell.model))
-    return canonical(sampler, loss, model, cell.settings)
 
 
 def _mean_diagnostics(runs: list[StoredRun]) -> dict[str, float]:

@@ -42,7 +42,7 @@ def methods_part(defaults: dict[str, Any], recommended: dict[str, Any]) -> str:
     plain = {row["name"]: row for row in defaults["rows"]}
     lines = []
     for row in sorted(recommended["rows"], key=lambda row: -(mean(row, metric) or 0.0)):
-        told = parse_cell(row["name"], {}, True).recommended
+        told = parse_cell(row["name"], {}, recommended).recommended
         said = ", ".join(f"`{key}={text_of(v)}` ({source})" for key, (v, source) in told.items())
         lines.append([row["name"], number(mean(plain[row["name"]], metric), 4), *value(row, metric), said or "–"])
     head = ["cell", f"{metric}, defaults", f"{metric}, as recommended", "95 % interval", "recommended, and by whom"]

@@ -15,6 +15,7 @@ from datasets.grammar import named, with_option
 from datasets.protocol import Protocol
 from datasets.source import resolve
 from recmodels.models import BASELINES
+from recmodels.recommended import Advise
 
 Settings = Sequence[tuple[str, str]]
 """Trainer settings as (name, value); a name that comes with several values multiplies the cells."""
@@ -33,6 +34,7 @@ class Experiment:
     device: str = "cpu"
     expect_sampled: int | None = None  # report metrics as expected over so many sampled candidates
     refit: bool = False  # train again on train and validation before the test
+    advise: Advise | None = None  # where settings came from that nobody gave
 
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of a cell with a seed; a deterministic one has the same run for all."""
@@ -76,7 +78,7 @@ def design(
     device: str = "cpu",
     expect_sampled: int | None = None,
     refit: bool = False,
-    recommended: bool = False,
+    advise: Advise | None = None,
 ) -> Experiment:
     """The experiment on one data set.
 
@@ -93,7 +95,7 @@ def design(
             REGISTRIES[kind].entry(named(text)[0])
     texts = expand(names or list(samplers or losses or models), list(samplers), list(losses), list(models))
     common, varied = shared_and_varied(settings)
-    cells = [parse_cell(text, common, recommended) for text in vary(texts, varied)]
+    cells = [parse_cell(text, common, advise) for text in vary(texts, varied)]
     check_distinct(cells)
     reasons = {cell.name: incompatibility(cell) for cell in cells}
     for cell in cells:
@@ -123,6 +125,7 @@ def design(
         device=device,
         expect_sampled=expect_sampled,
         refit=refit,
+        advise=advise,
     )
 
 

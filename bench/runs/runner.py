@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bench.runs.provenance import provenance
+from bench.runs.pruning import given_up
 from bench.runs.spec import Data, RunSpec
 from bench.runs.store import LAST_EPOCH, Result
 from datasets import Interactions, synthetic
@@ -27,12 +29,13 @@ from recmodels.compatibility import held
 from recmodels.metrics import Ranks
 from recmodels.models import BASELINES, MODELS
 from recmodels.samplers import SAMPLERS
-from recmodels.settings import Settings
+from recmodels.settings import Settings, setting_parameters
 
 if TYPE_CHECKING:
     from datasets.table import Labels
     from recmodels.diagnostics import Diagnostics
     from recmodels.sampling import Training
+    from recmodels.trainer import Epoch
     from recmodels.types import Scores, Tables
 
 
@@ -46,6 +49,15 @@ class Task:
     device: str = "cpu"
     threads: int = 1
     keep_embeddings: bool = False
+    floors: tuple[float, ...] = ()  # of a trial: it is given up where its best so far is below them
+
+
+class GivenUp(Exception):
+    """A trial whose validation fell behind; `history` is what it came to."""
+
+    def __init__(self, history: list[tuple[int, float, float, float]]) -> None:
+        super().__init__(f"given up in epoch {len(history)}")
+        self.history = history
 
 
 class ConstantScores(ArithmeticError):
@@ -87,12 +99,15 @@ def execute(
     record = {**provenance(), **conditions}
     seconds = {"train": 0.0, "evaluate": 0.0, "total": 0.0}
     try:
-        tables, history, best_epoch, observer, training = _trained(task, split, on_epoch)
+        tables, history, best_epoch, observer, training, settles = _trained(task, split, on_epoch)
         evaluating = time.perf_counter()
         ranks = _test_ranks(tables, split, task.protocol.mask)
         if not task.spec.cell.is_baseline and (ranks.tied == ranks.candidates - 1).all():
             raise ConstantScores("constant scores: for every test user all items have the same score")
         seconds |= {"train": training, "evaluate": time.perf_counter() - evaluating}
+    except GivenUp as stopped:
+        seconds["total"] = time.perf_counter() - started
+        return Result(np.empty(0), None, stopped.history, 0, seconds, record, given_up=len(stopped.history))
     except Exception as error:  # whatever a cell does wrong is a result of that cell
         failure = {"reason": _reason(error), "traceback": traceback.format_exc()}
         seconds["total"] = time.perf_counter() - started
@@ -110,6 +125,7 @@ def execute(
         warnings=_warnings(task, split, history, best_epoch),
         embeddings=_embeddings(tables, split) if task.keep_embeddings else None,
         peak_bytes=_peak(),
+        settled=settles,
     )
 
 
@@ -153,19 +169,18 @@ def open_split(data: Data, protocol: Protocol, consent: Consent) -> Split:
 
 
 OnEpoch = Callable[[int, float, float], None]
-
-
-Epoch = tuple[int, float, float, float]  # number, loss, validation metric, seconds
+SELECT_ON = str(setting_parameters()["select_on"].default)
 
 
 class _Trained(NamedTuple):
     """What training gives: a refitted run has the tables of the second training and the history of the first."""
 
     tables: Tables | Scores
-    history: list[Epoch]
+    history: list[tuple[int, float, float, float]]  # number, loss, validation metric, seconds
     best_epoch: int
     observer: Diagnostics | None  # what watched the sampler of the tables
     seconds: float
+    settled: int = 0  # the epoch in which the last schedule ends
 
 
 def _trained(task: Task, split: Split, on_epoch: OnEpoch) -> _Trained:
@@ -194,12 +209,11 @@ def _fitted(
     from recmodels.diagnostics import Diagnostics
     from recmodels.objective import objective
     from recmodels.sampling import Training
-    from recmodels.trainer import train
+    from recmodels.trainer import settled, train
 
     cell = task.spec.cell
     if cell.sampler is None or cell.loss is None:
-        started = time.perf_counter()
-        return _Trained(_baseline(task, Training(known)), [], 0, None, time.perf_counter() - started)
+        return _counted(task, known, valid)
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
     training = Training(known, settings.positives, settings.epochs, unwanted)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
@@ -216,13 +230,41 @@ def _fitted(
         settings=settings,
         seed=task.spec.seed,
         device=torch.device(task.device),
-        on_epoch=lambda epoch: on_epoch(epoch.epoch, epoch.loss, epoch.valid),
+        on_epoch=_watched(on_epoch, task.floors, settled(sampler, settings)),
         observer=observer,
         mask=task.protocol.mask != "none",
         stop_at=stop_at,
     )
-    history = [(epoch.epoch, epoch.loss, epoch.valid, epoch.seconds) for epoch in done.history]
-    return _Trained(done.tables, history, done.best_epoch, observer, sum(epoch.seconds for epoch in done.history))
+    seconds = sum(epoch.seconds for epoch in done.history)
+    history = [tuple(epoch) for epoch in done.history]
+    return _Trained(done.tables, history, done.best_epoch, observer, seconds, settled(sampler, settings))
+
+
+def _counted(task: Task, known: Interactions, valid: Interactions) -> _Trained:
+    """A baseline has no epochs: its history is one line, numbered 0, with the validation metric `SELECT_ON`."""
+    from recmodels.evaluation import FullRanking
+    from recmodels.sampling import Training
+    from recmodels.trainer import some_users, validate
+
+    started = time.perf_counter()
+    tables = _baseline(task, Training(known))
+    seconds, limit = time.perf_counter() - started, setting_parameters()["valid_users"].default
+    assert isinstance(limit, int)
+    ranking = FullRanking(some_users(valid, limit), [known] if task.protocol.mask != "none" else [])
+    return _Trained(tables, [(0, math.nan, validate(ranking, tables, SELECT_ON), seconds)], 0, None, seconds)
+
+
+def _watched(on_epoch: OnEpoch, floors: tuple[float, ...], settled: int) -> Callable[[Epoch], None]:
+    """Tell of each epoch, and give up a trial that fell behind."""
+    history: list[tuple[int, float, float, float]] = []
+
+    def told(epoch: Epoch) -> None:
+        history.append(tuple(epoch))
+        on_epoch(epoch.epoch, epoch.loss, epoch.valid)
+        if given_up([valid for _, _, valid, _ in history], floors, settled) is not None:
+            raise GivenUp(history)
+
+    return told
 
 
 def _baseline(task: Task, training: Training) -> Tables | Scores:
@@ -264,7 +306,7 @@ def _warnings(
     task: Task, split: Split, history: list[tuple[int, float, float, float]], best_epoch: int
 ) -> tuple[str, ...]:
     found = list(split.warnings)
-    if history and best_epoch == task.spec.cell.settings["epochs"] and len(split.valid):
+    if history and best_epoch == task.spec.cell.settings.get("epochs") and len(split.valid):
         found.append(LAST_EPOCH)
     everyone, ranked = len(np.unique(split.valid.users)), task.spec.cell.settings.get("valid_users")
     if history and isinstance(ranked, int) and ranked < everyone:

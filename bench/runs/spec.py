@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
 from bench.files import JSONObject
 from bench.runs.hashes import canonical
@@ -15,9 +15,10 @@ from datasets.loading import VERSION as LOAD_VERSION
 from datasets.protocol import JSON
 from datasets.readers import VERSION as READERS_VERSION
 from recmodels.compatibility import reason, text_of
+from recmodels.identities import canonical as training
 from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
-from recmodels.recommended import Recommended, recommended
+from recmodels.recommended import Advise, Recommended
 from recmodels.registry import Entry, Registry, Value, fill, not_registered
 from recmodels.samplers import SAMPLERS
 from recmodels.settings import setting_parameters
@@ -54,7 +55,10 @@ class Cell:
     model: Part
     settings: Mapping[str, Value]
     recommended: Mapping[str, tuple[Value, str]] = field(default_factory=dict)  # what of it is so: value and source
-    clashes: tuple[str, ...] = ()  # sentences on settings for which two parts recommend different values
+    remarks: tuple[str, ...] = ()  # sentences on where its settings come from
+    trials: int | None = None  # settings that were tried to find its own; None where nothing was searched
+    search: str = ""  # what was searched where, and what came of it
+    given: frozenset[str] = field(default=frozenset(), compare=False)  # what its row says itself: `loss.margin`, `l2`
 
     @property
     def is_baseline(self) -> bool:
@@ -136,15 +140,43 @@ def run_id_of(spec: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical(identity).encode()).hexdigest()[:16]
 
 
-def parse_cell(text: str, settings: Mapping[str, str], recommend: bool = False) -> Cell:
+def parse_cell(text: str, settings: Mapping[str, str], advise: Advise | None = None) -> Cell:
     """The cell written as `sampler`, `loss`, `sampler+loss`, `sampler+loss+model` or the name of a baseline.
 
     Each name may carry options, `popularity:alpha=0.5,negatives=4`: its own parameters, or trainer settings for this
     row alone. What is not named is `uniform`, `bpr` and `mf`. `settings` are the trainer settings of all rows, as text.
-    With `recommend`, what the parts recommend stands in for the defaults.
+    What `advise` says stands in for the defaults.
 
     Raises:
         UserError: a name or option nobody knows, or two names of one kind.
+    """
+    parts, given, row = spoken(text)
+    advice = advise(parts, given, settings.keys() | row.keys()) if advise else Recommended()
+    whole = {
+        kind: Part(entry.name, REGISTRIES[kind].parameters(entry.name, advice.own.get(kind, {}) | given[kind]))
+        for kind, entry in parts.items()
+    }
+    said = frozenset([*settings, *row, *(f"{kind}.{key}" for kind, options in given.items() for key in options)])
+    baseline = "baseline" in whole
+    return Cell(
+        text,
+        whole.get("sampler"),
+        whole.get("loss"),
+        whole["baseline" if baseline else "model"],
+        {} if baseline else fill("trainer", setting_parameters(), {**advice.settings, **settings, **row}),
+        recommended=advice.told,
+        remarks=advice.remarks,
+        trials=advice.trials,
+        search=advice.search,
+        given=said,
+    )
+
+
+def spoken(text: str) -> tuple[dict[str, Entry], dict[str, dict[str, str]], dict[str, str]]:
+    """The parts that the text of a cell means, what it gives of their parameters, and of the trainer's settings.
+
+    Raises:
+        UserError: a name or option nobody knows, two names of one kind, or an option given twice.
     """
     parts: dict[str, Entry] = {}
     given: dict[str, dict[str, str]] = {}
@@ -165,15 +197,16 @@ def parse_cell(text: str, settings: Mapping[str, str], recommend: bool = False) 
             given.setdefault(kind, {})
     elif len(parts) > 1:
         raise UserError(f"'{text}' joins a baseline to something else; a baseline needs no sampler, loss or model.")
-    advice = recommended(parts, given, settings.keys() | row.keys()) if recommend else Recommended()
-    whole = {
-        kind: Part(entry.name, REGISTRIES[kind].parameters(entry.name, advice.own.get(kind, {}) | given[kind]))
-        for kind, entry in parts.items()
-    }
-    if "baseline" in whole:
-        return Cell(text, None, None, whole["baseline"], {}, advice.told)
-    chosen = fill("trainer", setting_parameters(), {**advice.settings, **settings, **row})
-    return Cell(text, whole["sampler"], whole["loss"], whole["model"], chosen, advice.told, advice.clashes)
+    return parts, given, row
+
+
+def given_name(parts: Mapping[str, Entry], given: Mapping[str, Mapping[str, str]]) -> str:
+    """The name of a cell by its parts, `uniform+bpr+mf`, with the options that are given, in order."""
+    words = []
+    for kind in (kind for kind in (*DEFAULTS, "baseline") if kind in parts):
+        options = ",".join(f"{key}={value}" for key, value in sorted(given.get(kind, {}).items()))
+        words.append(f"{parts[kind].name}:{options}" if options else parts[kind].name)
+    return "+".join(words)
 
 
 def expand(names: Iterable[str], samplers: list[str], losses: list[str], models: list[str]) -> list[str]:
@@ -199,10 +232,18 @@ def check_distinct(cells: Iterable[Cell]) -> None:
     """
     known: dict[str, str] = {}
     for cell in cells:
-        key = json.dumps(asdict(replace(cell, name="", recommended={}, clashes=())), sort_keys=True)
+        key = json.dumps([cell.labels(), dict(cell.settings)], sort_keys=True)
         if key in known:
             raise UserError(f"'{known[key]}' and '{cell.name}' mean the same cell; name it once.")
         known[key] = cell.name
+
+
+def same_training(cell: Cell) -> str:
+    """A text that two cells share which are the same training by identity; for a baseline its parameters."""
+    if cell.sampler is None or cell.loss is None:
+        return json.dumps(asdict(cell.model), sort_keys=True)
+    sampler, loss, model = ((part.name, part.parameters) for part in (cell.sampler, cell.loss, cell.model))
+    return training(sampler, loss, model, cell.settings)
 
 
 def incompatibility(cell: Cell) -> str | None:

@@ -48,6 +48,8 @@ class Result:
         warnings: sentences for whoever reads a table made of this run.
         failure: {"reason", "traceback"} of a run that failed; the traceback becomes `traceback.txt`.
         peak_bytes: most memory the process held while it ran; None where the system does not say.
+        settled: the epoch in which the last schedule of the training ends.
+        given_up: the epoch in which a trial was given up; such a result is no run.
         embeddings: arrays to keep, where they were asked for.
     """
 
@@ -59,6 +61,8 @@ class Result:
     provenance: JSONObject
     diagnostics: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    settled: int = 0
+    given_up: int | None = None
     failure: dict[str, str] | None = None
     embeddings: Mapping[str, Labels] | None = None
     peak_bytes: int | None = None
@@ -325,8 +329,9 @@ def _record(spec: RunSpec, result: Result) -> JSONObject:
         "spec": spec.as_dict(),
         "result_sha256": None if result.ranks is None else result_sha256(result.users, result.ranks),
         "metrics": {},
-        "epochs": len(result.history),
+        "epochs": result.history[-1][0] if result.history else 0,
         "best_epoch": result.best_epoch,
+        "settled": result.settled,
         "seconds": {key: round(value, 4) for key, value in result.seconds.items()},
         "diagnostics": result.diagnostics,
         "provenance": result.provenance,

@@ -52,10 +52,10 @@ def test_what_is_declared_can_be_set_and_has_a_source(kind: str, name: str) -> N
 
 
 def test_recommendations_are_for_the_rows_of_their_method_and_for_who_asks() -> None:
-    assert run_id("lambdarank", recommend=True) == run_id("lambdarank", l2="3e-4")
+    assert run_id("lambdarank", recommended) == run_id("lambdarank", l2="3e-4")
     assert run_id("lambdarank") != run_id("lambdarank", l2="3e-4")
-    assert run_id("uniform", recommend=True) == run_id("uniform")
-    assert parse_cell("lambdarank", {}, True).recommended == {"l2": (3e-4, "lambdarank: validation on ml-100k")}
+    assert run_id("uniform", recommended) == run_id("uniform")
+    assert parse_cell("lambdarank", {}, recommended).recommended == {"l2": (3e-4, "lambdarank: validation on ml-100k")}
     assert parse_cell("lambdarank", {}).recommended == {}
 
 
@@ -64,34 +64,34 @@ def test_row_option_then_set_then_recommended_then_default(declare: Any) -> None
     settings = [
         parse_cell(text, given, recommend).settings["l2"]
         for text, given, recommend in (
-            ("uniform:l2=0.1+bpr", {"l2": "0.2"}, True),
-            ("uniform+bpr", {"l2": "0.2"}, True),
-            ("uniform+bpr", {}, True),
+            ("uniform:l2=0.1+bpr", {"l2": "0.2"}, recommended),
+            ("uniform+bpr", {"l2": "0.2"}, recommended),
+            ("uniform+bpr", {}, recommended),
             ("uniform+bpr", {}, False),
         )
     ]
     assert settings == [0.1, 0.2, 0.5, setting_parameters()["l2"].default]
-    assert parse_cell("uniform+bpr", {"l2": "0.2"}, True).recommended == {}
+    assert parse_cell("uniform+bpr", {"l2": "0.2"}, recommended).recommended == {}
 
 
 def test_the_loss_speaks_before_the_sampler_and_the_sampler_before_the_model(declare: Any) -> None:
     declare("model", "mf", l2=0.1, dropout=0.1, init_std=0.1)
     declare("sampler", "uniform", l2=0.2, dropout=0.2, reject=False)
     declare("loss", "softmax", l2=0.3, temperature=0.5, init_std=0.1)
-    cell = parse_cell("uniform+softmax", {}, True)
+    cell = parse_cell("uniform+softmax", {}, recommended)
     assert [cell.settings[key] for key in ("l2", "dropout", "init_std")] == [0.3, 0.2, 0.1]
     assert cell.sampler is not None
     assert cell.loss is not None
     assert (cell.sampler.parameters["reject"], cell.loss.parameters["temperature"]) == (False, 0.5)
     assert cell.recommended["softmax:temperature"] == (0.5, "softmax: the paper of softmax")
     assert cell.recommended["dropout"] == (0.2, "uniform: the paper of uniform")
-    assert cell.clashes == (
+    assert cell.remarks == (
         "l2 is 0.3 as softmax recommends, not 0.2 as uniform does",
         "l2 is 0.3 as softmax recommends, not 0.1 as mf does",
         "dropout is 0.2 as uniform recommends, not 0.1 as mf does",
     )
-    assert parse_cell("uniform:dropout=0+softmax:l2=0", {}, True).clashes == ()
-    named = parse_cell("uniform:reject=true+softmax:temperature=2", {}, True)
+    assert parse_cell("uniform:dropout=0+softmax:l2=0", {}, recommended).remarks == ()
+    named = parse_cell("uniform:reject=true+softmax:temperature=2", {}, recommended)
     assert named.sampler is not None
     assert named.loss is not None
     assert (named.sampler.parameters["reject"], named.loss.parameters["temperature"]) == (True, 2.0)
@@ -100,14 +100,14 @@ def test_the_loss_speaks_before_the_sampler_and_the_sampler_before_the_model(dec
 
 def test_a_row_whose_recommended_values_are_the_defaults_is_the_plain_row(declare: Any) -> None:
     declare("loss", "bpr", l2=setting_parameters()["l2"].default)
-    assert run_id("bpr", recommend=True) == run_id("bpr")
+    assert run_id("bpr", recommended) == run_id("bpr")
     with pytest.raises(UserError, match="mean the same cell"):
-        check_distinct([parse_cell("bpr", {}), parse_cell("uniform+bpr", {}, True)])
+        check_distinct([parse_cell("bpr", {}), parse_cell("uniform+bpr", {}, recommended)])
 
 
 def test_a_number_of_negatives_is_not_recommended_to_who_takes_them_all() -> None:
-    assert run_id("full+psl", recommend=True) == run_id("full+psl")
-    assert parse_cell("uniform+psl", {}, True).settings["negatives"] == 128
+    assert run_id("full+psl", recommended) == run_id("full+psl")
+    assert parse_cell("uniform+psl", {}, recommended).settings["negatives"] == 128
 
 
 def test_what_is_recommended_must_exist() -> None:
@@ -116,12 +116,12 @@ def test_what_is_recommended_must_exist() -> None:
         recommended({"loss": entry}, {"loss": ()}, ())
 
 
-def test_a_table_names_recommended_settings_and_clashes(declare: Any, tmp_path: Path, ratings_csv: Path) -> None:
+def test_a_table_names_recommended_settings_and_remarks(declare: Any, tmp_path: Path, ratings_csv: Path) -> None:
     declare("sampler", "popularity", l2=0.25)
     experiment = design(
         ["popularity+lambdarank", "uniform"],
         dataset=str(ratings_csv), protocol=Protocol(), store=Store(tmp_path), seeds=[0],
-        recommended=True,
+        advise=recommended,
     )  # fmt: skip
     for spec in experiment.specs():
         experiment.store.save(spec, result(), [10])

@@ -1,0 +1,204 @@
+"""`bench tune`: search the settings of each cell on the validation part, every cell with as many trials."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from shlex import join
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
+
+from bench.cli.grammar import Seeds, said
+from bench.cli.request import TABLE, option
+from bench.cli.training import CUTOFFS, Training
+from bench.files import writing
+from datasets.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.runs.design import Experiment
+    from bench.runs.runner import Task
+    from bench.runs.store import Result
+    from bench.tuning.study import Answer, Asked, Plan, Study
+    from bench.tuning.tuned import TunedCell
+
+SEARCH = "Search"
+FIRST_SEED = 1000
+SAME_NUMBERS = {"jobs", "cluster", "dry_run", "quiet", "retry_failed", "results", "offline", "out", "curve"}
+"""Options that change no number, which a file of tuned settings does not hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(Training):
+    """Search the settings of each cell on the validation part, with the same number of trials for every cell."""
+
+    trials: Annotated[int, option("--trials", SEARCH, "settings to try for each cell", min=2)] = 20
+    finalists: Annotated[
+        int, option("--finalists", SEARCH, "the best of them, which are trained again with other seeds", min=1)
+    ] = 3
+    seeds: Annotated[
+        Seeds,
+        typer.Option(
+            "--seeds",
+            parser=said(Seeds.of),
+            metavar="SEEDS",
+            show_default="1000-1003",
+            rich_help_panel=SEARCH,
+            help="of trials (the first) and of finalists (the others); from 1000 on, so that no table reports them",
+        ),
+    ] = Seeds(range(FIRST_SEED, FIRST_SEED + 4))
+    space: Annotated[
+        list[str] | None,
+        option("--space", SEARCH, "search KEY too, or elsewhere: KEY, KEY=0.1..10, KEY=1..64:log or KEY=a,b"),
+    ] = None
+    budget: Annotated[
+        float | None,
+        option("--budget", SEARCH, "seconds of training for each cell in place of --trials; not reproducible", min=1),
+    ] = None
+    out: Annotated[Path | None, option("--out", TABLE, "the file to write; beside the runs unless given")] = None
+    curve: Annotated[
+        Path | None, option("--curve", TABLE, "draw the best so far against trials into this .png, .svg or .pdf")
+    ] = None
+
+    recommended: ClassVar[bool] = False  # type: ignore[misc]  # trial 1 has what is recommended
+    tuned: ClassVar[bool] = False  # type: ignore[misc]
+    tuned_from: ClassVar[str | None] = None  # type: ignore[misc]
+    refit: ClassVar[bool] = False  # type: ignore[misc]  # the validation part is what it is searched on
+    expect_sampled: ClassVar[int | None] = None  # type: ignore[misc]
+    metric: ClassVar[str] = "ndcg@10"  # type: ignore[misc]  # `select_on` chooses
+    keep_embeddings: ClassVar[bool] = False  # type: ignore[misc]
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "bench tune uniform+bpr inbatch+softmax itemknn --trials 20",
+        "bench tune uniform+sl --space negatives=16..512:log --out sl.toml",
+    )
+
+    def run(self) -> int:
+        """Search, write the file, and say what was found."""
+        from bench.tuning.study import search
+        from bench.tuning.tuned import tuned_cell
+
+        self._check()
+        for experiment in self.experiments():
+            studies = self._studies(experiment)
+            if self.dry_run:
+                self._plan(studies)
+                continue
+            search(list(studies.values()), self._search_plan, lambda asked, e=experiment: self._evaluate(e, asked))
+            found = [cell for name, study in studies.items() if (cell := tuned_cell(study, name)) is not None]
+            self._report(experiment, studies, found)
+            if len(found) < len(studies):
+                lost = ", ".join(sorted({*studies} - {cell.name for cell in found}))
+                typer.echo(f"No trial ended well for {lost}; `bench runs list` has the reasons.", err=True)
+                return 1
+        return 0
+
+    @property
+    def _search_plan(self) -> "Plan":
+        from bench.tuning.study import Plan
+
+        return Plan(self.trials, self.finalists, tuple(self.seeds), self.budget)
+
+    def _check(self) -> None:
+        if min(self.seeds) < FIRST_SEED:
+            raise UserError(f"--seeds {min(self.seeds)} is for tables; tuning seeds start at {FIRST_SEED}.")
+        if len(self.seeds) < 2:
+            raise UserError("--seeds needs two at least: one for the trials, the others for the finalists.")
+        if self.out is not None and len(self.datasets) > 1:
+            raise UserError(f"--out is for one data set and there are {len(self.datasets)}; choose one.")
+        try:
+            import optuna  # noqa: F401
+        except ImportError as error:
+            raise UserError("bench tune needs Optuna; install it with `pip install 'optuna>=5,<6'`.") from error
+
+    def _studies(self, experiment: "Experiment") -> "dict[str, Study]":
+        """One study a cell, by the cell's name in a file of tuned settings."""
+        from bench.runs.design import shared_and_varied
+        from bench.runs.spec import given_name, parse_cell, spoken
+        from bench.tuning.space import freed, space
+        from bench.tuning.study import Study
+        from recmodels.recommended import recommended
+
+        common, _ = shared_and_varied(self.settings or ())
+        asked = freed(self.space or (), experiment.cells)
+        found: dict[str, Study] = {}
+        for cell in experiment.cells:
+            parts, given, _ = spoken(cell.name)
+            name = given_name(parts, given)
+            if name in found:
+                raise UserError(f"Two cells are called {name}; tune each in a command of its own.")
+            dimensions = space(cell, asked)
+            about = f"{experiment.data.sha256} {experiment.protocol.as_dict()} {cell} {dimensions}"
+            found[name] = Study(cell, parse_cell(cell.name, common, recommended), dimensions, about)
+        return found
+
+    def _evaluate(self, experiment: "Experiment", asked: "Sequence[Asked]") -> "list[Answer]":
+        """Train what the store does not know of these, and read the answers."""
+        from bench.tuning.kept import answer, keep
+
+        specs = [(experiment.spec(one.cell, one.seed), one.floors) for one in asked]
+        held_to = {spec.run_id: floors for spec, floors in specs}
+
+        def kept(task: "Task", result: "Result") -> None:
+            if result.given_up is not None:
+                keep(experiment.store, task.spec, held_to[task.spec.run_id], result, experiment.device)
+            else:
+                experiment.store.save(task.spec, result, list(CUTOFFS), experiment.device)
+
+        missing = [
+            spec
+            for spec, floors in specs
+            if (known := answer(experiment.store, spec, floors, experiment.device)) is None
+            or (self.retry_failed and known.failure is not None)
+        ]
+        if missing:
+            tasks = [replace(task, floors=held_to[task.spec.run_id]) for task in self.tasks(experiment, missing)]
+            self.carry_out(experiment, tasks, kept)
+        answers = [answer(experiment.store, spec, floors, experiment.device) for spec, floors in specs]
+        return [one for one in answers if one is not None]
+
+    def _report(self, experiment: "Experiment", studies: "dict[str, Study]", found: "list[TunedCell]") -> None:
+        from bench.tables.tuning import render_tuning
+        from bench.tuning.tuned import tuned_text
+
+        text = tuned_text(experiment, self._search_plan, self.command(experiment), found)
+        path = self.out or experiment.store.root / "tuned" / f"{experiment.data.folder}-{_digest(text)}.toml"
+        with writing(path, "give another --out"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        typer.echo(render_tuning(experiment.data.name, found, self._search_plan))
+        for cell in found:
+            for remark in cell.remarks:
+                typer.echo(f"Warning: {cell.name}: {remark}.", err=True)
+        typer.echo(f"Wrote {path}; use it with --tuned-from {path}.", err=True)
+        if self.curve is not None:
+            from bench.tables.tuning import tuning_curve
+
+            tuning_curve(studies, self.curve)
+            typer.echo(f"Wrote {self.curve}.", err=True)
+
+    def _plan(self, studies: "dict[str, Study]") -> None:
+        for name, study in studies.items():
+            told = ", ".join(f"{one.key} {one.search.told}" for one in study.dimensions) or "nothing to search"
+            typer.echo(f"{name}: {self.trials} trials of {told}")
+
+    def command(self, experiment: "Experiment") -> str:
+        """The command without options that change no number, for one data set."""
+        words = ["bench", "tune", *(cell.name for cell in experiment.cells), "--dataset", experiment.data.name]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in {*SAME_NUMBERS, "names", "dataset", "sampler", "loss", "model"} or value == field.default:
+                continue
+            flag = "--set" if field.name == "settings" else f"--{field.name.replace('_', '-')}"
+            if isinstance(value, bool):
+                words.append(flag)
+            elif field.name in ("settings", "space"):
+                words += [word for one in value for word in (flag, "=".join(one) if flag == "--set" else one)]
+            else:
+                words += [flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+        return join(words)
+
+
+def _digest(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,258 @@
+"""`tuned.toml`: the settings that studies chose, what they were chosen for, and how they were looked for."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.runs.design import Experiment
+from bench.runs.spec import CODE_PROTOCOL, Data, given_name
+from bench.tuning.proposals import DIGITS
+from bench.tuning.space import Dimension
+from bench.tuning.study import ROUND, Plan, Study, Trial, best_so_far
+from datasets.errors import UserError
+from recmodels.compatibility import text_of
+from recmodels.recommended import Recommended
+from recmodels.registry import Entry, Value
+from recmodels.settings import setting_parameters
+
+SCHEMA = 1
+SELECT_ON = str(setting_parameters()["select_on"].default)
+NEAR = 0.05  # of a range, in its own scale: a value this near to an end is at its edge
+LAST = 0.1  # of the trials: a best one among these may not be the best there is
+
+
+@dataclass(frozen=True)
+class TunedCell:
+    """What was found for one cell.
+
+    Attributes:
+        values: key → value, for everything that was searched, and for what the row or `--set` fixed meanwhile.
+        searched: key → where it was looked for, in words.
+        facts: trials, given_up, failed, validation, validation_std, spread, edges, late, exhausted.
+    """
+
+    name: str
+    values: Mapping[str, Value]
+    searched: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+    @property
+    def told(self) -> str:
+        """What was searched where, and what came of it, for a caption."""
+        chosen = ", ".join(f"{key}={text_of(self.values[key])}" for key in self.searched if key in self.values)
+        ranges = ", ".join(f"{key} {where}" for key, where in self.searched.items())
+        low, _, high = self.facts["spread"]
+        return (
+            f"{chosen or 'nothing'} from {self.facts['trials']} trials of {ranges or 'nothing'} "
+            f"(validation {self.facts['validation']:.4f}; trials {low:.4f} to {high:.4f})"
+        )
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences on what a wider or longer search may find."""
+        said = [f"{edge} is at an edge of what was searched" for edge in self.facts["edges"]]
+        if self.facts["late"]:
+            said.append("its best trial was among the last tenth; more trials may find better settings")
+        return said
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A file of tuned settings.
+
+    Attributes:
+        key: data hash, protocol, metric and code protocol, outside of which the settings mean nothing.
+        study: trials, finalists, seeds and round of every cell.
+        command: that made it.
+        cells: by name, as in `uniform+bpr+mf`.
+    """
+
+    name: str
+    command: str
+    key: Mapping[str, Any]
+    study: Mapping[str, Any]
+    cells: Mapping[str, TunedCell]
+
+    def check(self, experiment: Experiment) -> None:
+        """Refuse settings of other data, another protocol, metric or code, and seeds that they were chosen by.
+
+        Raises:
+            UserError: naming what differs.
+        """
+        trained = [cell for cell in experiment.cells if not cell.is_baseline]
+        metric = str(trained[0].settings["select_on"]) if trained else SELECT_ON
+        for name, here in key_of(experiment.data, metric).items():
+            if self.key.get(name) != here:
+                other = f"another {name.replace('_', ' ')} ({_short(self.key.get(name))}, not {_short(here)})"
+                raise UserError(f"{self.name} was tuned for {other}; tune for this one with `bench tune`.")
+        if both := sorted(set(experiment.seeds) & set(self.study["seeds"])):
+            raise UserError(
+                f"Seeds {', '.join(map(str, both))} chose the settings of {self.name}; "
+                "report with others, as in --seeds 10."
+            )
+
+    def advice(
+        self, parts: Mapping[str, Entry], given: Mapping[str, Mapping[str, str]], fixed: Collection[str]
+    ) -> Recommended:
+        """The settings of a cell that its row and `--set` do not give themselves; arguments as for `recommended`.
+
+        Raises:
+            UserError: the file has no such cell.
+        """
+        names = [given_name(parts, given), given_name(parts, {})]
+        cell = next((self.cells[name] for name in names if name in self.cells), None)
+        if cell is None:
+            raise UserError(
+                f"{self.name} has no tuned settings for {names[1]}; it has {', '.join(sorted(self.cells))}. "
+                f"Find them with `bench tune {names[1]}`."
+            )
+        found = Recommended(remarks=tuple(cell.remarks), trials=int(cell.facts["trials"]), search=cell.told)
+        for key, value in cell.values.items():
+            kind, dot, name = key.rpartition(".")
+            if name in given[kind] if dot else key in fixed:
+                continue
+            (found.own.setdefault(kind, {}) if dot else found.settings)[name] = text_of(value)
+            found.told[f"{parts[kind].name}:{name}" if dot else key] = (value, self.name)
+        return found
+
+
+def key_of(data: Data, select_on: str) -> dict[str, Any]:
+    """What tuned settings hold for."""
+    return {
+        "data_sha256": data.sha256,
+        "protocol": {name: value for name, value in data.protocol.items() if value is not None},
+        "select_on": select_on,
+        "code_protocol": CODE_PROTOCOL,
+    }
+
+
+def tuned_cell(study: Study, name: str) -> TunedCell | None:
+    """What the study chose, or None where no trial ended well."""
+    chosen = study.chosen
+    if chosen is None:
+        return None
+    scores = [one.answer.score for one in study.trials if one.answer.score is not None]
+    values = {key: value for key, value in _given(study).items()} | dict(chosen.trial.values)
+    facts = {
+        "trials": len(study.trials),
+        "given_up": sum(one.answer.given_up is not None for one in study.trials),
+        "failed": sum(one.answer.failure is not None for one in study.trials),
+        "trial": chosen.trial.number,
+        "validation": _rounded(chosen.mean),
+        "validation_std": _rounded(statistics.stdev(chosen.scores)) if len(chosen.scores) > 1 else None,
+        "validation_default": study.trials[0].answer.score and _rounded(study.trials[0].answer.score),
+        "spread": [_rounded(value) for value in (min(scores), statistics.median(scores), max(scores))],
+        "edges": list(edges(chosen.trial, study.dimensions)),
+        "late": late(study.trials),
+        "exhausted": study.exhausted,
+    }
+    searched = {one.key: one.search.told for one in study.dimensions}
+    return TunedCell(name, dict(sorted(values.items())), searched, facts)
+
+
+def edges(trial: Trial, dimensions: Iterable[Dimension]) -> Iterable[str]:
+    """The searched values that stand at an end of their range, where more may lie beyond."""
+    for one in dimensions:
+        value, search = trial.values.get(one.key), one.search
+        if search.low is None or isinstance(value, (bool, str)) or value is None or value in search.among:
+            continue
+        low, high = search.range
+        scale = math.log if search.log else float
+        share = (scale(value) - scale(low)) / (scale(high) - scale(low))
+        if share <= NEAR or share >= 1 - NEAR:
+            yield f"{one.key}={text_of(value)} of {search.told}"
+
+
+def late(trials: Sequence[Trial]) -> bool:
+    """Whether the best trial came among the last tenth, so that more trials may find better."""
+    best = best_so_far(trials)
+    first = next((number for number, value in enumerate(best) if value == best[-1]), 0) if best else 0
+    return len(trials) > 1 and first >= len(trials) - max(1, math.ceil(len(trials) * LAST))
+
+
+def tuned_text(experiment: Experiment, plan: Plan, command: str, cells: Sequence[TunedCell]) -> str:
+    """The content of the file; the same study gives the same text."""
+    trained = [cell for cell in experiment.cells if not cell.is_baseline]
+    metric = str(trained[0].settings["select_on"]) if trained else SELECT_ON
+    study: dict[str, Any] = {"trials": plan.trials} if plan.budget is None else {"budget_seconds": plan.budget}
+    study |= {"finalists": plan.finalists, "seeds": list(plan.seeds), "round": ROUND}
+    lines = ["# Settings chosen on the validation part; `--tuned-from` applies them.", f"schema = {SCHEMA}"]
+    lines += [f"command = {json.dumps(command)}", "", "[key]"]
+    lines += [f"{name} = {_toml(value)}" for name, value in key_of(experiment.data, metric).items()]
+    lines += ["", "[study]", *(f"{name} = {_toml(value)}" for name, value in study.items())]
+    for cell in sorted(cells, key=lambda one: one.name):
+        lines += ["", f"[cells.{json.dumps(cell.name)}]"]
+        lines += [f"{name} = {_toml(value)}" for name, value in cell.facts.items() if value is not None]
+        lines += [f"values = {_toml(cell.values)}", f"searched = {_toml(cell.searched)}"]
+    return "\n".join(lines) + "\n"
+
+
+def read(path: Path) -> Tuned:
+    """A file of tuned settings.
+
+    Raises:
+        UserError: there is none, or it is not one.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        if content["schema"] != SCHEMA:
+            raise UserError(f"{path} has schema {content['schema']}, and this version reads {SCHEMA}; tune again.")
+        cells = {
+            name: TunedCell(
+                name,
+                {key: None if value == "none" else value for key, value in cell["values"].items()},
+                cell["searched"],
+                {key: value for key, value in cell.items() if key not in ("values", "searched")},
+            )
+            for name, cell in content.get("cells", {}).items()
+        }
+        return Tuned(path.name, content["command"], content["key"], content["study"], cells)
+    except FileNotFoundError:
+        raise UserError(f"There is no {path}; make it with `bench tune … --out {path.name}`.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not a file of tuned settings ({error}); make it with `bench tune`.") from error
+
+
+def _given(study: Study) -> dict[str, Value]:
+    """What the row or `--set` fixed for the study."""
+    found: dict[str, Value] = {}
+    cell = study.cell
+    parts = {"sampler": cell.sampler, "loss": cell.loss, "model": cell.model, "baseline": cell.model}
+    for key in cell.given:
+        kind, dot, name = key.rpartition(".")
+        part = parts[kind] if dot else None
+        if dot and part is not None:
+            found[key] = part.parameters[name]
+        elif not dot and key in cell.settings:
+            found[key] = cell.settings[key]
+    return found
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS + 3}g}")
+
+
+def _short(value: Any) -> str:
+    return text if len(text := json.dumps(value)) < 80 else f"{text[:76]}…"
+
+
+def _toml(value: Any) -> str:
+    """A value in TOML, which has no null."""
+    if isinstance(value, Mapping):
+        return (
+            "{ "
+            + ", ".join(
+                f"{key if key.isidentifier() else json.dumps(key)} = {_toml(one)}" for key, one in value.items()
+            )
+            + " }"
+        )
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps("none" if value is None else value, ensure_ascii=False)
