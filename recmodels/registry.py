@@ -117,6 +117,11 @@ class Entry:
         """Whether it is given random numbers."""
         return "rng" in self.takes
 
+    def called_here(self, alias: str) -> str:
+        """What an alias is here: the name, with the options that a dictionary of aliases gives."""
+        aliases = self.facts["aliases"]
+        return f"{self.name}:{aliases[alias]}" if isinstance(aliases, dict) and aliases[alias] else self.name
+
 
 class Registry:
     """The functions registered under `kind` in the modules of one package."""

@@ -24,7 +24,7 @@ from recmodels.sampling import Sampler, Scorer, Training
 from recmodels.scoring import batch_scores, batch_vectors, ranking_tables, vector_scores
 from recmodels.seeds import derive, generator
 from recmodels.settings import Settings
-from recmodels.types import Batch, Candidates, LossInput, Part, Tables
+from recmodels.types import Batch, Candidates, LossInput, Part, Scores, Tables
 from recmodels.updates import Updates, add_l2, l2_pull, learning_rate_factor
 
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time

@@ -48,9 +48,7 @@ class Power(Formatted, Training):
                 continue
             if len(experiment.cells) < 2:
                 raise UserError("bench power takes at least two cells, whose runs are the pilot; name another.")
-            baseline = self.baseline and row_called(
-                experiment, self.baseline, self.settings or (), self.advise(experiment.data.name)
-            )
+            baseline = self.baseline and row_called(experiment, self.baseline, self.settings or ())
             cells = short_names(experiment).cells
             check_options(cells, "crossed", self.correction, self.alpha, "two-sided", baseline, None)
             self.train(experiment)

@@ -65,13 +65,13 @@ class Training(Request):
 
     def train(self, experiment: "Experiment", cutoffs: Sequence[int] = ()) -> None:
         """Train what the store lacks; what is there costs nothing and imports nothing."""
-        self._say_reading(experiment)
         missing = experiment.missing(self.retry_failed)
 
         def keep(task: "Task", result: "Result") -> None:
             experiment.store.save(task.spec, result, sorted({*CUTOFFS, *cutoffs}), experiment.device)
 
         if missing:
+            self._say_reading(experiment)
             self.carry_out(experiment, self.tasks(experiment, missing), keep)
 
     def _say_reading(self, experiment: "Experiment") -> None:

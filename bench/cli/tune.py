@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -83,7 +84,7 @@ class Tune(Training):
             if self.dry_run:
                 self._plan(studies)
                 continue
-            search(list(studies.values()), self._search_plan, lambda asked, e=experiment: self._evaluate(e, asked))
+            search(list(studies.values()), self._search_plan, partial(self._evaluate, experiment))
             found = [cell for name, study in studies.items() if (cell := tuned_cell(study, name)) is not None]
             self._report(experiment, studies, found)
             if len(found) < len(studies):

@@ -18,6 +18,7 @@ from bench.runs.spec import DEFAULTS, parse_cell
 from recmodels.compatibility import held, text_of
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
+from recmodels.recommended import recommended
 
 PAGE = ROOT / "docs" / "losses.md"
 
@@ -36,12 +37,12 @@ def sampler_for(loss: str) -> str:
     return "full" if "catalogue" in needs else DEFAULTS["sampler"]
 
 
-def methods_part(defaults: dict[str, Any], recommended: dict[str, Any]) -> str:
+def methods_part(defaults: dict[str, Any], advised: dict[str, Any]) -> str:
     """How it was made, and a line per method: with the defaults, as recommended, and what is recommended by whom."""
     metric = defaults["metric"]
     plain = {row["name"]: row for row in defaults["rows"]}
     lines = []
-    for row in sorted(recommended["rows"], key=lambda row: -(mean(row, metric) or 0.0)):
+    for row in sorted(advised["rows"], key=lambda row: -(mean(row, metric) or 0.0)):
         told = parse_cell(row["name"], {}, recommended).recommended
         said = ", ".join(f"`{key}={text_of(v)}` ({source})" for key, (v, source) in told.items())
         lines.append([row["name"], number(mean(plain[row["name"]], metric), 4), *value(row, metric), said or "–"])
@@ -49,7 +50,7 @@ def methods_part(defaults: dict[str, Any], recommended: dict[str, Any]) -> str:
     first = made_by("bench.pages.losses", defaults, "defaults.json")
     second = made_by(
         "bench.pages.losses",
-        recommended,
+        advised,
         "recommended.json",
         "python -m bench.pages.losses --methods defaults.json recommended.json",
         options=" --recommended",

@@ -236,7 +236,7 @@ def _fitted(
         stop_at=stop_at,
     )
     seconds = sum(epoch.seconds for epoch in done.history)
-    history = [tuple(epoch) for epoch in done.history]
+    history = [(epoch.epoch, epoch.loss, epoch.valid, epoch.seconds) for epoch in done.history]
     return _Trained(done.tables, history, done.best_epoch, observer, seconds, settled(sampler, settings))
 
 
@@ -259,7 +259,7 @@ def _watched(on_epoch: OnEpoch, floors: tuple[float, ...], settled: int) -> Call
     history: list[tuple[int, float, float, float]] = []
 
     def told(epoch: Epoch) -> None:
-        history.append(tuple(epoch))
+        history.append((epoch.epoch, epoch.loss, epoch.valid, epoch.seconds))
         on_epoch(epoch.epoch, epoch.loss, epoch.valid)
         if given_up([valid for _, _, valid, _ in history], floors, settled) is not None:
             raise GivenUp(history)
@@ -276,7 +276,8 @@ def _baseline(task: Task, training: Training) -> Tables | Scores:
     name, parameters = task.spec.cell.model.name, task.spec.cell.model.parameters
     fit, drawn = BASELINES[name], [generator(task.spec.seed, "baseline")] if BASELINES.entry(name).draws else []
     with threadpool_limits(task.threads):  # after the import, which loads the libraries that it finds
-        return fit(training, *drawn, **parameters)
+        found: Tables | Scores = fit(training, *drawn, **parameters)
+        return found
 
 
 def _test_ranks(tables: Tables | Scores, split: Split, mask: str) -> Ranks:

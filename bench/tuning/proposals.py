@@ -103,11 +103,11 @@ def _value(trial: optuna.Trial, one: Dimension) -> Value:
     search, options = one.search, _choices(one.search)
     if search.among:
         at = trial.suggest_categorical(f"{one.key} among", [*range(len(options))])
-        if options[at] != RANGE:
-            return options[at]
+        if (chosen := options[int(at)]) != RANGE:
+            return chosen
     low, high = search.range
     if one.parameter.kind == "int":
-        return trial.suggest_int(one.key, int(low), int(high), log=search.log)
+        return int(trial.suggest_int(one.key, int(low), int(high), log=search.log))
     value = float(f"{trial.suggest_float(one.key, low, high, log=search.log):.{DIGITS}g}")
     return min(max(value, low), high)
 
