@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bench.statistics.moments import FloatArray, Moments
+from bench.statistics.student import below, quantile
 
 Alternative = Literal["two-sided", "greater", "less"]
 
@@ -75,14 +76,12 @@ def t_test(
     mean: FloatArray, variance: FloatArray, df: FloatArray, alpha: float, alternative: Alternative
 ) -> tuple[FloatArray, FloatArray]:
     """p and half width; a mean of zero has p = 1 and a mean without variance has p = 0."""
-    from scipy.special import stdtr, stdtrit
-
     error = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(mean == 0, 0.0, mean / error)
     tail = {"two-sided": -np.abs(t), "greater": -t, "less": t}[alternative]
-    p = stdtr(df, tail) * (2 if alternative == "two-sided" else 1)
-    return np.asarray(p), np.asarray(stdtrit(df, 1 - alpha / 2) * error, dtype=np.float64)
+    p = below(df, tail) * (2 if alternative == "two-sided" else 1)
+    return np.asarray(p), np.asarray(quantile(df, 1 - alpha / 2) * error, dtype=np.float64)
 
 
 def crossed(m: Moments, *, alpha: float = 0.05, alternative: Alternative = "two-sided") -> Outcome:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.statistics.moments import Moments
+from bench.statistics.student import below, quantile
 
 BLIND = {
     **dict.fromkeys(("t", "wilcoxon", "permutation", "bootstrap-users"), "training noise"),
@@ -25,8 +26,6 @@ def expected_level(test: str, found: Sequence[Moments], alpha: float) -> float |
     of the two variances, each summed over the pairs, it rejects with probability 2·P(t_{U−1} < −t_{1−α/2}/√ρ): exact
     for normal effects. Seeds in place of users for `seeds-t`; ranks, signs and bootstraps go as the t of their level.
     """
-    from scipy.special import stdtr, stdtrit
-
     known = [m for m in found if m.seeds > 1 and m.users > 1]
     over_users = BLIND[test] == "training noise"
     own = sum(m.ms_users if over_users else m.ms_seeds for m in known)
@@ -34,7 +33,7 @@ def expected_level(test: str, found: Sequence[Moments], alpha: float) -> float |
         return None
     ratio = max(1.0, sum(m.ms_users + m.ms_seeds - m.ms_error for m in known) / own)
     df = min(m.users if over_users else m.seeds for m in known) - 1
-    return float(2 * stdtr(df, -stdtrit(df, 1 - alpha / 2) / np.sqrt(ratio)))
+    return float(2 * below(df, -quantile(df, 1 - alpha / 2) / np.sqrt(ratio)))
 
 
 def blindness(test: str, found: Sequence[Moments], metric: str, alpha: float) -> str:
@@ -51,9 +50,7 @@ def low_power(test: str, seeds: int, pairs: int, alpha: float) -> str:
     """A sentence where two to four seeds leave a test over seeds little power, else ""."""
     if test not in ("crossed", "crossed-pooled", "seeds-t") or not 1 < seeds < FEW_SEEDS or not pairs:
         return ""
-    from scipy.special import stdtrit
-
-    alone, family = (float(stdtrit(seeds - 1, 1 - alpha / 2 / m)) for m in (1, pairs))
+    alone, family = (float(quantile(seeds - 1, 1 - alpha / 2 / m)) for m in (1, pairs))
     after = f", {family:.1f} for the smallest p of {pairs} pairs" if pairs > 1 else ""
     return (
         f"The power is low with {seeds} seeds: over them |t| must exceed {alone:.1f} at α = {alpha:g}{after}; "

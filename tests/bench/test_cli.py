@@ -106,7 +106,7 @@ def test_table_trains_nothing(ratings_csv: Path, tmp_path: Path) -> None:
 def test_a_cached_comparison_imports_nothing_heavy(ratings_csv: Path, tmp_path: Path) -> None:
     compare(ratings_csv, "uniform", "popularity", "--results", tmp_path)
     code = (
-        "import sys; from bench.cli.main import main\n"
+        "import sys; from bench.__main__ import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = ('torch', 'scipy.stats', 'statsmodels', 'matplotlib', 'pandas')\n"
@@ -120,7 +120,10 @@ def test_a_cached_comparison_imports_nothing_heavy(ratings_csv: Path, tmp_path: 
 @pytest.mark.slow
 def test_a_cell_that_diverges_is_shown_as_failed(ratings_csv: Path, tmp_path: Path) -> None:
     done = compare(ratings_csv, "uniform", "softmax:learning_rate=1e30", "--results", tmp_path, "--format", "json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
+    assert "2 of 4 runs failed; the first, softmax:learning_rate=1e30 seed 0: Diverged" in done.stderr
+    assert "`bench runs show " in done.stderr
+    assert "--retry-failed" in done.stderr
     table = json.loads(done.stdout)
     assert len(table["failed"]) == 2
     assert "Diverged" in table["failed"][0]["reason"]
@@ -259,7 +262,7 @@ def test_a_worker_that_dies_fails_one_run_and_the_rest_goes_on(ratings_csv: Path
     _wait_for_a_run(tmp_path)
     os.kill(_a_worker_of(process.pid), signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 0, stderr
+    assert process.returncode == 1, stderr
     failed = json.loads(stdout)["failed"]
     assert len(failed) == 1
     assert "SIGKILL" in failed[0]["reason"]

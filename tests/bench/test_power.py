@@ -19,7 +19,7 @@ def test_components_and_detectable_difference():
     np.testing.assert_allclose((found.users, found.seeds, found.rest), (0.3, 0.02, 1.0), rtol=0.2)
     assert detectable(c, 900, 5) > detectable(c, 900, 10) > detectable(c, 1800, 10)
     assert detectable(c, 900, 5, power=0.9) > detectable(c, 900, 5) > detectable(c, 900, 5, alpha=0.1)
-    with pytest.raises(UserError, match="run it with --seeds 5"):
+    with pytest.raises(UserError, match="run it with 5 seeds"):
         components(moments(d[:1]))
 
 

@@ -1,0 +1,135 @@
+"""One request, whoever asks: options, files and Python; help; exit codes; what a command does not use it refuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from typer.core import TyperOption
+from typer.main import get_command
+
+import bench
+from bench.cli.compare import Compare
+from bench.cli.main import REQUESTS, app
+from bench.cli.output import Formatted
+from datasets.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *map(str, words)]
+    environment = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100, env=environment)
+
+
+def options(name: str) -> list[TyperOption]:
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    return [parameter for parameter in command.params if isinstance(parameter, TyperOption)]
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_every_command_shows_what_is_asked_for_most_with_two_examples(name: str) -> None:
+    shown = [option for option in options(name) if not option.hidden]
+    assert len(shown) <= 24  # and --help
+    assert all(option.help and option.rich_help_panel for option in options(name))
+    assert len(REQUESTS[name].examples) == 2
+    assert {option.name for option in options(name)} | {"names"} == {field.name for field in fields(REQUESTS[name])}
+
+
+def test_help_is_in_panels_and_help_all_has_the_rest() -> None:
+    some, everything, same = run("compare", "--help"), run("compare", "--help-all"), run("help", "compare")
+    assert "bench compare uniform popularity inbatch" in some.stdout
+    assert "more options: bench compare --help-all" in some.stdout
+    assert "Significance" in some.stdout
+    assert "--split-seed" not in some.stdout
+    assert "--split-seed" in everything.stdout
+    assert same.returncode == 0
+    assert "--correction" in same.stdout
+    assert "Did you mean 'compare'?" in run("help", "compre").stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "unused"),
+    [
+        ("table", ("jobs", "cluster", "retry_failed", "keep_embeddings", "dry_run", "quiet", "profile")),
+        ("across", ("test", "view", "groups", "profile")),
+        ("calibrate", ("format", "test", "correction", "alpha", "baseline", "view", "cutoffs")),
+        ("power", ("test", "alternative", "view", "cutoffs", "figures")),
+    ],
+)
+def test_an_option_that_does_nothing_is_none(name: str, unused: tuple[str, ...]) -> None:
+    assert not {option.name for option in options(name)} & set(unused)
+
+
+@pytest.mark.parametrize(
+    ("out", "format", "form"),
+    [("x.md", None, "markdown"), ("x.tex", None, "latex"), ("x.json", None, "json"), ("x", None, "table"),
+     ("x.pdf", "html", "html"), ("x.csv", "json", "json"), (None, None, "table")],
+)  # fmt: skip
+def test_a_file_has_the_format_of_its_ending(out: str | None, format: str | None, form: str) -> None:
+    assert Formatted(out=None if out is None else Path(out), format=format).form == form
+
+
+def test_an_ending_that_says_no_format_is_refused() -> None:
+    with pytest.raises(UserError, match=r"x\.pdf has an ending that says no format; end it in \.txt, "):
+        _ = Formatted(out=Path("x.pdf")).form
+
+
+def test_python_asks_as_the_command_line_does(tmp_path: Path, ratings_csv: Path) -> None:
+    asked = {"dataset": str(ratings_csv), "results": str(tmp_path), "quiet": True, "jobs": 1}
+    found = bench.compare(["toppop", "constant"], seeds=[3, 4], cutoffs=[10], **asked)
+    words = ("--dataset", ratings_csv, "--results", tmp_path)
+    assert [row.name for row in found.rows] == ["toppop", "constant"]
+    assert found.seeds == (3, 4)
+    assert run("table", "toppop", "constant", "--seeds", "3,4", *words).returncode == 0
+    for wrong, sentence in (({"splt": "ratio"}, "Did you mean 'split'"), ({"seeds": [7, 7]}, "names no seeds")):
+        with pytest.raises(UserError, match=sentence):
+            bench.compare(["toppop"], **{**asked, **wrong})
+    with pytest.raises(UserError, match="give a list"):
+        bench.compare("toppop")
+
+
+def test_settings_are_listed() -> None:
+    text = run("list", "settings").stdout
+    assert "learning_rate=0.007: a number > 0" in text
+    assert "epochs         " in text
+
+
+def test_an_ascii_locale_ends_no_listing() -> None:
+    done = run("list", "losses", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "softplus" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_stdout_that_is_closed_or_full_is_no_traceback() -> None:
+    for where, code in ((">&-", 0), ("> /dev/full", 2)):
+        command = f"{sys.executable} -m bench list metrics {where}"
+        done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        assert "Traceback" not in done.stderr
+        assert done.returncode == code, done.stderr
+    assert "No space left on device" in done.stderr
+
+
+def test_ctrl_c_while_modules_are_imported_is_no_traceback() -> None:
+    code = (
+        "import builtins, sys\n"
+        "def stop(name, *rest):\n"
+        "    if name == 'typer': raise KeyboardInterrupt\n"
+        "    return real(name, *rest)\n"
+        "from bench.__main__ import main\n"
+        "real, builtins.__import__ = builtins.__import__, stop\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_request_can_be_read_without_running_it() -> None:
+    assert Compare(names=["uniform"]).protocol.split == "leave-last-one-out"
+    assert Compare().datasets == ["ml-100k"]
