@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from recmodels.diagnostics import Diagnostics
     from recmodels.sampling import Training
     from recmodels.trainer import Epoch
-    from recmodels.types import Scores, Tables
+    from recmodels.types import Scores
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ SELECT_ON = str(setting_parameters()["select_on"].default)
 class _Trained(NamedTuple):
     """What training gives: a refitted run has the tables of the second training and the history of the first."""
 
-    tables: Tables | Scores
+    tables: Scores
     history: list[tuple[int, float, float, float]]  # number, loss, validation metric, seconds
     best_epoch: int
     observer: Diagnostics | None  # what watched the sampler of the tables
@@ -267,7 +267,7 @@ def _watched(on_epoch: OnEpoch, floors: tuple[float, ...], settled: int) -> Call
     return told
 
 
-def _baseline(task: Task, training: Training) -> Tables | Scores:
+def _baseline(task: Task, training: Training) -> Scores:
     """What scores the catalogue; numpy and scipy compute it on as many threads as torch would."""
     from threadpoolctl import threadpool_limits
 
@@ -276,15 +276,15 @@ def _baseline(task: Task, training: Training) -> Tables | Scores:
     name, parameters = task.spec.cell.model.name, task.spec.cell.model.parameters
     fit, drawn = BASELINES[name], [generator(task.spec.seed, "baseline")] if BASELINES.entry(name).draws else []
     with threadpool_limits(task.threads):  # after the import, which loads the libraries that it finds
-        found: Tables | Scores = fit(training, *drawn, **parameters)
-        return found
+        model: Scores = fit(training, *drawn, **parameters)
+    return model
 
 
-def _test_ranks(tables: Tables | Scores, split: Split, mask: str) -> Ranks:
+def _test_ranks(model: Scores, split: Split, mask: str) -> Ranks:
     from recmodels.evaluation import FullRanking
 
     masked = {"known": [split.train, split.valid], "train": [split.train], "none": []}[mask]
-    return FullRanking(split.test, masked, split.candidates).ranks(tables)
+    return FullRanking(split.test, masked, split.candidates).ranks(model)
 
 
 def _sampling_facts(observer: Diagnostics | None, split: Split, refit: bool) -> dict[str, float]:
@@ -315,7 +315,7 @@ def _warnings(
     return tuple(found)
 
 
-def _embeddings(tables: Tables | Scores, split: Split) -> dict[str, Labels] | None:
+def _embeddings(tables: Scores, split: Split) -> dict[str, Labels] | None:
     """The vectors of users and items; None where the model has none, as baselines of sparse matrices."""
     from recmodels.types import Tables
 
