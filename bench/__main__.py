@@ -32,13 +32,14 @@ def _run() -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     import typer
 
-    from bench.cli.main import app
+    from bench.cli.hints import explained
+    from bench.cli.main import command
     from datasets.errors import UserError
 
     try:
-        code = app(standalone_mode=False, prog_name="bench")
+        code = command()(standalone_mode=False, prog_name="bench")
     except (typer.TyperException, UserError) as error:
-        return _complain(error.format_message() if isinstance(error, typer.TyperException) else str(error))
+        return _complain(explained(error) if isinstance(error, typer.TyperException) else str(error))
     except typer.Abort:
         return 130
     return code if isinstance(code, int) else 0

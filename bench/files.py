@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from datasets.errors import UserError
+from datasets.errors import UserError, closest
 
 JSONObject: TypeAlias = dict[str, Any]
 """What a JSON or TOML file holds, or is to hold: the border at which types end."""
@@ -37,7 +37,13 @@ def parsed(path: Path) -> JSONObject:
         UserError: it cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        near = closest(path.name, (one.name for one in path.absolute().parent.glob("*.toml")))
+        hint = f" Did you mean {path.with_name(near)}?" if near else ""
+        raise UserError(f"{path} does not exist; give a TOML file that exists.{hint}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not TOML, which is text in UTF-8; save it so.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}); give a TOML file that exists.") from error
     except ValueError as error:  # of TOML, or of UTF-8

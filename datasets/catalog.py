@@ -136,13 +136,34 @@ def entry(name: str) -> Entry:
     else:
         key = name
     if key not in raw:
-        raise unknown("data set", name, [*names(), "synthetic:users=…"])
+        raise unknown("data set", name, [*names(), "synthetic:users=…"], synonyms())
     fields = raw[key]
     if "categories" in fields:
+        if not category:
+            known = ", ".join(fields["categories"])
+            raise UserError(f"{key} stands for many data sets; name one, as in {key}:NAME, of {known}.")
         if category not in fields["categories"] and category != ANY:
             raise unknown(f"category of {key}", category, fields["categories"])
         fields = _of_category(fields, category)
     return _entry(name, fields)
+
+
+def one(name: str) -> Entry:
+    """The entry of a data set that has files of its own.
+
+    Raises:
+        UserError: no such data set, or a name that stands for many.
+    """
+    found = entry(name)
+    if not found.files:
+        family = found.id.partition(":")[0]
+        raise UserError(f"{found.id} stands for many data sets; name a category of it, as in {family}:NAME.")
+    return found
+
+
+def synonyms() -> dict[str, str]:
+    """What others call data sets, and their names here; for hints alone."""
+    return {f"movielens{name.removeprefix('ml')}": name for name in names() if name.startswith("ml-")}
 
 
 def known(name: str) -> bool:

@@ -67,11 +67,20 @@ def parse_columns(text: str | Sequence[str]) -> list[str] | dict[str, str]:
     for role in ("user", "item"):
         if role not in roles:
             raise UserError(f"--columns names no '{role}'; give at least user and item, as in user,item,rating.")
-    return {role.strip(): name.strip() for role, _, name in pairs} if named else parts
+    if not named:
+        return parts
+    wanted = {role.strip(): name.strip() for role, _, name in pairs}
+    if len(set(wanted.values())) < len(wanted):
+        raise UserError(
+            f"--columns reads one column as two roles: {', '.join(parts)}; give each role a column of its own."
+        )
+    return wanted
 
 
 def with_format(columns: Columns, time_format: str | None) -> str | None:
     """`--columns` and `--time-format` as one text, a part of the data's identity: `user,item;time-format=%d.%m.%Y`."""
+    if columns is not None and not columns:
+        raise UserError("--columns is empty; give roles as in user,item,rating,timestamp, or leave it out.")
     spelled = columns if isinstance(columns, str) else ",".join(columns or ())
     return (f"{spelled}{_FORMAT}{time_format}" if time_format else spelled) or None
 

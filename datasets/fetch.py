@@ -222,6 +222,11 @@ def _offers(entry: Entry, file: File, consent: Consent) -> Iterator[_Offer]:
     things = [file.remote] + ([file.archive] if file.archive else [])
     base = os.environ.get("BENCH_DATA_MIRROR", "")
     web = base.startswith(("http://", "https://"))
+    if base and not web and not _local(base).is_dir():
+        raise UserError(
+            f"BENCH_DATA_MIRROR is {base}, where there is no folder; set it to a mirror that `bench data export` made, "
+            "or unset it."
+        )
     if base and (consent.online or not web):
         for thing in things:
             shas = [thing.pin.digest] if thing.pin and thing.pin.kind == "sha256" else []

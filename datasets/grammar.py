@@ -7,7 +7,7 @@ def named(text: str) -> tuple[str, list[tuple[str, str | None]]]:
     """The name, and each option as (key, value); the value of an option without `=` is None."""
     name, _, rest = text.partition(":")
     parts = (part.partition("=") for part in rest.split(",") if part)
-    return name.strip(), [(key, value if equals else None) for key, equals, value in parts]
+    return name.strip(), [(key.strip(), value if equals else None) for key, equals, value in parts]
 
 
 def with_option(text: str, key: str, value: str) -> str:

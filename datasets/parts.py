@@ -17,7 +17,8 @@ _WORDS["candidates"] = "candidates"
 _SUFFIXES = ["csv", "tsv", "txt", "dat", "data", "inter", "rating", "negative", "base", "test", "parquet"]
 _NAME = re.compile(
     rf"(?:(?P<prefix>.+)\.)?(?P<part>{'|'.join(_WORDS)})\.(?P<kind>{'|'.join(_SUFFIXES)})"
-    rf"({'|'.join(map(re.escape, OPENERS))})?"
+    rf"({'|'.join(map(re.escape, OPENERS))})?",
+    re.IGNORECASE,
 )
 
 
@@ -34,7 +35,7 @@ def split_files(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         name = _NAME.fullmatch(path.name)
         if name and path.is_file():
-            part = "candidates" if name["kind"] == "negative" else _WORDS[name["part"]]
+            part = "candidates" if name["kind"].lower() == "negative" else _WORDS[name["part"].lower()]
             found.setdefault(name["prefix"] or "", {}).setdefault(part, []).append(path)
     whole = {prefix: parts for prefix, parts in found.items() if {"train", "test"} <= parts.keys()}
     chosen = [""] if "" in whole else list(whole)

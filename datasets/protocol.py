@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import TypeAlias
 
 from datasets.errors import UserError, unknown
@@ -31,6 +32,11 @@ _WORDS = {
     "rounding": ("half-up", "down"),
 }
 _UNSPELLED = {"rounding": "half-up"}  # came later than the splits: left out where it is as it was, so that names stay
+_SYNONYMS = {
+    **dict.fromkeys(("loo", "leave-one-out", "leave-last-out", "last"), "leave-last-one-out"),
+    **dict.fromkeys(("temporal", "time", "timestamp", "global"), "global-time"),
+    **dict.fromkeys(("random", "holdout", "user-ratio"), "ratio"),
+}
 _DUPLICATES = ("last", "first", "sum")
 
 
@@ -73,6 +79,8 @@ class Protocol:
                 raise UserError(f"{name} is {getattr(self, name)}; give 0 or a positive whole number.")
         if min(self.core) < 0:
             raise UserError(f"k_core is {self.k_core}; give 0 (off) or a positive whole number.")
+        if self.min_rating is not None and not isfinite(self.min_rating):
+            raise UserError(f"min_rating is {self.min_rating}; give a number, as in 4.")
         if self.duplicates not in _DUPLICATES:
             raise unknown("rule for duplicates", self.duplicates, _DUPLICATES)
         if self.candidates not in ("full", "given") and self.sampled is None:
@@ -122,12 +130,14 @@ class Protocol:
 def _parse(text: str) -> tuple[str, dict[str, Option]]:
     name, given = named(text)
     if name not in SPLITS:
-        raise unknown("split", name, SPLITS)
+        raise unknown("split", name, SPLITS, _SYNONYMS)
     options = dict(SPLITS[name])
     for key, value in given:
+        if value is None:
+            raise UserError(f"'{key}' in '{text}' is not an option; write name=value, as in ratio:test=0.2.")
         if key not in options:
             raise unknown(f"option of the split {name}", key, options)
-        options[key] = _value(name, key, value or "")
+        options[key] = _value(name, key, value)
     shares = [v for v in options.values() if isinstance(v, float)]
     if sum(shares) >= 1:
         raise UserError(f"The shares of '{text}' leave nothing to train on; test + valid must stay below 1.")

@@ -68,6 +68,8 @@ def sniff(path: Path, columns: str | Sequence[str] | None = None) -> Layout:
     text, encoding = _text(path)
     lines = [line for line in text.splitlines() if line.strip()]
     first = lines[0]
+    if first.lstrip()[0] in "{[":
+        raise UserError(f"{path.name} looks like JSON; give CSV or TSV with one interaction a line, or Parquet.")
     wanted = parse_columns(columns) if columns else None
     likely = sequence_like(lines) if wanted is None else False
     if likely is None:

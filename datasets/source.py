@@ -12,7 +12,7 @@ from datasets.catalog import Entry
 from datasets.columns import Columns
 from datasets.consent import Consent
 from datasets.download import Progress, silent
-from datasets.errors import UserError, unknown
+from datasets.errors import UserError, closest, unknown
 from datasets.protocol import JSON, Protocol
 from datasets.split import Content
 from datasets.table import Table
@@ -24,6 +24,8 @@ def resolve(dataset: str, columns: Columns = None) -> Source:
     Raises:
         UserError: an unknown name, or no such file.
     """
+    if not dataset.strip():
+        raise UserError("The name of the data set is empty; give one of the catalogue, or the path of a file.")
     if dataset == "synthetic" or dataset.startswith("synthetic:"):
         return Generated(dataset)
     if catalog.known(dataset):
@@ -35,9 +37,17 @@ def resolve(dataset: str, columns: Columns = None) -> Source:
         return OwnSplit(dataset, path, columns)
     if path.is_file():
         return OwnFile(dataset, path, columns)
-    if path.suffix or len(path.parts) > 1:
-        raise UserError(f"There is no file or folder {dataset}; give a path that exists, or the name of a data set.")
-    raise unknown("data set", dataset, [*catalog.names(), "synthetic"])
+    if "://" in dataset:
+        raise UserError(f"{dataset} is an address; download the file and give its path.")
+    if path.exists():
+        raise UserError(f"{dataset} is neither a file nor a folder; give the path of a file with interactions.")
+    if path.suffix or "/" in dataset:
+        near = closest(path.name, (one.name for one in path.parent.glob("*")))
+        hint = f" Did you mean {path.parent / near}?" if near else ""
+        raise UserError(
+            f"There is no file or folder {dataset}; give a path that exists, or the name of a data set.{hint}"
+        )
+    raise unknown("data set", dataset, [*catalog.names(), "synthetic"], catalog.synonyms())
 
 
 @dataclass(frozen=True)
@@ -123,10 +133,7 @@ class Catalogued(Source):
         """By the published checksums; by the files' own with `unverified`, or where nobody published one."""
         from datasets.fetch import cached, obtain
 
-        entry = self.entry
-        if not entry.files:
-            family = entry.id.partition(":")[0]
-            raise UserError(f"{entry.id} stands for many data sets; name a category of it, as in {family}:NAME.")
+        entry = catalog.one(self.given)
         found = [cached(entry, file, consent) for file in entry.files]
         if not all(found) and (consent.unverified or not entry.pinned):  # only the file tells which content it is
             found = [obtain(entry, file, consent) for file in entry.files]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.errors import unknown
+from datasets.errors import UserError, plain, unknown
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -44,6 +44,7 @@ METRICS: dict[str, str] = {
 
 
 MAX_CUTOFF = 10_000
+_SYNONYMS = {"hit": "hr", "hits": "hr", "hitrate": "hr", "hitratio": "hr", "rec": "recall", "rr": "mrr"}
 
 
 def known_metric(text: str, cutoffs: Sequence[int] = (5, 10, 20)) -> tuple[str, int]:
@@ -58,7 +59,13 @@ def known_metric(text: str, cutoffs: Sequence[int] = (5, 10, 20)) -> tuple[str, 
     """
     name, _, k = text.partition("@")
     if name not in METRICS or not (k.isascii() and k.isdecimal()) or not 1 <= int(k) <= MAX_CUTOFF:
-        raise unknown("metric", text, [f"{name}@{k}" for name in METRICS for k in cutoffs])
+        if name in METRICS and k.isdecimal():
+            raise UserError(f"The K of '{text}' is not from 1 to {MAX_CUTOFF}; write a metric as in ndcg@10.")
+        known = [f"{name}@{k}" for name in METRICS for k in cutoffs]
+        meant = _SYNONYMS.get(plain(name), plain(name))
+        alias = f"{meant}@{k}" if k and meant in METRICS else f"{meant}@10"
+        known = [*known, alias] if meant in METRICS and (k.isdecimal() or not k) else known
+        raise unknown("metric", text, known, {text: alias})
     return name, int(k)
 
 

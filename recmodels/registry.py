@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from datasets.errors import UserError, unknown
+from datasets.errors import UserError, plain, unknown
 from recmodels.search import Search, literal
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -218,13 +218,12 @@ def not_registered(kind: str, given: str, registries: Iterable[Registry], also: 
     return unknown(kind, given, [*also, *(entry.name for entry in entries)], aliases)
 
 
-def plain(name: str) -> str:
-    """The letters and digits of a name, small."""
-    return "".join(filter(str.isalnum, name.casefold()))
-
-
-def fill(owner: str, known: dict[str, Parameter], given: dict[str, str]) -> dict[str, Value]:
+def fill(
+    owner: str, known: dict[str, Parameter], given: dict[str, str], aliases: Mapping[str, str] | None = None
+) -> dict[str, Value]:
     """The defaults of the `known` parameters of `owner`, replaced by what is `given` as text.
+
+    `aliases` are what others call them, for hints.
 
     Raises:
         UserError: an unknown parameter, or a value it cannot take.
@@ -232,11 +231,11 @@ def fill(owner: str, known: dict[str, Parameter], given: dict[str, str]) -> dict
     values = {key: parameter.default for key, parameter in known.items()}
     for key, text in given.items():
         if key not in known:
-            raise unknown(f"parameter of {owner}", key, known or ["(it has none)"])
+            raise unknown(f"parameter of {owner}", key, known or ["(it has none)"], aliases)
         try:
             values[key] = known[key].parse(text)
-        except UserError:
-            raise
+        except UserError as error:
+            raise UserError(f"{owner}: {key}: {error}") from error
         except (ValueError, KeyError):
             raise UserError(
                 f"{owner}: {key} must be {known[key].allowed}, not '{text}' (default {values[key]})."

@@ -12,6 +12,29 @@ from typing import Annotated, Literal
 from recmodels.registry import Parameter, class_parameters
 from recmodels.search import Search
 
+SYNONYMS = {
+    **dict.fromkeys(("lr", "eta", "step_size", "init_lr"), "learning_rate"),
+    **dict.fromkeys(
+        ("dim", "dims", "emb_size", "emb_dim", "embed_dim", "embedding_dim", "factors", "n_factors", "num_factors"),
+        "embedding_size",
+    ),
+    **dict.fromkeys(("latent_dim", "hidden_size", "embedding_dimension"), "embedding_size"),
+    **dict.fromkeys(("reg", "reg_weight", "regularization", "regularisation", "lambda", "l2_reg"), "l2"),
+    **dict.fromkeys(("wd", "decay"), "weight_decay"),
+    **dict.fromkeys(("bs", "batch", "train_batch_size"), "batch_size"),
+    **dict.fromkeys(("neg", "n_neg", "num_neg", "num_negatives", "neg_samples", "n_negatives"), "negatives"),
+    **dict.fromkeys(("early_stopping", "early_stop", "stopping_step"), "patience"),
+    **dict.fromkeys(("opt", "optim", "optimiser", "learner"), "optimizer"),
+    **dict.fromkeys(("n_epochs", "num_epochs", "max_epochs", "iterations", "iter", "n_iter"), "epochs"),
+    **dict.fromkeys(("monitor", "valid_metric", "eval_metric"), "select_on"),
+    **dict.fromkeys(("grad_clip", "clip_norm", "max_grad_norm"), "clip"),
+    **dict.fromkeys(("scheduler", "lr_scheduler"), "schedule"),
+    **dict.fromkeys(("betas", "beta"), "beta1"),
+    **dict.fromkeys(("tau", "temp", "t"), "temperature"),
+    **dict.fromkeys(("n_layers", "num_layers"), "layers"),
+}
+"""What other programs call settings, and parameters of methods; for hints alone."""
+
 
 @dataclass(frozen=True)
 class Settings:

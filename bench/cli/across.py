@@ -25,13 +25,13 @@ class Across(Captioned, Tested, Training):
 
     def run(self) -> int:
         """Run what each data set lacks, and print what their comparisons say together."""
+        if len(self.datasets) < 2:
+            raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
+        self.check_caption()
         if self.dry_run:
             for experiment in self.checked():
                 self.emit(self.planned(experiment))
             return 0
-        if len(self.datasets) < 2:
-            raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
-        self.check_caption()
         experiments = self.checked()
         if len({experiment.data.name for experiment in experiments}) < len(experiments):
             twice = [experiment.data.name for experiment in experiments]

@@ -36,6 +36,11 @@ class Calibrate(Output, Training):
                 continue
             if len(experiment.cells) != 1:
                 raise UserError("bench calibrate takes one cell, which it compares with itself; name one.")
+            if len(experiment.seeds) < 2 * self.side:
+                raise UserError(
+                    f"{len(experiment.seeds)} seeds do not make two sets of --side {self.side}; give --seeds "
+                    f"{2 * self.side} or more, better 40."
+                )
             self.train(experiment)
             if outcome([experiment]):
                 return 1

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from itertools import pairwise
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
+from bench.cli.hints import unknown_command
 from bench.cli.request import Request
+from datasets.errors import UserError
 
 
 def add(app: typer.Typer, name: str, kind: type[Request]) -> None:
@@ -20,6 +23,27 @@ def examples(*commands: str) -> str:
     return "\n\n".join(("Examples:", *commands))
 
 
+class Group(TyperGroup):
+    """A group of commands that knows what others call them, and shows its help where none is named."""
+
+    def parse_args(self, ctx, args):  # type: ignore[no-untyped-def]  # typer's types of these are private
+        """The words after the group's name."""
+        if not args and self.no_args_is_help:
+            typer.echo(ctx.get_help())
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]  # typer's types of these are private
+        """The command that the first word names.
+
+        Raises:
+            UserError: there is none.
+        """
+        if not args[0].startswith("-") and args[0] not in self.commands:
+            raise unknown_command(args[0], self.commands, ctx.command_path)
+        return super().resolve_command(ctx, args)
+
+
 class RequestCommand(TyperCommand):
     """A command whose callback is a class of requests: typer fills in the fields, and the request is run."""
 
@@ -30,16 +54,29 @@ class RequestCommand(TyperCommand):
             for parameter in hidden:
                 parameter.hidden = False  # type: ignore[attr-defined]
             args = ["--help"]
-        elif hidden and not {"-h", "--help"}.isdisjoint(args):
+        elif hidden and not {"-h", "--help"}.isdisjoint(args) and "--help-all" not in str(self.epilog):
             self.epilog = f"{self.epilog}\n\n{len(hidden)} more options: {ctx.command_path} --help-all"
+        if not {"-h", "--help"}.intersection(args):
+            self._check_once(ctx, args)
         return super().parse_args(ctx, args)
+
+    def _check_once(self, ctx: typer.Context, args: list[str]) -> None:
+        """Refuse an option without its value, and one given twice that takes one: the first would be ignored."""
+        valued = {opt for parameter in self.params for opt in parameter.opts if not getattr(parameter, "is_flag", True)}
+        for word, after in pairwise(args):
+            if word in valued and after.startswith("--"):
+                raise UserError(f"{word} is followed by {after} in place of a value; give it one.")
+        parsed = self.make_parser(ctx).parse_args(list(args))[2]
+        order = [parameter.opts[0] for parameter in parsed if not getattr(parameter, "multiple", False)]
+        if twice := next((name for name in order if name.startswith("-") and order.count(name) > 1), None):
+            raise UserError(f"{twice} is given twice; give it once.")
 
     def invoke(self, ctx: typer.Context) -> None:  # type: ignore[override]
         """Build the request, from its experiment file where there is one, and run it."""
         request: Request = super().invoke(ctx)
         given = [name for name in ctx.params if _was_given(ctx, name)]
         names = request.names or []
-        if names and names[0].endswith(".toml"):
+        if any(name.lower().endswith(".toml") for name in names):
             from pathlib import Path
 
             from bench.cli.experiment_file import from_file, keep, resolved

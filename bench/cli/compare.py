@@ -40,11 +40,11 @@ class Compare(Shown, Training):
 
     def run(self) -> int:
         """Train and print, one data set after the other."""
+        self.check_view()
         if self.dry_run:
             for experiment in self.checked():
                 self.emit(self.planned(experiment))
             return 0
-        self.check_view()
         experiments = self.checked()
         if self.profile:
             for experiment in experiments:

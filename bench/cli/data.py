@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.command import Group
+from bench.cli.hints import check_dataset
 from bench.cli.output import as_json
 from bench.files import JSONObject, writing
 from datasets import catalog
@@ -18,7 +20,7 @@ from datasets.columns import with_format
 from datasets.consent import Consent
 from datasets.errors import UserError
 
-app = typer.Typer(help="Data sets: list, info, fetch, add, export, verify, gc.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Data sets: list, info, fetch, add, export, verify, gc.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="a name of `bench data list`, or a path")]
 Names = Annotated[list[str], typer.Argument(help="names of `bench data list`")]
@@ -65,10 +67,13 @@ def info(
     from bench.cli.progress import fetching
     from datasets.loading import load
     from datasets.protocol import Protocol
+    from datasets.source import resolve
 
     wants_json = as_json(format)
-    facts: JSONObject = _description(catalog.entry(name)) if catalog.known(name) else {"name": name}
     protocol = Protocol(split)
+    check_dataset(name)
+    resolve(name, with_format(columns, time_format))
+    facts: JSONObject = _description(catalog.entry(name)) if catalog.known(name) else {"name": name}
     try:
         with fetching() as progress:
             loaded = load(
@@ -102,7 +107,7 @@ def fetch(
     from datasets.fetch import obtain
 
     consent = Consent(unverified, accept_unpinned, offline or None)
-    for entry in [catalog.entry(name) for name in names]:
+    for entry in [catalog.one(name) for name in names]:
         with fetching() as progress:
             kept = [obtain(entry, file, consent, progress) for file in entry.files]
         for one in kept:
@@ -119,7 +124,7 @@ def add(
     """Take files that were downloaded by hand into the data folder."""
     from datasets.fetch import add as add_file
 
-    entry = catalog.entry(name)
+    entry = catalog.one(name)
     for path in files:
         kept = add_file(entry, path, Consent(unverified, accept_unpinned))
         typer.echo(f"{entry.id}\t{kept.path}\tsha256:{kept.sha256}\t{_word(kept.verified)}")
@@ -138,7 +143,7 @@ def export(
     from datasets.fetch import obtain, slug
 
     consent = Consent(unverified, accept_unpinned, offline or None)
-    for entry in [catalog.entry(name) for name in names]:
+    for entry in [catalog.one(name) for name in names]:
         for file in entry.files:
             with fetching() as progress:
                 kept = obtain(entry, file, consent, progress)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 from bench.cli.grammar import Core, Cutoffs, Seeds, Setting
+from bench.cli.hints import unknown_key
 from bench.cli.request import Request
 from bench.files import RESULTS, JSONObject, parsed, writing
-from datasets.errors import UserError, unknown
+from datasets.errors import UserError
 
 R = TypeVar("R", bound=Request)
 
@@ -31,7 +32,9 @@ def from_file(request: R, given: Iterable[str]) -> R:
     """
     names = request.names or []
     if len(names) > 1:
-        raise UserError(f"{names[0]} is an experiment file and stands alone; leave {' '.join(names[1:])} out.")
+        file = next(name for name in names if name.lower().endswith(".toml"))
+        others = " ".join(name for name in names if name is not file)
+        raise UserError(f"{file} is an experiment file and stands alone; leave {others} out.")
     request, given = replace(request, names=None), set(given) - {"names"}
     found = read(Path(names[0]), type(request))
     return replace(request, **{field: value for field, value in found.items() if field not in given})
@@ -48,7 +51,7 @@ def read(path: Path, kind: type[Request]) -> JSONObject:
     given: JSONObject = {}
     for key, value in parsed(path).items():
         if key not in known:
-            raise unknown(f"word of an experiment file ({path})", key, known)
+            raise unknown_key(key, path, kind)
         given[known[key]] = _typed(path, key, value, types[known[key]])
     return given
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import typer
@@ -10,6 +10,7 @@ import typer
 from datasets.errors import UserError
 
 T = TypeVar("T")
+MOST_SEEDS = 10_000
 
 
 def said(read: Callable[[object], T]) -> Callable[[object], T]:
@@ -32,16 +33,21 @@ class Seeds(tuple[int, ...]):
         """`5` is 0 … 4, `10-14` is 10 … 14, `3,7` is those two; a list is itself.
 
         Raises:
-            UserError: none of these, or a seed twice.
+            UserError: none of these, a seed twice, or more than `MOST_SEEDS`.
         """
+        shown = _shown(value)
         try:
-            seeds = list(range(value)) if isinstance(value, int) else _numbers(value, _seeds)
+            seeds = range(value) if isinstance(value, int) else _numbers(value, _seeds)
         except ValueError:
             seeds = []
-        if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        size = seeds.stop - seeds.start if isinstance(seeds, range) else len(seeds)  # len() knows no huge numbers
+        if size > MOST_SEEDS:
+            raise UserError(f"--seeds {shown} are more seeds than anybody trains; give at most {MOST_SEEDS}.")
+        if len(set(seeds)) < len(seeds):
+            raise UserError(f"--seeds {shown} names a seed twice; give each once.")
+        if not seeds or min(seeds) < 0:
             raise UserError(
-                f"--seeds {_shown(value)} names no seeds; give a count as in 5, a range as in 10-14, or a list as in "
-                "3,7."
+                f"--seeds {shown} names no seeds; give a count as in 5, a range as in 10-14, or a list as in 3,7."
             )
         return cls(seeds)
 
@@ -108,12 +114,12 @@ class Setting(NamedTuple):
         if isinstance(value, Setting):
             return value
         name, equals, rest = str(value).partition("=")
-        if not equals:
+        if not equals or not name.strip():
             raise UserError(f"--set {value} is not a setting; write name=value, as in --set epochs=20.")
         return cls(name.strip(), rest)
 
 
-def _numbers(value: object, read: Callable[[str], list[int]]) -> list[int]:
+def _numbers(value: object, read: Callable[[str], Sequence[int]]) -> Sequence[int]:
     if isinstance(value, str):
         return read(value)
     if not isinstance(value, Iterable):
@@ -124,20 +130,11 @@ def _numbers(value: object, read: Callable[[str], list[int]]) -> list[int]:
     return numbers
 
 
-def _seeds(text: str) -> list[int]:
+def _seeds(text: str) -> Sequence[int]:
     if "-" in text and "," not in text:
         first, last = map(int, text.split("-"))
-        return _counted(first, last + 1)
-    return _listed(text) if "," in text else _counted(0, int(text))
-
-
-MOST_SEEDS = 100_000
-
-
-def _counted(first: int, end: int) -> list[int]:
-    if end - first > MOST_SEEDS:
-        raise UserError(f"{end - first:,} seeds are more than anybody trains; give at most {MOST_SEEDS:,}.")
-    return list(range(first, end))
+        return range(first, last + 1)
+    return _listed(text) if "," in text else range(int(text))
 
 
 def _listed(text: str) -> list[int]:

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from bench.cli.command import examples
+from bench.cli.hints import check_listed
 from bench.cli.output import as_json
+from datasets.errors import UserError
 
 EXAMPLES = examples("bench list samplers", "bench list dns")
 
@@ -24,6 +26,9 @@ def list_(
 ) -> None:
     """What there is: name, one line, parameters, paper."""
     wants_json = as_json(format)
+    if compatibility and kind != "all":
+        raise UserError(f"--compatibility shows every sampler, loss and model; leave {kind} out.")
+    check_listed(kind)
     from bench.tables.listing import compatible, listing
 
     typer.echo(compatible(wants_json) if compatibility else listing(kind, wants_json))

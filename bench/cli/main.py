@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -10,14 +12,14 @@ from bench import __version__
 from bench.cli import data, runs
 from bench.cli.across import Across
 from bench.cli.calibrate import Calibrate
-from bench.cli.command import add
+from bench.cli.command import Group, add, examples
 from bench.cli.compare import Compare
+from bench.cli.hints import unknown_command
 from bench.cli.list import EXAMPLES, list_
 from bench.cli.power import Power
 from bench.cli.run import Run
 from bench.cli.table import Table
 from bench.cli.tune import Tune
-from datasets.errors import unknown
 
 REQUESTS = {
     "compare": Compare,
@@ -30,10 +32,12 @@ REQUESTS = {
 }
 
 app = typer.Typer(
+    cls=Group,
     help="Compare negative samplers and losses for recommendation, reproducibly.",
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    epilog=examples("bench compare uniform popularity inbatch", "bench run experiments/first-look.toml --dry-run"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for name, kind in REQUESTS.items():
@@ -41,6 +45,12 @@ for name, kind in REQUESTS.items():
 app.command("list", epilog=EXAMPLES)(list_)
 app.add_typer(data.app, name="data", help="Data sets: list, info, fetch, add, export, verify.")
 app.add_typer(runs.app, name="runs", help="The store of finished runs: list, show, rm, verify, gc, merge.")
+
+
+@cache
+def command() -> Callable[..., object]:
+    """The whole command line, put together once."""
+    return typer.main.get_command(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -65,6 +75,6 @@ def help_(
     for word in words or ():
         known = getattr(found.command, "commands", {})
         if word not in known:
-            raise unknown("command", word, known)
+            raise unknown_command(word, known, found.command_path)
         found = typer.Context(known[word], info_name=word, parent=found)
     typer.echo(found.get_help())

@@ -68,7 +68,7 @@ class Formatted(Output):
             UserError: an unknown format, or an ending that says none.
         """
         if self.format is not None and self.format not in FORMATS:
-            raise unknown("format", self.format, FORMATS)
+            raise unknown("format", self.format, FORMATS, {ending[1:]: form for ending, form in SUFFIXES.items()})
         if self.format is not None or self.out is None or not self.out.suffix:
             return self.format or "table"
         if self.out.suffix not in SUFFIXES:

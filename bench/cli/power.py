@@ -46,6 +46,8 @@ class Power(Formatted, Training):
             if self.dry_run:
                 self.emit(self.planned(experiment))
                 continue
+            if len(experiment.seeds) < 2:
+                raise UserError("bench power sees the noise between seeds; give at least two, as in --seeds 5.")
             if len(experiment.cells) < 2:
                 raise UserError("bench power takes at least two cells, whose runs are the pilot; name another.")
             baseline = self.baseline and row_called(experiment, self.baseline, self.settings or ())

@@ -257,9 +257,11 @@ class Request:
     def _designed(self, dataset: str) -> "Experiment":
         import re
 
+        from bench.cli.hints import check_words
         from bench.runs.design import design
         from bench.runs.store import store_at
 
+        check_words(self)
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise UserError(f"--device {self.device} is not a device; give cpu, cuda, or cuda:1 for the second GPU.")
         experiment = design(

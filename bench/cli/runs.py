@@ -4,43 +4,90 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli.command import Group
 from bench.cli.output import as_json
-from bench.files import JSONObject
 from datasets.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    from bench.runs.described import Row
     from bench.runs.store import Store, StoredRun
 
-app = typer.Typer(help="The store of finished runs: list, show, rm, verify, gc, merge.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="The store of finished runs: list, show, rm, verify, gc, merge.", no_args_is_help=True
+)
 
 Results = Annotated[str | None, typer.Option("--results", help="folder of finished runs (also BENCH_RESULTS)")]
 Dataset = Annotated[str | None, typer.Option("--dataset", help="only runs on this data set")]
 Failed = Annotated[bool, typer.Option("--failed", help="only failed runs")]
 Format = Annotated[str, typer.Option("--format", help="table or json")]
 
-DAMAGED = "damaged"
-COLUMNS = ("run", "dataset", "cell", "seed", "state", "ndcg@10", "seconds")
+COLUMNS = ("run", "dataset", "cell", "conditions", "seed", "state", "ndcg@10", "seconds")
+SHORT = 10  # letters of a run id in a table, unless two begin alike
 
 
 @app.command("list")
-def list_(dataset: Dataset = None, failed: Failed = False, results: Results = None, format: Format = "table") -> None:
+def list_(
+    dataset: Dataset = None,
+    cell: Annotated[str | None, typer.Option("--cell", help="only runs whose cell has this text in it")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="only runs with this seed")] = None,
+    failed: Failed = False,
+    results: Results = None,
+    format: Format = "table",
+) -> None:
     """Every run: what it is, how it ended, its mean NDCG@10 by its own ranks; a damaged one is marked."""
-    wants_json = as_json(format)
-    rows = [_row(folder) for folder in _chosen(_store(results), dataset, failed)]
-    if wants_json:
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    from tabulate import tabulate
+    from bench.runs.described import DAMAGED, described
 
-    cells = [["" if row[name] is None else row[name] for name in COLUMNS] for row in rows]
-    typer.echo(tabulate(cells, COLUMNS, floatfmt=".4f", disable_numparse=[0, 1, 2, 3, 4]))
+    wants_json = as_json(format)
+    store = _store(results)
+    rows = [described(folder) for folder in _chosen(store, dataset, failed)]
+    rows = [row for row in rows if (cell is None or cell in str(row["cell"])) and seed in (None, row.get("seed"))]
+    if wants_json:
+        typer.echo(
+            json.dumps([{name: row.get(name) for name in COLUMNS} for row in rows], indent=1, ensure_ascii=False)
+        )
+        return
+    if not rows:
+        such = " such" if store.folders() else ""
+        typer.echo(f"There are no{such} runs in {store.root.absolute()}; `bench compare` makes some.", err=True)
+        return
+    typer.echo(_table(rows, get_terminal_size().columns))
     if any(row["state"] == DAMAGED for row in rows):
         typer.echo("Damaged: `bench runs verify` says what is wrong, `bench runs rm` removes.", err=True)
+
+
+def _table(rows: Sequence[Row], width: int) -> str:
+    """A line for each run, cut to the width; what all runs share is said once below."""
+    from tabulate import tabulate
+
+    from bench.runs.described import shared_conditions
+
+    shared = shared_conditions(rows)
+    short = SHORT if len({str(row["run"])[:SHORT] for row in rows}) == len(rows) else 99
+    lines = []
+    for row in rows:
+        told = [str(row["cell"]), *(word for word in str(row["conditions"]).split() if word not in shared)]
+        ndcg, seconds = (row.get(name) for name in ("ndcg@10", "seconds"))
+        numbers = [f"{ndcg:.4f}" if ndcg is not None else "", f"{seconds:.1f}" if seconds is not None else ""]
+        what = [str(row["run"])[:short], row["dataset"], " ".join(told), row.get("seed", ""), row["state"]]
+        lines.append([*map(str, what), *numbers])
+    header = ["run", "dataset", "cell", "seed", "state", "ndcg@10", "seconds"]
+    widest = [max(len(line[k]) for line in [header, *lines]) for k in range(len(header))]
+    room = width - sum(widest) - 2 * (len(header) - 1)
+    for k in (4, 2, 1):  # the state gives way first, then the cell
+        if room < 0:
+            fits = max(12, widest[k] + room)
+            room += max(0, widest[k] - fits)
+            for line in lines:
+                line[k] = line[k] if len(line[k]) <= fits else f"{line[k][: fits - 1]}…"
+    text: str = tabulate(lines, header, disable_numparse=True, colalign=(*["left"] * 5, "right", "right"))
+    return f"{text}\nAll: {' '.join(shared)}." if shared else text
 
 
 @app.command()
@@ -63,18 +110,25 @@ def rm(
     runs: Annotated[list[str] | None, typer.Argument(help="run ids, or the beginnings of some")] = None,
     dataset: Dataset = None,
     failed: Failed = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be removed; remove nothing")] = False,
     results: Results = None,
 ) -> None:
-    """Remove runs by id, damaged ones too, or all failed ones, or all on a data set."""
+    """Remove runs by id, damaged ones too, or all failed ones, or all on a data set; each is named."""
+    from bench.runs.described import described, in_words
+
     store = _store(results)
     if not runs and not failed and dataset is None:
         raise UserError("Nothing was named to remove; give run ids, --failed or --dataset.")
-    chosen = [_one(store, run) for run in runs] if runs else _chosen(store, dataset, failed)
+    if runs and (failed or dataset is not None):
+        raise UserError("Run ids say what to remove; leave --failed and --dataset out.")
+    chosen = list(dict.fromkeys(_one(store, run) for run in runs)) if runs else _chosen(store, dataset, failed)
     for folder in chosen:
-        hidden = folder.with_name(f".writing-removed-{folder.name}")  # a rename: never half a run
-        folder.rename(hidden)
-        shutil.rmtree(hidden)
-    typer.echo(f"Removed {_runs(len(chosen))}.")
+        typer.echo(in_words(described(folder)))
+        if not dry_run:
+            hidden = folder.with_name(f".writing-removed-{folder.name}")  # a rename: never half a run
+            folder.rename(hidden)
+            shutil.rmtree(hidden)
+    typer.echo(f"{'Would remove' if dry_run else 'Removed'} {_runs(len(chosen))}.")
 
 
 @app.command()
@@ -111,13 +165,15 @@ def merge(
     sources: Annotated[list[Path], typer.Argument(help="results folders of other machines")], results: Results = None
 ) -> None:
     """Copy the runs of other stores into this one; the same run with other numbers is refused, before any is copied."""
-    from bench.runs.store import Store
+    from bench.runs.store import Store, store_at
 
-    store = _store(results)
+    store = store_at(results)
     new: dict[tuple[str, str], StoredRun] = {}
     for source in sources:
         if not source.is_dir():
             raise UserError(f"There is no results folder {source}; give one that holds <dataset>/<run_id>/run.json.")
+        if store.root.is_dir() and source.samefile(store.root):
+            raise UserError(f"{source} is this store itself; name the results folder of another machine.")
         for run in Store(source).runs():
             key = (run.path.parent.name, run.path.name)
             here = new.get(key) or store.at(*key)
@@ -138,14 +194,19 @@ def merge(
 def _store(results: str | None) -> Store:
     from bench.runs.store import store_at
 
-    return store_at(results)
+    store = store_at(results)
+    if results is not None and not store.root.is_dir():
+        raise UserError(f"There is no results folder {results}; give one that holds runs with --results.")
+    return store
 
 
 def _chosen(store: Store, dataset: str | None, failed: bool) -> list[Path]:
     folders = store.folders()
     names = {folder.parent.name for folder in folders}
+    if dataset is not None and not names:
+        raise UserError(f"There are no runs in {store.root.absolute()}, so there are none on {dataset}.")
     if dataset is not None and dataset not in names:
-        raise unknown("data set with runs", dataset, names or ["(none)"])
+        raise unknown("data set with runs", dataset, names)
     chosen = [folder for folder in folders if dataset in (None, folder.parent.name)]
     return [folder for folder in chosen if _has_failed(folder)] if failed else chosen
 
@@ -171,6 +232,8 @@ def _problem(folder: Path) -> str | None:
 
 
 def _one(store: Store, run: str) -> Path:
+    if not run:
+        raise UserError("The run id is empty; give one of `bench runs list`, or the beginning of one.")
     found = [folder for folder in store.folders() if folder.name.startswith(run)]
     if not found:
         raise UserError(f"No run in {store.root} begins with {run}; see `bench runs list`.")
@@ -180,25 +243,6 @@ def _one(store: Store, run: str) -> Path:
             f"{len(found)} runs begin with {run}; give more of the id: {found[0].name}, {found[1].name}, …."
         )
     return (exact or found)[0]
-
-
-def _row(folder: Path) -> JSONObject:
-    from bench.runs.store import Damaged, read
-
-    row: JSONObject = dict.fromkeys(COLUMNS) | {"run": folder.name, "dataset": folder.parent.name}
-    try:
-        run = read(folder)
-        means = run.check()
-    except Damaged:
-        return row | {"state": DAMAGED}
-    spec = run.record["spec"]
-    return row | {
-        "cell": "+".join(spec[kind]["name"] for kind in ("sampler", "loss", "model") if spec[kind]),
-        "seed": spec["seed"],
-        "state": "done" if run.failure is None else f"failed: {run.failure}",
-        "ndcg@10": means.get("ndcg@10"),
-        "seconds": run.record["seconds"].get("total"),
-    }
 
 
 def _runs(count: int) -> str:

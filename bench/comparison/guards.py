@@ -10,10 +10,10 @@ from typing import Protocol, get_args
 import numpy as np
 
 from bench.comparison.nouns import Context, Row
-from bench.statistics.corrections import CORRECTIONS
+from bench.statistics.corrections import CORRECTIONS, SYNONYMS
 from bench.statistics.crossed import Alternative
 from bench.statistics.expected import LEAST_SEEDS
-from bench.statistics.named import TESTS
+from bench.statistics.named import OTHER_NAMES, TESTS
 from datasets.errors import UserError, unknown
 
 
@@ -35,9 +35,9 @@ def check_options(
     if not rows:
         raise UserError("There is nothing to compare: no rows were given; name at least one cell.")
     if test not in TESTS:
-        raise unknown("test", test, TESTS)
+        raise unknown("test", test, TESTS, OTHER_NAMES)
     if correction not in CORRECTIONS:
-        raise unknown("correction", correction, CORRECTIONS)
+        raise unknown("correction", correction, CORRECTIONS, SYNONYMS)
     if alternative not in get_args(Alternative):
         raise unknown("alternative", alternative, get_args(Alternative))
     if not 0 < alpha < 1:

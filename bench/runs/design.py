@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from bench.runs.spec import REGISTRIES, Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
+from bench.runs.spec import (
+    REGISTRIES,
+    Cell,
+    Data,
+    RunSpec,
+    check_distinct,
+    check_used,
+    expand,
+    incompatibility,
+    parse_cell,
+)
 from bench.runs.store import Store
 from datasets.consent import Consent
 from datasets.errors import UserError
@@ -93,6 +103,7 @@ def design(
     for kind, given in (("sampler", samplers), ("loss", losses), ("model", models)):
         for text in given:
             REGISTRIES[kind].entry(named(text)[0])
+    check_used(names, {"sampler": samplers, "loss": losses, "model": models})
     texts = expand(names or list(samplers or losses or models), list(samplers), list(losses), list(models))
     common, varied = shared_and_varied(settings)
     cells = [parse_cell(text, common, advise) for text in vary(texts, varied)]
@@ -133,7 +144,10 @@ def shared_and_varied(settings: Settings) -> tuple[dict[str, str], dict[str, lis
     """Settings with one value, and those with several, which multiply."""
     given: dict[str, list[str]] = {}
     for key, value in settings:
-        given.setdefault(key, []).append(value)
+        values = given.setdefault(key, [])
+        if value in values:
+            raise UserError(f"The setting {key} is {value} twice; give each of its values once.")
+        values.append(value)
     common = {key: values[0] for key, values in given.items() if len(values) == 1}
     return common, {key: values for key, values in given.items() if len(values) > 1}
 

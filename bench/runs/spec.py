@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from bench.files import JSONObject
@@ -21,7 +21,7 @@ from recmodels.models import BASELINES, MODELS
 from recmodels.recommended import Advise, Recommended
 from recmodels.registry import Entry, Registry, Value, fill, not_registered
 from recmodels.samplers import SAMPLERS
-from recmodels.settings import setting_parameters
+from recmodels.settings import SYNONYMS, setting_parameters
 
 CODE_PROTOCOL = 5
 """Raised by whoever changes what the same spec computes; see the changelog's "Results" sections."""
@@ -163,7 +163,7 @@ def parse_cell(text: str, settings: Mapping[str, str], advise: Advise | None = N
         whole.get("sampler"),
         whole.get("loss"),
         whole["baseline" if baseline else "model"],
-        {} if baseline else fill("trainer", setting_parameters(), {**advice.settings, **settings, **row}),
+        {} if baseline else fill("trainer", setting_parameters(), {**advice.settings, **settings, **row}, SYNONYMS),
         recommended=advice.told,
         remarks=advice.remarks,
         trials=advice.trials,
@@ -183,9 +183,10 @@ def spoken(text: str) -> tuple[dict[str, Entry], dict[str, dict[str, str]], dict
     row: dict[str, str] = {}
     for piece in text.split("+"):
         name, options = named(piece)
-        kind = _kind(name)
+        kind = _kind(name, text)
         if kind in parts:
-            raise UserError(f"'{text}' names two {kind}s; give one of each kind, as in uniform+softmax.")
+            several = {"loss": "losses"}.get(kind, f"{kind}s")
+            raise UserError(f"'{text}' names two {several}; give one of each kind, as in uniform+softmax.")
         parts[kind] = REGISTRIES[kind].entry(name)
         given[kind], trainer = _options(piece, options, parts[kind])
         if twice := row.keys() & trainer.keys():
@@ -213,15 +214,36 @@ def expand(names: Iterable[str], samplers: list[str], losses: list[str], models:
     """Cell texts: every name completed by each of the `samplers`, `losses` and `models` of the kinds it lacks."""
     options = {"sampler": samplers, "loss": losses, "model": models}
     texts: list[str] = []
+    unused = {kind for kind, values in options.items() if values}
     for name in names:
-        kinds = {_kind(named(piece)[0]) for piece in name.split("+")}
+        kinds = _kinds(name)
         grown = [name]
         if "baseline" not in kinds:
             for kind, values in options.items():
                 if kind not in kinds and values:
+                    unused.discard(kind)
                     grown = [_join(kind, value, text) for text in grown for value in values]
         texts += grown
     return texts
+
+
+def check_used(names: Sequence[str], given: Mapping[str, Sequence[str]]) -> None:
+    """Refuse samplers, losses or models beside cells that all name their own.
+
+    Raises:
+        UserError: naming what would be ignored.
+    """
+    kinds = [_kinds(name) for name in names]
+    for kind, values in given.items():
+        if values and kinds and all(kind in named or "baseline" in named for named in kinds):
+            raise UserError(
+                f"The {kind} {', '.join(values)} would be ignored, for {', '.join(names)} names its own or has none; "
+                "leave one of them out."
+            )
+
+
+def _kinds(text: str) -> set[str]:
+    return {_kind(named(piece)[0], text) for piece in text.split("+")}
 
 
 def check_distinct(cells: Iterable[Cell]) -> None:
@@ -254,7 +276,9 @@ def incompatibility(cell: Cell) -> str | None:
     return reason(sampler, loss, model, cell.settings)
 
 
-def _kind(name: str) -> str:
+def _kind(name: str, text: str) -> str:
+    if not name:
+        raise UserError(f"'{text}' has an empty name in it; write a cell as in uniform+softmax.")
     for kind, registry in REGISTRIES.items():
         if name in registry:
             return kind
@@ -272,11 +296,22 @@ def _options(piece: str, options: list[tuple[str, str | None]], entry: Entry) ->
             raise UserError(f"'{piece}' gives {key} twice; give it once.")
         if key in entry.parameters:
             own[key] = value
-        elif key in settings:
+        elif key in settings and entry.name not in BASELINES:
             trainer[key] = value
         else:
-            raise unknown(f"option of {entry.name}", key, [*entry.parameters, *settings])
+            raise _unknown_option(entry, key)
     return own, trainer
+
+
+def _unknown_option(entry: Entry, key: str) -> UserError:
+    """What is no option of an entry may be one of others."""
+    owners = [
+        other.name for registry in REGISTRIES.values() for other in registry.entries.values() if key in other.parameters
+    ]
+    if owners:
+        return UserError(f"{entry.name} has no option {key}, which is one of {', '.join(owners)}; write it there.")
+    known = [*entry.parameters, *(setting_parameters() if entry.name not in BASELINES else ())]
+    return unknown(f"option of {entry.name}", key, known or ["(it has none)"], SYNONYMS)
 
 
 def _join(kind: str, value: str, text: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from datasets.errors import unknown
 
 CORRECTIONS = ("holm", "bonferroni", "bh", "by", "none")
+SYNONYMS = {"fdr": "bh", "benjamini-hochberg": "bh", "benjamini-yekutieli": "by", "holm-bonferroni": "holm"}
 
 
 def adjust(p: Sequence[float | None], correction: str = "holm") -> list[float | None]:
@@ -21,7 +22,7 @@ def adjust(p: Sequence[float | None], correction: str = "holm") -> list[float | 
     Y. Benjamini, D. Yekutieli, Annals of Statistics, 2001.
     """
     if correction not in CORRECTIONS:
-        raise unknown("correction", correction, CORRECTIONS)
+        raise unknown("correction", correction, CORRECTIONS, SYNONYMS)
     raw = np.array([1.0 if x is None else x for x in p], dtype=np.float64)
     if correction == "none" or not len(raw):
         adjusted = raw

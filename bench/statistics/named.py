@@ -10,6 +10,7 @@ from bench.statistics.pooled import Stability, crossed_pooled
 from bench.statistics.resampling import RESAMPLES, bootstrap, sign_flip
 from datasets.errors import unknown
 
+OTHER_NAMES = {"ttest": "t", "paired-t": "t", "student": "t", "signed-rank": "wilcoxon", "sign-flip": "permutation"}
 TESTS = {
     "crossed": "users and seeds both random, crossed; never below `t` or `seeds-t`",
     "crossed-pooled": "crossed, with the seeds' variance of each row from all rows; needs five rows and five seeds",
@@ -64,7 +65,7 @@ def run_test(
     if name.startswith("bootstrap") and name in TESTS:
         level = name.partition("-")[2] or "both"
         return bootstrap(a - b, level, alpha=alpha, alternative=alternative, resamples=resamples)
-    raise unknown("test", name, TESTS)
+    raise unknown("test", name, TESTS, OTHER_NAMES)
 
 
 def wilcoxon(differences: FloatArray, alternative: Alternative = "two-sided") -> Outcome:

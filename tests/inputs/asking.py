@@ -1,0 +1,75 @@
+"""Asks `bench` as a user does, in this process, and holds every answer to what a new user must be able to read.
+
+A case is `(words, exit code, what must be read, what must not)`; the last may be left out. The words are split as a
+shell does.
+"""
+
+from __future__ import annotations
+
+import io
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
+
+import pytest
+
+NEVER = ("Traceback", "Errno", "<class ", "Exception", "dtype", "pyarrow", "numpy.", "Warning: overflow")
+"""What no user reads, whatever he typed."""
+
+Case = tuple[str, int, list[str]] | tuple[str, int, list[str], list[str]]
+
+
+class Answer(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def ask(words: str | Sequence[str]) -> Answer:
+    """Run `bench` with these words."""
+    from bench.__main__ import main
+
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    before = sys.argv
+    sys.argv = ["bench", *(shlex.split(words) if isinstance(words, str) else words)]
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                main()
+                code = 0
+            except SystemExit as stopped:
+                code = stopped.code if isinstance(stopped.code, int) else int(stopped.code is not None)
+            except BaseException:
+                err.write(traceback.format_exc())
+                code = 1
+    finally:
+        sys.argv = before
+    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    return Answer(code, *texts)
+
+
+def check(answer: Answer, code: int, must: Sequence[str], must_not: Sequence[str] = ()) -> None:
+    """Hold an answer to its case: of a mistake, the last line of stderr is the sentence and says it all."""
+    said = answer.out + answer.err
+    for word in (*NEVER, *must_not):
+        assert word not in said, said
+    assert answer.code == code, said
+    if code == 2:
+        assert answer.out == "", answer.out
+        lines = answer.err.splitlines()
+        assert 0 < len(lines) < 4, answer.err
+        said = lines[-1]
+        assert said.endswith((".", "?", ")")), said
+    for word in must:
+        assert word in said, said
+
+
+def table(cases: Sequence[Case]) -> pytest.MarkDecorator:
+    """The cases as parameters of a test `(words, code, must, must_not)`, named by their words."""
+    rows = [(*case, []) if len(case) == 3 else case for case in cases]
+    return pytest.mark.parametrize(("words", "code", "must", "must_not"), rows, ids=[case[0][:60] for case in cases])

@@ -1,0 +1,165 @@
+"""What only a process meets: signals at any moment, output that cannot be written, limits, locales, a dead cluster."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUICK = "--set epochs=2 --set embedding_size=8 --seeds 1 --jobs 1"
+posix = pytest.mark.skipif(not Path("/proc").exists(), reason="uses /proc and /dev/full")
+
+
+def shell(command: str, here: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of a shell in which `bench` is this source tree's."""
+    bench = f'bench() {{ {shlex.quote(sys.executable)} -m bench "$@"; }}; cd {shlex.quote(str(here))}; '
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        ["bash", "-c", bench + command], capture_output=True, text=True, timeout=120, env=variables, check=False
+    )
+
+
+def one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "Exception ignored" not in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+@posix
+def test_output_that_cannot_be_written_is_a_sentence(here: Path) -> None:
+    done = shell("bench list >/dev/full", here)
+    assert done.returncode == 1
+    one_sentence(done, "No space left on device", "output")
+    done = shell("bench list >&-", here)
+    assert done.returncode == 1
+    one_sentence(done, "output", "closed")
+    done = shell("bench list 2>&- | head -1; exit ${PIPESTATUS[0]}", here)
+    assert done.returncode == 141
+    assert done.stderr == ""
+    done = shell("bench list | head -1; exit ${PIPESTATUS[0]}", here)
+    assert (done.returncode, done.stderr) == (141, "")
+    done = shell("bench compare uniform --dataset nope.csv 2>&-", here)
+    assert (done.returncode, done.stdout) == (2, "")
+    done = shell("bench compare uniform --dataset nope.csv 2>/dev/full", here)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@posix
+def test_full_disks_are_a_sentence(here: Path) -> None:
+    done = shell(
+        f"bench compare toppop --dataset ratings.csv {QUICK} --quiet --results store --out /dev/full --format json",
+        here,
+    )
+    assert done.returncode == 2
+    one_sentence(done, "/dev/full", "--out")
+
+
+def test_an_ascii_locale_reads_and_prints(here: Path) -> None:
+    (here / "größe.csv").write_bytes((here / "ratings.csv").read_bytes())
+    for locale in (
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+    ):
+        done = shell(f"bench compare toppop --dataset größe.csv {QUICK} --quiet --results store", here, **locale)
+        assert done.returncode == 0, (locale, done.stderr)
+        assert "toppop" in done.stdout
+        assert "Traceback" not in done.stderr
+        done = shell("bench list samplers", here, **locale)
+        assert done.returncode == 0, (locale, done.stderr)
+
+
+@posix
+@pytest.mark.parametrize("limit", ["-n 20", "-n 12", "-v 400000", "-f 1"])
+def test_a_tight_limit_is_a_sentence(limit: str, here: Path) -> None:
+    done = shell(
+        f"ulimit -S {limit}; bench compare uniform --dataset ratings.csv {QUICK} --quiet --results store", here
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode in (1, 2) if limit != "-n 20" else done.returncode in (0, 1, 2), done.stderr
+    if done.returncode:
+        assert done.stderr.strip(), "a reason"
+
+
+AT = "import os, runpy, signal, sys, threading\nthreading.Timer({0}, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+RUN = "sys.argv = ['bench', *sys.argv[1:]]\nrunpy.run_module('bench', run_name='__main__', alter_sys=True)\n"
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6])
+def test_ctrl_c_at_any_moment_says_nothing_but_what_is_kept(after: float, here: Path) -> None:
+    words = (
+        "compare uniform --dataset ratings.csv --set epochs=400 --set patience=400 --seeds 2 --jobs 1 --results store"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", AT.format(after) + RUN, *words.split()],
+        capture_output=True, text=True, timeout=120, cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "KeyboardInterrupt" not in done.stderr, done.stderr
+
+
+@posix
+@pytest.mark.parametrize("after", [0.3, 1.0, 2.0])
+def test_ctrl_c_of_a_terminal_reaches_the_workers_too(after: float, here: Path) -> None:
+    words = "compare uniform popularity --dataset ratings.csv --set epochs=300 --set patience=300 --seeds 2 --jobs 2"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", *words.split(), "--results", "store"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr, stderr
+    assert not list((here / "store").glob("*/.writing-*"))
+    assert all('"failure": null' in path.read_text() for path in (here / "store").glob("*/*/run.json"))
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("tcp://127.0.0.1:9", ["tcp://127.0.0.1:9", "dask scheduler"]),
+        ("foo", ["foo", "tcp://HOST:PORT"]),
+        ("127.0.0.1:9", ["127.0.0.1:9"]),
+        ("tcp://no.such.host.invalid:8786", ["no.such.host.invalid"]),
+        ("nope.toml", ["nope.toml"]),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_a_sentence_at_once(address: str, words: list[str], here: Path) -> None:
+    began = time.monotonic()
+    done = shell(
+        f"bench compare uniform --dataset ratings.csv {QUICK} --quiet --cluster {address} --results store", here
+    )
+    assert done.returncode == 2, done.stderr
+    one_sentence(done, *words)
+    assert time.monotonic() - began < 40
+
+
+def test_without_a_terminal_a_line_tells_run_epoch_and_metric(here: Path) -> None:
+    words = (
+        "compare uniform --dataset ratings.csv --set epochs=3000 --set patience=3000 --seeds 1 --jobs 1 --results store"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", *words.split()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT), "BENCH_PROGRESS_SECONDS": "1"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    began, line = time.monotonic(), ""
+    while "epoch" not in line and time.monotonic() - began < 45:
+        line = process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    for word in ("uniform", "seed 0", "epoch", "validation"):
+        assert word in line
