@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ THEMES = {
     "": "docs every_method frozen golden house main_job real_data run_ids",
     "bench": "bench_across chaos data_commands runs sampler_page tampering",
     "datasets": "",
-    "recmodels": "baseline_oracles lazy_adam learned_losses loss_bugs loss_vectors sampler_contract sampler_laws "
-    "tiny_laws",
+    "recmodels": "baseline_oracles dens given lazy_adam learned_losses loss_bugs loss_vectors sampler_contract "
+    "sampler_laws tiny_laws",
 }
 COLLECTIONS = ("benchmarks", "inputs")  # folders about the whole, whose files are named as they like
 
@@ -48,9 +49,14 @@ def test_folders_of_tests_shadow_no_room() -> None:
     assert list((ROOT / "tests").rglob("__init__.py")) == []
 
 
+def plain(name: str) -> str:
+    """The name as registries compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def pins(name: str) -> dict[str, str]:
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    return {re.sub(r"[-_.]+", "-", pin[1]).lower(): pin[2] for line in lines if (pin := re.match(r"(.+)==(.+)", line))}
+    return {plain(pin[1]): pin[2] for line in lines if (pin := re.match(r"(.+)==(.+)", line))}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -71,7 +77,8 @@ def test_running_imports_what_requirements_lock_pins_and_nothing_else() -> None:
     extras = names([need for needs in project["optional-dependencies"].values() for need in needs])
     text = "".join(path.read_text(encoding="utf-8") for room in ROOMS for path in (ROOT / room).rglob("*.py"))
     imported = set(re.findall(r"^\s*(?:from|import) (?=\S+(?: import | as |$))([a-z]\w*)", text, re.M)) - {*ROOMS}
-    imported = {name.replace("_", "-") for name in imported - sys.stdlib_module_names}
+    known = packages_distributions()  # scikit-learn is imported as sklearn
+    imported = {plain(known.get(name, [name])[0]) for name in imported - sys.stdlib_module_names}
     assert "torch" in imported
     assert imported <= {*pins("requirements.lock"), *extras}
 

@@ -66,8 +66,11 @@ def test_the_score_is_the_mean_over_the_seeds_of_finalists(found):
 
 def test_a_row_takes_the_tuned_settings_but_for_those_it_gives(file, found):
     tuned, values = read(file), found[1].values
+    assert {"l2", "learning_rate", "sampler.reject"} == {*values}
     plain = parse_cell("uniform+bpr", {}, tuned.advice)
-    assert {key: plain.settings[key] for key in values} == dict(values)
+    assert plain.sampler is not None
+    chosen = {**plain.settings, "sampler.reject": plain.sampler.parameters["reject"]}
+    assert {key: chosen[key] for key in values} == dict(values)
     assert plain.trials == 6
     given = parse_cell("uniform+bpr:l2=0.5", {}, tuned.advice)
     assert (given.settings["l2"], given.settings["learning_rate"]) == (0.5, values["learning_rate"])

@@ -19,11 +19,12 @@ from recmodels.search import Search
 
 optuna = pytest.importorskip("optuna")
 
+PLAIN = "uniform:reject=true+bpr"  # nothing of its own is searched
 PLAN = Plan(trials=20, finalists=3, seeds=(1000, 1001, 1002))
 WIDE = {"learning_rate": Search(1e-4, 0.1, log=True), "l2": Search(1e-6, 0.1, log=True, among=(0.0,))}
 
 
-def study(text="uniform+bpr", asked=WIDE, name="x", given=None):
+def study(text=PLAIN, asked=WIDE, name="x", given=None):
     cell = parse_cell(text, given or {})
     return Study(cell, parse_cell(text, given or {}), space(cell, asked), name)
 
@@ -83,7 +84,7 @@ def test_rounds_depend_on_finished_rounds_alone():
 
 
 def test_a_study_beside_others_asks_what_it_asks_alone():
-    alone, together, other = study(), study(), study("popularity+bpr", name="y")
+    alone, together, other = study(), study(), study("popularity:reject=true,alpha=1+bpr", name="y")
     search([alone], PLAN, evaluate)
     search([other, together], PLAN, evaluate)
     assert [trial.values for trial in alone.trials] == [trial.values for trial in together.trials]
@@ -147,8 +148,8 @@ def test_an_exhausted_space_says_so():
 
 
 def test_what_a_row_gives_is_not_searched():
-    assert [d.key for d in space(parse_cell("uniform+bpr:l2=0.1", {}), WIDE)] == ["learning_rate"]
-    assert [d.key for d in space(parse_cell("uniform+bpr", {"learning_rate": "0.1"}), WIDE)] == ["l2"]
+    assert [d.key for d in space(parse_cell(f"{PLAIN}:l2=0.1", {}), WIDE)] == ["learning_rate"]
+    assert [d.key for d in space(parse_cell(PLAIN, {"learning_rate": "0.1"}), WIDE)] == ["l2"]
 
 
 def test_a_dimension_with_a_condition_is_tried_where_something_reads_it():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from datasets.load import load
+from datasets.loading import load
 
 from bench.runs.runner import Task, execute
 from bench.runs.spec import Data, RunSpec, parse_cell
