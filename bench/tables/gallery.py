@@ -80,7 +80,7 @@ def _histories(experiment: Experiment) -> dict[str, list[np.ndarray[tuple[int], 
     for cell in experiment.cells:
         for seed in experiment.seeds:
             run = experiment.store.find(experiment.spec(cell, seed), experiment.device)
-            if run is not None and run.failure is None and (history := run.history()):
+            if run is not None and run.record["epochs"] and (history := run.history()):
                 found.setdefault(cell.name, []).append(np.array([epoch["valid"] for epoch in history]))
     if not found:
         raise UserError("no row was trained, so there is nothing to draw over epochs.")
