@@ -48,7 +48,7 @@ class Search:
     def told(self) -> str:
         """It in words."""
         options = [] if self.low is None else [f"{self.low:g} to {self.high:g}" + (" by ratio" if self.log else "")]
-        chosen = [str(one).lower() if isinstance(one, bool) or one is None else f"{one}" for one in self.among]
+        chosen = [f"{one:g}" if isinstance(one, float) else str(one).lower() for one in self.among]
         return ", ".join([*chosen, *options])
 
 

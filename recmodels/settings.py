@@ -107,7 +107,7 @@ class Settings:
     l2_bias: Annotated[float, ">= 0"] = 0.0
     # DirectAU, BSL
     init: Annotated[Literal["normal", "uniform", "xavier"], Search(among=("normal", "xavier"))] = "xavier"
-    init_std: Annotated[float, "> 0", Search(0.01, 0.3, log=True)] = 0.1  # DirectAU, BSL
+    init_std: Annotated[float, "> 0", Search(0.01, 0.3, log=True, when="init != xavier")] = 0.1  # DirectAU, BSL
     dropout: Annotated[float, ">= 0, < 1", Search(among=(0.0, 0.1, 0.2, 0.4))] = 0.0  # BSL, CCL
     positives: Literal["interaction", "user"] = "interaction"
     reduction: Literal["mean", "sum"] = "mean"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def fetching(quiet: bool = False) -> Iterator[Told]:
-    """A progress for `datasets.loading.load` that prints lines and, on a terminal, bars to stderr; `quiet` says nothing."""
+    """A progress for `datasets.load` that prints lines and, on a terminal, bars to stderr; `quiet` says nothing."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bars:

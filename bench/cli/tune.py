@@ -115,7 +115,7 @@ class Tune(Training):
         """One study a cell, by the cell's name in a file of tuned settings."""
         from bench.runs.design import shared_and_varied
         from bench.runs.spec import given_name, parse_cell, spoken
-        from bench.tuning.space import freed, space
+        from bench.tuning.space import freed, shared, space
         from bench.tuning.study import Study
         from recmodels.recommended import recommended
 
@@ -127,9 +127,10 @@ class Tune(Training):
             name = given_name(parts, given)
             if name in found:
                 raise UserError(f"Two cells are called {name}; tune each in a command of its own.")
-            dimensions = space(cell, asked)
-            about = f"{experiment.data.sha256} {experiment.protocol.as_dict()} {cell} {dimensions}"
-            found[name] = Study(cell, parse_cell(cell.name, common, recommended), dimensions, about)
+            base = shared(parse_cell(cell.name, common, recommended), cell)
+            dimensions = space(base, asked)
+            about = f"{experiment.data.sha256} {experiment.protocol.as_dict()} {name} {cell.settings} {dimensions}"
+            found[name] = Study(cell, base, dimensions, about)
         return found
 
     def _evaluate(self, experiment: "Experiment", asked: "Sequence[Asked]") -> "list[Answer]":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.runs.spec import REGISTRIES, Cell, Part
+from bench.runs.spec import REGISTRIES, Cell, Part, incompatibility, same_training
 from datasets.errors import UserError, unknown
 from recmodels.registry import Parameter, Value
 from recmodels.search import Search
@@ -14,6 +14,8 @@ from recmodels.settings import setting_parameters
 TRAINER = "trainer"
 SEARCHED = ("learning_rate", "l2")
 """Trainer settings that every cell searches; others where a part of the cell says so, or where they are freed."""
+SHARED = ("negatives", "batch_size")
+"""The same for all rows, whatever a part recommends or declares, unless they are freed for all."""
 FIXED = ("epochs", "patience", "embedding_size", "select_on", "valid_users")
 """What makes runs comparable or trials cheap, and is no setting of a method."""
 
@@ -63,13 +65,28 @@ def space(cell: Cell, asked: Mapping[str, Search | None] | None = None) -> tuple
     by_part = {name for part in _parts(cell) for name in _searched_with(*part)}
     found: dict[str, Dimension] = {}
     for key, dimension in declared.items():
-        wanted = dimension.kind != TRAINER or key in SEARCHED or key in by_part or key in asked
+        wanted = dimension.kind != TRAINER or key in {*SEARCHED, *by_part} - {*SHARED} or key in asked
         if wanted and key not in cell.given:
             found[key] = replace(dimension, search=asked.get(key) or dimension.search)
     for key, elsewhere in asked.items():
         if key not in found and key not in cell.given and not cell.is_baseline and key in setting_parameters():
             found[key] = _freed(key, elsewhere)
-    return tuple(sorted(found.values(), key=lambda dimension: dimension.key))
+    read = [dimension for dimension in found.values() if dimension.search.when or _is_read(cell, dimension)]
+    return tuple(sorted(read, key=lambda dimension: dimension.key))
+
+
+def shared(cell: Cell, other: Cell) -> Cell:
+    """The cell with the settings of another that all rows share, unless its row gives them itself."""
+    return with_values(cell, {key: other.settings[key] for key in SHARED if key in other.settings})
+
+
+def _is_read(cell: Cell, dimension: Dimension) -> bool:
+    """Whether any value makes another training of the cell, as `negatives` does not beside `full`."""
+    search = dimension.search
+    ends = () if search.low is None else search.range
+    values = [*search.among, *(int(end) if dimension.parameter.kind == "int" else end for end in ends)]
+    cells = [with_values(cell, {dimension.key: value}) for value in values]
+    return len({same_training(one) for one in cells if incompatibility(one) is None}) > 1
 
 
 def freed(texts: Iterable[str], cells: Sequence[Cell]) -> dict[str, Search | None]:

@@ -91,7 +91,7 @@ class Study:
 
     Attributes:
         cell: with the defaults, as its row names it.
-        recommended: the same cell with what its parts recommend.
+        recommended: the same cell with what its parts recommend, on which the searched values are put.
         dimensions: what is searched.
         name: of data, cell and space, from which all its randomness follows.
     """
@@ -119,7 +119,7 @@ class Study:
                     asked.append((origin, values_of(cell, self.dimensions), cell))
 
         def fresh(values: Values) -> bool:
-            cell = with_values(self.cell, values)
+            cell = with_values(self.recommended, values)
             key = same_training(cell)
             if incompatibility(cell) is not None or key in known:
                 return False
@@ -130,8 +130,8 @@ class Study:
         rest = count - len(asked)
         if rest and self.dimensions:
             name = f"{self.name} round {len(self.trials) // ROUND}"
-            found = propose(self.cell, self.dimensions, told, rest, name=name, fresh=fresh)
-            asked += [("searched", values, with_values(self.cell, values)) for values in found]
+            found = propose(self.recommended, self.dimensions, told, rest, name=name, fresh=fresh)
+            asked += [("searched", values, with_values(self.recommended, values)) for values in found]
         self.exhausted = len(asked) < count
         return asked
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.runs.design import Experiment
-from bench.runs.spec import CODE_PROTOCOL, Data, given_name
+from bench.runs.spec import CODE_PROTOCOL, REGISTRIES, Cell, Data, given_name
 from bench.tuning.proposals import DIGITS
 from bench.tuning.space import Dimension
 from bench.tuning.study import ROUND, Plan, Study, Trial, best_so_far
@@ -33,7 +33,7 @@ class TunedCell:
     """What was found for one cell.
 
     Attributes:
-        values: key → value, for everything that was searched, and for what the row or `--set` fixed meanwhile.
+        values: key → value, for everything that was searched, and for all that is not as by default.
         searched: key → where it was looked for, in words.
         facts: trials, given_up, failed, validation, validation_std, spread, edges, late, exhausted.
     """
@@ -139,7 +139,6 @@ def tuned_cell(study: Study, name: str) -> TunedCell | None:
     if chosen is None:
         return None
     scores = [one.answer.score for one in study.trials if one.answer.score is not None]
-    values = {key: value for key, value in _given(study).items()} | dict(chosen.trial.values)
     facts = {
         "trials": len(study.trials),
         "given_up": sum(one.answer.given_up is not None for one in study.trials),
@@ -154,7 +153,7 @@ def tuned_cell(study: Study, name: str) -> TunedCell | None:
         "exhausted": study.exhausted,
     }
     searched = {one.key: one.search.told for one in study.dimensions}
-    return TunedCell(name, dict(sorted(values.items())), searched, facts)
+    return TunedCell(name, _values(chosen.trial.cell, chosen.trial.values), searched, facts)
 
 
 def edges(trial: Trial, dimensions: Iterable[Dimension]) -> Iterable[str]:
@@ -220,19 +219,18 @@ def read(path: Path) -> Tuned:
         raise UserError(f"{path} is not a file of tuned settings ({error}); make it with `bench tune`.") from error
 
 
-def _given(study: Study) -> dict[str, Value]:
-    """What the row or `--set` fixed for the study."""
-    found: dict[str, Value] = {}
-    cell = study.cell
-    parts = {"sampler": cell.sampler, "loss": cell.loss, "model": cell.model, "baseline": cell.model}
-    for key in cell.given:
-        kind, dot, name = key.rpartition(".")
-        part = parts[kind] if dot else None
-        if dot and part is not None:
-            found[key] = part.parameters[name]
-        elif not dot and key in cell.settings:
-            found[key] = cell.settings[key]
-    return found
+def _values(cell: Cell, searched: Collection[str]) -> dict[str, Value]:
+    """What makes the cell out of the defaults: every value that is another, and every one that was searched."""
+    parts = {"sampler": cell.sampler, "loss": cell.loss, "model": cell.model}
+    if cell.is_baseline:
+        parts = {"baseline": cell.model}
+    known = {name: (parameter.default, cell.settings.get(name)) for name, parameter in setting_parameters().items()}
+    found = {} if cell.is_baseline else known
+    for kind, part in parts.items():
+        if part is not None:
+            defaults = REGISTRIES[kind].entry(part.name).parameters
+            found |= {f"{kind}.{name}": (defaults[name].default, value) for name, value in part.parameters.items()}
+    return {key: value for key, (default, value) in sorted(found.items()) if value != default or key in searched}
 
 
 def _rounded(value: float) -> float:
