@@ -92,6 +92,8 @@ def lambdarank(x: LossInput) -> Tensor:
     needs=["tables"],
     spaces=["dot", "cosine", "half-cosine", "distance"],
     search={"l2": Search(1e-7, 1e-3, log=True)},  # its gradient is weaker than that of bpr
+    recommended={"l2": 1e-5},
+    recommended_from="validation on ml-100k",
     aliases=["NDCG-Loss2", "LambdaLoss@K"],
 )
 def lambdaloss(
