@@ -62,7 +62,7 @@ def _simpler_sampler(sampler: Named, negatives: object, space: str) -> Named:
             return name, {**p, "keep": None}
         case "dns-mn" if p["pool"] == negatives:
             return _proposal_of(p)
-        case "dns" | "curriculum" | "ahns" | "bns" if p["pool"] == 1:
+        case "dns" | "curriculum" | "ahns" if p["pool"] == 1:
             return _proposal_of(p)
         case "pris" if "uniform_q" in proposal_gives(p) and space in ("dot", "distance"):
             return "self-adversarial", {"scale": 1.0, "proposal": p["proposal"]}

@@ -31,6 +31,7 @@ GIVES = {
     "uniform_q": "a uniform law",
     "weight": "weights",
     "vectors": "vectors of its own",
+    "catalogue": "the whole catalogue",
 }
 COLUMNS = {
     "hardness_first": ("hardness, first", 2),

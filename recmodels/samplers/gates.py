@@ -89,7 +89,7 @@ def dens(
         learned = Gates(*(gate.detach().requires_grad_() for gate in gates()))
         with torch.enable_grad():
             loss = contrast(vectors, learned, candidates.valid).mean()
-        state["steps"] = np.asarray(state["steps"]) + 1
+        state["steps"] = np.array(int(state["steps"]) + 1)
         for name, gradient in zip(Gates._fields, torch.autograd.grad(loss, learned), strict=True):
             gate, mean, square = (torch.as_tensor(state[f"{kind}_{name}"]) for kind in ("gate", "mean", "square"))
             mean.lerp_(gradient, 1 - BETAS[0])

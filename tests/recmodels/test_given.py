@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from datasets.loading import load
 
 from bench.runs.runner import Task, execute
 from bench.runs.spec import Data, RunSpec, parse_cell
 from datasets import Interactions, Split
 from datasets.errors import UserError
+from datasets.loading import load
 from datasets.negatives import identity
 from datasets.protocol import Protocol
 from datasets.source import resolve

@@ -61,7 +61,6 @@ SAME = [
     ("dns:pool=1,proposal=uniform:reject=false+softmax:logq=both", "uniform:reject=false+softmax:logq=none"),
     ("curriculum:pool=1+bpr", "uniform+bpr"),
     ("ahns:pool=1,proposal=inbatch+bpr", "inbatch+bpr"),
-    ("bns:pool=1+bpr", "uniform+bpr"),
     ("pris:proposal=uniform+bpr", "self-adversarial+bpr"),
     ("self-adversarial:scale=1+bpr", "self-adversarial+bpr"),
     ("self-adversarial:scale=0,proposal=mixed+bpr", "mixed+bpr"),

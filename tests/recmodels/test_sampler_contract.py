@@ -148,7 +148,7 @@ def test_a_checkpoint_restores_the_draws(name, data):
 def test_what_it_gives_is_what_it_has(name, data):
     entry = SAMPLERS.entry(name)
     gives = held("gives", entry, SAMPLERS.parameters(name, {}))
-    assert gives <= {"log_q", "ordered", "uniform_q", "all", "weight", "vectors"}
+    assert gives <= {"log_q", "ordered", "uniform_q", "all", "weight", "vectors", "catalogue"}
     sampler, model = make(name, data), scorer()
     batch, chosen = run(sampler, data, np.random.default_rng(1), model)[-1]
     assert ("weight" in gives) == (chosen.weight is not None)
