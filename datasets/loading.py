@@ -43,12 +43,12 @@ def load(
     content = source.content(consent)
     protocol = source.in_force(protocol)
     parts = {name: value for name, value in protocol.as_dict().items() if name != "mask"}  # it splits nothing
-    listed = None if negatives_from is None else negatives.read(negatives_from)
     joint = None if negatives_from is None else negatives.identity(content.sha256, negatives_from)
     key = _key(VERSION, negatives.VERSION, content.name, source.order, *source.reading(content), parts, joint)
 
     def build() -> tuple[dict[str, Any], Meta]:
         table = _table(source, content, consent, progress)
+        listed = None if negatives_from is None else negatives.read(negatives_from)
         return _split(table, protocol, content, source.order, listed)
 
     arrays, meta = kept("splits", key, build)

@@ -26,20 +26,28 @@ def read(path: str) -> Table:
     Raises:
         UserError: there is no such file, or it holds no pairs.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise UserError(f"There is no file {path}; give a file of pairs that users are known not to want.")
     from datasets.readers import read_file
 
-    return read_file(file)
+    return read_file(_file(path))
 
 
 def identity(sha256: str, negatives: str) -> str:
-    """The sha256 of data together with a file of negatives, given that of the data alone."""
+    """The sha256 of data together with a file of negatives, given that of the data alone.
+
+    Raises:
+        UserError: there is no such file.
+    """
     from datasets.fetch import sha256_of
 
-    lines = f"sha256:{sha256}  data\nsha256:{sha256_of(Path(negatives).expanduser())}  negatives\n"
+    lines = f"sha256:{sha256}  data\nsha256:{sha256_of(_file(negatives))}  negatives\n"
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _file(path: str) -> Path:
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UserError(f"There is no file {path}; give a file of pairs that users are known not to want.")
+    return file
 
 
 def given_negatives(

@@ -99,6 +99,10 @@ class Request:
     time_format: Annotated[
         str | None, option("--time-format", DATA, "how a file writes its times, e.g. '%d.%m.%Y %H:%M'", more=True)
     ] = None
+    negatives_from: Annotated[
+        str | None,
+        option("--negatives-from", DATA, "file of pairs that users do not want, for the sampler given", more=True),
+    ] = None
     split: Annotated[str, option("--split", DATA, "how interactions are held out, e.g. ratio:test=0.2,order=time")] = (
         "leave-last-one-out"
     )
@@ -269,6 +273,7 @@ class Request:
             dataset=dataset,
             protocol=self.protocol,
             columns=with_format(self.columns, self.time_format),
+            negatives_from=self.negatives_from,
             consent=self.consent,
             samplers=self.sampler or (),
             losses=self.loss or (),

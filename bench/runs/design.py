@@ -19,6 +19,7 @@ from bench.runs.spec import (
     parse_cell,
 )
 from bench.runs.store import Store
+from datasets import negatives
 from datasets.consent import Consent
 from datasets.errors import UserError
 from datasets.grammar import named, with_option
@@ -78,6 +79,7 @@ def design(
     dataset: str,
     protocol: Protocol,
     columns: str | None = None,
+    negatives_from: str | None = None,
     consent: Consent = Consent(),
     samplers: Sequence[str] = (),
     losses: Sequence[str] = (),
@@ -123,7 +125,8 @@ def design(
         raise UserError(f"None of the cells can be trained: {skipped[0]['reason']}.")
     source = resolve(dataset, columns)
     content, protocol = source.content(consent), source.in_force(protocol)
-    data = Data(dataset, content.sha256, protocol.as_dict(), content.columns or None, content.reading)
+    sha256 = content.sha256 if negatives_from is None else negatives.identity(content.sha256, negatives_from)
+    data = Data(dataset, sha256, protocol.as_dict(), content.columns or None, negatives_from, content.reading)
     if expect_sampled is not None and protocol.candidates != "full":
         raise UserError("Metrics expected over sampled candidates are computed from full ranks; leave candidates out.")
     return Experiment(

@@ -155,17 +155,24 @@ def _peak() -> int | None:
 
 def load_split(data: Data, protocol: Protocol, consent: Consent, progress: Progress = silent) -> Split:
     """The prepared split; fetched if need be, and memory-mapped from the cache the next time."""
-    return load(data.dataset, protocol, columns=data.columns, consent=consent, progress=progress)
+    return load(
+        data.dataset,
+        protocol,
+        columns=data.columns,
+        consent=consent,
+        negatives_from=data.negatives_from,
+        progress=progress,
+    )
 
 
 @lru_cache(maxsize=1)  # a worker runs many cells on the same data
-def _open(dataset: str, columns: str | None, protocol: Protocol, consent: Consent) -> Split:
-    return load(dataset, protocol, columns=columns, consent=consent)
+def _open(dataset: str, columns: str | None, negatives_from: str | None, protocol: Protocol, consent: Consent) -> Split:
+    return load(dataset, protocol, columns=columns, consent=consent, negatives_from=negatives_from)
 
 
 def open_split(data: Data, protocol: Protocol, consent: Consent) -> Split:
     """The same, opened once per process."""
-    return _open(data.dataset, data.columns, protocol, consent)
+    return _open(data.dataset, data.columns, data.negatives_from, protocol, consent)
 
 
 OnEpoch = Callable[[int, float, float], None]

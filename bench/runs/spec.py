@@ -87,6 +87,7 @@ class Data:
     sha256: str
     protocol: Mapping[str, JSON]
     columns: str | None = None
+    negatives_from: str | None = None  # a file of pairs that users do not want, of which `sha256` knows
     reading: str = ""  # what a file of the user's own was read as, in a line; not a part of its identity
 
     @property
