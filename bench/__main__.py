@@ -20,6 +20,8 @@ def main() -> None:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         code = _complain(f"The system refused: {place}{error.strerror or error}; see to that and try again.")
+    except UnicodeError as error:
+        code = _complain(f"This locale cannot write a name ({error}); set PYTHONUTF8=1 and try again.")
     except MemoryError:
         code = _complain("There is not enough memory; use fewer --jobs, a smaller data set, or another machine.")
     _forget_stdout()
@@ -27,6 +29,8 @@ def main() -> None:
 
 
 def _run() -> int:
+    if sys.stdout is None:
+        return _complain("The output is closed, so nothing could be printed; leave >&- out, or write to /dev/null.")
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # what an ASCII locale cannot say, a ± or a name, is escaped
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

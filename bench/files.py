@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,23 @@ def writing(path: Path, cure: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); {cure}.") from error
+
+
+def check_writable(path: Path, cure: str, *, folder: bool = False) -> None:
+    """Refuse a file, or with `folder` a folder, that cannot come to be at `path`.
+
+    Raises:
+        UserError: saying why; `cure` says what to do.
+    """
+    if path.is_dir() and not folder:
+        raise UserError(f"{path} is a folder; {cure}, the name of a file.")
+    if path.is_file() and folder:
+        raise UserError(f"{path} is a file and no folder; {cure}.")
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if there.is_file() and there != path:
+        raise UserError(f"{path} cannot be written, for {there} is a file; {cure}.")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"{path} cannot be written (Permission denied); {cure}.")
 
 
 def parsed(path: Path) -> JSONObject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -210,7 +210,7 @@ def _no_option(given: str, context: typer.Context) -> str:
         meant = f"{SYNONYMS.get(setting, setting)}={_value(given) or 'VALUE'}"
         return f"{said}; give a trainer setting as --set {meant}."
     others = {alias: name for alias, name in OPTIONS.items() if f"--{name}" in known}
-    owners = _having(given, context.find_root()) if word not in others else []
+    owners = _having(given, cast(typer.Context, context.find_root())) if word not in others else []
     if owners:
         return f"{said}, which is one of {', '.join(owners)}; see `{path} --help`."
     if word == "config":
@@ -220,7 +220,7 @@ def _no_option(given: str, context: typer.Context) -> str:
     return f"{said}.{hint} See `{path} --help`."
 
 
-def _having(option: str, context: Any) -> list[str]:
+def _having(option: str, context: typer.Context) -> list[str]:
     """The commands that have an option, in words."""
     found = []
     for name, command in getattr(context.command, "commands", {}).items():

@@ -9,11 +9,19 @@ from typing import Annotated
 import typer
 
 from bench.cli.request import TABLE, option
-from bench.files import writing
+from bench.files import check_writable, writing
 from bench.tables import FORMATS
 from datasets.errors import UserError, unknown
 
-SUFFIXES = {".txt": "table", ".md": "markdown", ".tex": "latex", ".html": "html", ".csv": "csv", ".json": "json"}
+SUFFIXES = {
+    ".txt": "table",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".tex": "latex",
+    ".html": "html",
+    ".csv": "csv",
+    ".json": "json",
+}
 
 
 def as_json(format: str) -> bool:
@@ -34,6 +42,11 @@ class Output:
     out: Annotated[Path | None, option("--out", TABLE, "write the table to this file, in the format of its ending")] = (
         None
     )
+
+    def check_out(self) -> None:
+        """Refuse a file that could not be written, before anything is trained for it."""
+        if self.out is not None:
+            check_writable(self.out, "give another --out")
 
     def emit(self, text: str) -> None:
         """Print the text, or write it to the file."""
@@ -69,13 +82,16 @@ class Formatted(Output):
         """
         if self.format is not None and self.format not in FORMATS:
             raise unknown("format", self.format, FORMATS, {ending[1:]: form for ending, form in SUFFIXES.items()})
-        if self.format is not None or self.out is None or not self.out.suffix:
+        if self.out is None or not self.out.suffix:
             return self.format or "table"
-        if self.out.suffix not in SUFFIXES:
+        meant = SUFFIXES.get(self.out.suffix.lower())
+        if meant is None and self.format is None:
             raise UserError(
                 f"{self.out} has an ending that says no format; end it in {', '.join(SUFFIXES)}, or give --format."
             )
-        return SUFFIXES[self.out.suffix]
+        if meant is not None and self.format not in (None, meant):
+            raise UserError(f"{self.out} ends as {meant} does, and --format says {self.format}; change one of them.")
+        return self.format or str(meant)
 
     @property
     def color(self) -> bool:

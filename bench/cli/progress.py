@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
+    from bench.runs.estimate import Paces
+    from bench.runs.pace import Pace
     from bench.runs.runner import Task
     from bench.runs.store import Result
     from datasets.download import Progress as Told
@@ -49,11 +52,14 @@ def _silent(what: str, done: int, total: int | None) -> None:
     """Say nothing."""
 
 
+EVERY = 30.0  # seconds without a line after which one tells what is running, where there is no terminal
+
+
 class RunProgress:
     """Shows runs done, running, failed and waiting; of running ones the epoch and validation metric; the time left."""
 
-    def __init__(self, total: int, quiet: bool = False) -> None:
-        self.total, self.quiet = total, quiet
+    def __init__(self, total: int, quiet: bool = False, paces: Paces | None = None) -> None:
+        self.total, self.quiet, self.paces = total, quiet, paces
         self.done = self.failed = self.trained = 0
         self.began = time.monotonic()
         self.console = Console(stderr=True)
@@ -69,33 +75,49 @@ class RunProgress:
         )
         self.overall = self.bar.add_task("runs", total=total, status="starting")
         self.rows: dict[str, TaskID] = {}
+        self.running: dict[str, str] = {}  # run id → what it is at, in words
+        self.told = self.began
+        self.over = threading.Event()
+        self.teller = threading.Thread(target=self._tell, daemon=True)
 
     def __enter__(self) -> RunProgress:
         self.bar.start()
+        if not self.live and not self.quiet:
+            self.teller.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        self.over.set()
         self.bar.stop()
 
     def started(self, task: Task) -> None:
         """Show the run as running."""
         limit = task.spec.cell.settings.get("epochs", 1)
         self.rows[task.spec.run_id] = self.bar.add_task(f"  {_name(task)}", total=float(limit or 1), status="loading")
+        self.running[task.spec.run_id] = f"{_name(task)} loading"
         self._show()
 
     def epoch(self, task: Task, epoch: int, loss: float, valid: float) -> None:
         """Show the epoch and its validation metric."""
         if task.spec.run_id in self.rows:  # a cluster's message may come late
-            status = f"epoch {epoch}, loss {loss:.4f}, validation {valid:.4f}"
+            metric = task.spec.cell.settings["select_on"]
+            status = f"epoch {epoch}, loss {loss:.4f}, validation {metric} {valid:.4f}"
+            self.running[task.spec.run_id] = f"{_name(task)} {status}"
             self.bar.update(self.rows[task.spec.run_id], completed=epoch, status=status)
+
+    def pace(self, task: Task, pace: Pace) -> None:
+        """Say how long a run of this cell takes."""
+        if self.paces is not None and not self.quiet:
+            self.say(self.paces.sentence(task.spec, pace))
 
     def finished(self, task: Task, result: Result) -> None:
         """Count the run and estimate the time left."""
         self.failed += result.failure is not None
         self.trained += 1
         self.bar.remove_task(self.rows.pop(task.spec.run_id))
+        self.running.pop(task.spec.run_id)
         self._count(task, f"failed: {result.failure['reason']}" if result.failure else f"{len(result.history)} epochs")
 
     def elsewhere(self, task: Task) -> None:
@@ -107,7 +129,17 @@ class RunProgress:
         self._show()
         if not self.live and not self.quiet:
             line = f"[{self.done}/{self.total}] {_name(task)}: {how}, {self._left()}"
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            self._line(line)
+
+    def _tell(self) -> None:
+        """Say what is running whenever nothing has been said for a while."""
+        while not self.over.wait(max(0.0, self.told + EVERY - time.monotonic())):
+            if time.monotonic() - self.told >= EVERY:
+                self._line(f"[{self.done}/{self.total}] {'; '.join(self.running.copy().values()) or 'waiting'}")
+
+    def _line(self, line: str) -> None:
+        self.told = time.monotonic()
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     def _show(self) -> None:
         waiting = self.total - self.done - len(self.rows)

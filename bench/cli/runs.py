@@ -64,30 +64,28 @@ def list_(
 
 def _table(rows: Sequence[Row], width: int) -> str:
     """A line for each run, cut to the width; what all runs share is said once below."""
-    from tabulate import tabulate
-
     from bench.runs.described import shared_conditions
 
     shared = shared_conditions(rows)
     short = SHORT if len({str(row["run"])[:SHORT] for row in rows}) == len(rows) else 99
-    lines = []
+    lines = [["run", "dataset", "seed", "ndcg@10", "cell", "state"]]
     for row in rows:
         told = [str(row["cell"]), *(word for word in str(row["conditions"]).split() if word not in shared)]
-        ndcg, seconds = (row.get(name) for name in ("ndcg@10", "seconds"))
-        numbers = [f"{ndcg:.4f}" if ndcg is not None else "", f"{seconds:.1f}" if seconds is not None else ""]
-        what = [str(row["run"])[:short], row["dataset"], " ".join(told), row.get("seed", ""), row["state"]]
-        lines.append([*map(str, what), *numbers])
-    header = ["run", "dataset", "cell", "seed", "state", "ndcg@10", "seconds"]
-    widest = [max(len(line[k]) for line in [header, *lines]) for k in range(len(header))]
-    room = width - sum(widest) - 2 * (len(header) - 1)
-    for k in (4, 2, 1):  # the state gives way first, then the cell
-        if room < 0:
-            fits = max(12, widest[k] + room)
-            room += max(0, widest[k] - fits)
-            for line in lines:
-                line[k] = line[k] if len(line[k]) <= fits else f"{line[k][: fits - 1]}…"
-    text: str = tabulate(lines, header, disable_numparse=True, colalign=(*["left"] * 5, "right", "right"))
+        ndcg = f"{row['ndcg@10']:.4f}" if row.get("ndcg@10") is not None else ""
+        what = (str(row["run"])[:short], row["dataset"], row.get("seed", ""), ndcg, " ".join(told), row["state"])
+        lines.append([*map(str, what)])
+    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    over = sum(widths) + 2 * (len(widths) - 1) - width
+    for k, least in ((5, 7), (1, 12), (4, 12)):  # the state gives way first, then the data set, then the cell
+        given = max(0, min(over, widths[k] - least))
+        widths[k], over = widths[k] - given, over - given
+    fitted = [[_cut(text, size) for text, size in zip(line, widths, strict=True)] for line in lines]
+    text = "\n".join("  ".join(line).rstrip() for line in fitted)
     return f"{text}\nAll: {' '.join(shared)}." if shared else text
+
+
+def _cut(text: str, size: int) -> str:
+    return text.ljust(size) if len(text) <= size else f"{text[: size - 1]}…"
 
 
 @app.command()

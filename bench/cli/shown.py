@@ -10,6 +10,7 @@ import typer
 from bench.cli.grammar import Cutoffs, said
 from bench.cli.output import Formatted
 from bench.cli.request import SIGNIFICANCE, TABLE, Request, option
+from bench.files import check_writable
 from datasets.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -141,6 +142,9 @@ class Captioned(Formatted):
         if self.caption not in CAPTIONS:
             raise unknown("caption", self.caption, CAPTIONS)
         _ = self.form
+        self.check_out()
+        if self.figures is not None:
+            check_writable(self.figures, "give another --figures", folder=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +195,12 @@ class Shown(Captioned, Tested):
         from bench.tables.view import VIEWS
 
         self.check_caption()
+        if self.diagnostics and self.view not in ("rows", "diagnostics"):
+            raise UserError(f"--diagnostics is --view diagnostics, and --view says {self.view}; leave one of them out.")
+        if self.margin is not None and not self.margin > 0:
+            raise UserError(f"--margin {self.margin:g} must be above 0: the largest difference that does not matter.")
+        if self.margin is not None and self.seen != "equivalence" and self.form != "json":
+            raise UserError("--margin is for --view equivalence and for JSON; add one of them, or leave --margin out.")
         if self.seen not in (*VIEWS, "groups"):
             raise unknown("view", self.seen, (*VIEWS, "groups"))
         if self.groups is not None and self.groups not in GROUPS:
@@ -215,12 +225,12 @@ class Shown(Captioned, Tested):
             text = render_groups(groups, self.form, color=self.color, full=full, width=self.width)
         else:
             text = render(comparison, self.form, view=self.seen, color=self.color, full=full, width=self.width)
-        self.emit(text)
         if self.figures is not None:
             from bench.comparison.names import short_names
             from bench.tables.gallery import draw
 
             told(*draw(short_names(experiment), comparison, self.figures))
+        self.emit(text)
         return comparison
 
     def _user_groups(self, experiment: "Experiment") -> "dict[str, NDArray[np.int64]]":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,6 +51,12 @@ class Training(Request):
         """Not where nothing is run."""
         return not self.dry_run
 
+    def experiments(self) -> "list[Experiment]":
+        """The experiments, of which a run may last some time at least."""
+        if self.cell_timeout is not None and not self.cell_timeout > 0:
+            raise UserError(f"--cell-timeout {self.cell_timeout:g} leaves no time for a run; give seconds above 0.")
+        return super().experiments()
+
     def planned(self, experiment: "Experiment") -> str:
         """What `--dry-run` prints."""
         from bench.runs.design import default_jobs
@@ -60,19 +66,19 @@ class Training(Request):
         self._say_reading(experiment)
         if experiment.data.reading:  # what is wrong further down in a file of one's own shows when it is read
             load_split(experiment.data, experiment.protocol, self.consent)
-        missing = experiment.missing(self.retry_failed)
+        missing = experiment.missing(self.retry_failed, self.keep_embeddings)
         return dry_run(experiment, missing, min(self.jobs or default_jobs(), max(1, len(missing))))
 
     def train(self, experiment: "Experiment", cutoffs: Sequence[int] = ()) -> None:
         """Train what the store lacks; what is there costs nothing and imports nothing."""
-        missing = experiment.missing(self.retry_failed)
+        missing = experiment.missing(self.retry_failed, self.keep_embeddings)
 
         def keep(task: "Task", result: "Result") -> None:
             experiment.store.save(task.spec, result, sorted({*CUTOFFS, *cutoffs}), experiment.device)
 
         if missing:
             self._say_reading(experiment)
-            self.carry_out(experiment, self.tasks(experiment, missing), keep)
+            self.carry_out(experiment, self.tasks(experiment, missing), keep, len(experiment.specs()))
 
     def _say_reading(self, experiment: "Experiment") -> None:
         """What a file of the user's own is read as."""
@@ -80,13 +86,17 @@ class Training(Request):
             typer.echo(experiment.data.reading, err=True)
 
     def carry_out(
-        self, experiment: "Experiment", tasks: "Sequence[Task]", keep: "Callable[[Task, Result], None]"
+        self,
+        experiment: "Experiment",
+        tasks: "Sequence[Task]",
+        keep: "Callable[[Task, Result], None]",
+        total: int | None = None,
     ) -> None:
-        """Run the tasks in workers, and `keep` each result as soon as it is there."""
+        """Run the tasks, of `total` in all, in workers, and `keep` each result as soon as it is there."""
         from bench.cli.progress import RunProgress, fetching
         from bench.runs.claims import Claims, Stopped, interruptible
         from bench.runs.design import default_jobs
-        from bench.runs.estimate import estimate
+        from bench.runs.estimate import Paces, estimate
         from bench.runs.runner import load_split
 
         if self.cluster is None:
@@ -94,11 +104,15 @@ class Training(Request):
         with fetching(self.quiet) as told:  # fetched and prepared once, before the workers open it
             split = load_split(experiment.data, experiment.protocol, self.consent, told)
         jobs = min(self.jobs or default_jobs(), len(tasks))
-        with RunProgress(len(tasks), quiet=self.quiet) as progress:
+        specs = [task.spec for task in tasks]
+        guess = estimate(experiment, specs, jobs)
+        if not guess and not self.quiet and self.cluster is None:
+            tasks = _first_measured(tasks)
+        with RunProgress(len(tasks), quiet=self.quiet, paces=Paces(specs, jobs)) as progress:
             if not self.quiet:
                 workers = f"{jobs} {'worker' if jobs == 1 else 'workers'}"
-                guess = estimate(experiment, [task.spec for task in tasks], jobs, len(split.train))
-                progress.say(f"{len(tasks)} runs to do on {self.cluster or f'{workers}: {guess}'}.")
+                count = f"{len(tasks)} of {total}" if total else str(len(tasks))
+                progress.say(f"{count} runs to do on {self.cluster or f'{workers}{guess}'}.")
             claims = Claims(experiment.store, tasks, progress.elsewhere)
             run = self._executor(jobs, split)
             try:
@@ -145,3 +159,9 @@ class Training(Request):
 
         gpu = not self.device.startswith("cpu")
         return partial(run_on_cluster, cluster=self.cluster, split=split, gpu=gpu, timeout=self.cell_timeout)
+
+
+def _first_measured(tasks: "Sequence[Task]") -> "list[Task]":
+    """The same, where the first of each cell tells its pace before it trains."""
+    first = {task.spec.cell.name: task.spec.run_id for task in reversed(tasks)}
+    return [replace(task, measured=first[task.spec.cell.name] == task.spec.run_id) for task in tasks]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from bench.files import JSONObject
 from bench.runs.design import Experiment
 from bench.runs.provenance import manifest, mixed
 from bench.runs.spec import Cell, same_training
-from bench.runs.store import LAST_EPOCH, StoredRun
+from bench.runs.store import LAST_EPOCH, Damaged, StoredRun, read
 from datasets.errors import UserError
 
 
@@ -34,7 +35,7 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
         if len(runs) < len(stored):
             raise UserError(
                 f"{len(stored) - len(runs)} of {len(stored)} runs of '{cell.name}' are not in {experiment.store.root}; "
-                "make them with `bench compare`, or name the results folder that has them."
+                f"make them with `bench compare`, or name the results folder that has them.{_changed(experiment)}"
             )
         good = [run for run in runs if run.failure is None]
         failures += [{"run": run.run_id, "reason": str(run.failure)} for run in runs if run.failure is not None]
@@ -121,3 +122,14 @@ def _protocol(experiment: Experiment, split: dict[str, Any]) -> dict[str, Any]:
     if experiment.refit:
         told["refit"] = "on train and validation"
     return told
+
+
+def _changed(experiment: Experiment) -> str:
+    """A sentence where the store has runs on data of this name with another content."""
+    shas = set()
+    for path in (experiment.store.root / experiment.data.folder).glob("*/run.json"):
+        with suppress(Damaged):
+            shas.add(read(path.parent).record["spec"]["data_sha256"])
+    if not shas - {experiment.data.sha256}:
+        return ""
+    return f" It has runs on another content of {experiment.data.name}, which has changed since or is another file."

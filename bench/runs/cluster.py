@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import queue
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -18,6 +19,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from bench import ROOT
@@ -267,13 +269,13 @@ def _connected(cluster: str) -> Iterator[Client]:
     except ImportError as error:
         raise UserError("A cluster needs Dask; install it with `pip install dask distributed`.") from error
     started = _start(Path(cluster)) if cluster.endswith(".toml") else None
+    if started is None:
+        _knock(cluster)
     try:
         try:
             client = Client(started if started is not None else cluster, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise UserError(
-                f"No Dask scheduler answers at {cluster}; give tcp://HOST:PORT of one, as `make cluster` prints it."
-            ) from error
+            raise _nobody(cluster, error) from error
         try:
             try:
                 client.wait_for_workers(1, timeout=None if started is not None else 60)
@@ -285,6 +287,28 @@ def _connected(cluster: str) -> Iterator[Client]:
     finally:
         if started is not None:
             started.close()
+
+
+def _knock(address: str) -> None:
+    """Refuse an address at which nobody listens, which Dask takes its time to notice.
+
+    Raises:
+        UserError: it is no address, or nobody listens.
+    """
+    place = urlsplit(address if "://" in address else f"tcp://{address}")
+    try:
+        if place.scheme not in ("tcp", "tls") or place.hostname is None or place.port is None:
+            raise ValueError("no address")
+        socket.create_connection((place.hostname, place.port), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise _nobody(address, error) from error
+
+
+def _nobody(address: str, error: Exception) -> UserError:
+    return UserError(
+        f"No Dask scheduler answers at {address} ({_said(error)}); give tcp://HOST:PORT of one, as `make cluster` or "
+        "`dask scheduler` prints it."
+    )
 
 
 class Started(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.runs.spec import REGISTRIES
+from bench.runs.spec import DEFAULTS, REGISTRIES
 from bench.runs.store import Damaged, read
 from datasets.errors import UserError
 from datasets.protocol import Protocol
@@ -40,7 +40,7 @@ def described(folder: Path) -> Row:
     ]
     return {
         **row,
-        "cell": "+".join(_part(kind, spec[kind]) for kind in ("sampler", "loss", "model") if spec[kind]),
+        "cell": _cell({kind: _part(kind, spec[kind]) for kind in ("sampler", "loss", "model") if spec[kind]}),
         "conditions": " ".join(conditions),
         "seed": spec["seed"],
         "state": "done" if run.failure is None else f"failed: {run.failure}",
@@ -60,6 +60,12 @@ def shared_conditions(rows: Sequence[Row]) -> list[str]:
     """The conditions that all runs have which are not damaged."""
     told = [str(row["conditions"]).split() for row in rows if row["state"] != DAMAGED]
     return [word for word in told[0] if all(word in words for words in told)] if told else []
+
+
+def _cell(parts: Mapping[str, str]) -> str:
+    """The cell as one writes it: without the parts that it has by default."""
+    named = [part for kind, part in parts.items() if part != DEFAULTS[kind]]
+    return "+".join(named) or next(iter(parts.values()))
 
 
 def _part(kind: str, part: Mapping[str, object]) -> str:

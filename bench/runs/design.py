@@ -59,14 +59,20 @@ class Experiment:
         """Every run, seed by seed, so that a grid cut short has whole rounds."""
         return [spec for round in zip_longest(*map(self.of, self.cells)) for spec in round if spec is not None]
 
-    def missing(self, retry_failed: bool = False) -> list[RunSpec]:
-        """The runs the store lacks.
+    def missing(self, retry_failed: bool = False, embeddings: bool = False) -> list[RunSpec]:
+        """The runs the store lacks; with `embeddings` also finished ones that were stored without theirs.
 
         Raises:
             UserError: some are lacking and a run that is there is damaged, which is better known before training.
         """
         found = [(spec, self.store.find(spec, self.device)) for spec in self.specs()]
-        lacking = [spec for spec, run in found if run is None or (retry_failed and run.failure is not None)]
+        lacking = [
+            spec
+            for spec, run in found
+            if run is None
+            or (retry_failed and run.failure is not None)
+            or (embeddings and run.failure is None and not run.has_embeddings and not spec.cell.is_baseline)
+        ]
         for _, run in found if lacking else ():
             if run is not None:
                 run.check()

@@ -8,20 +8,48 @@ import numpy as np
 from tabulate import tabulate
 
 from bench.runs.design import Experiment
+from bench.runs.pace import Pace
 from bench.runs.spec import RunSpec
 
-SECONDS_PER_SCORE, TYPICAL_EPOCHS = 2e-7, 18
-"""One training score and its gradient on one core, and how long training tends to be; only for a first guess."""
 
-
-def estimate(experiment: Experiment, missing: Sequence[RunSpec], jobs: int, interactions: int) -> str:
-    """How long the missing runs will take, in words: from finished runs on the same data, or a guess without any."""
+def estimate(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> str:
+    """How long the missing runs will take, in words, from finished runs on the same data; empty without any."""
     seconds, known = expected(experiment, missing)
-    if known:
-        return f"about {duration(seconds / jobs)}, judging by the {known} done"
-    negatives = [spec.cell.settings.get("negatives", 0) for spec in missing]
-    scores = sum(1 + (n if isinstance(n, int) else 1000) for n in negatives) * interactions * TYPICAL_EPOCHS
-    return f"about {duration(scores * SECONDS_PER_SCORE / jobs + 5)}, a guess until the first are done"
+    return f": about {duration(seconds / jobs)}, judging by the {known} done" if known else ""
+
+
+class Paces:
+    """What the pace of cells tells of their runs, and of all runs once it is known of every cell."""
+
+    def __init__(self, specs: Sequence[RunSpec], jobs: int) -> None:
+        self.specs, self.jobs = [spec for spec in specs if not spec.cell.is_baseline], jobs
+        self.known: dict[str, tuple[float, float]] = {}
+
+    def sentence(self, spec: RunSpec, pace: Pace) -> str:
+        """How long a run of this cell takes, by where patience may end it and where `epochs` does."""
+        settings = spec.cell.settings
+        epochs, patience = settings["epochs"], settings["patience"]
+        assert isinstance(epochs, int)
+        assert isinstance(patience, int)
+        least = epochs if settings["schedule"] != "constant" else min(epochs, patience + 1)
+        low, high = (pace.epoch * count * (2 if spec.refit else 1) for count in (least, epochs))
+        self.known[spec.cell.name] = low, high
+        text = (
+            f"{spec.cell.name}: an epoch takes {_fine(pace.training)} and ranking after it {_fine(pace.ranking)}, "
+            f"a run {_range(low, high)} (epochs {least if least == epochs else f'{least} to {epochs}'})"
+        )
+        if len({spec.cell.name for spec in self.specs} - self.known.keys()):
+            return f"{text}."
+        total = [sum(self.known[spec.cell.name][side] for spec in self.specs) / self.jobs for side in (0, 1)]
+        return f"{text}; all runs {_range(*total)}."
+
+
+def _range(low: float, high: float) -> str:
+    return _fine(high) if _fine(low) == _fine(high) else f"{_fine(low)} to {_fine(high)}"
+
+
+def _fine(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)
 
 
 def expected(experiment: Experiment, missing: Sequence[RunSpec]) -> tuple[float, int]:

@@ -8,13 +8,16 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
 from bench.runs.claims import Claims
+from bench.runs.pace import Pace
 from bench.runs.runner import Task, execute
 from bench.runs.store import Result, failed
 
@@ -30,6 +33,9 @@ class Listener(Protocol):
 
     def epoch(self, task: Task, epoch: int, loss: float, valid: float) -> None:
         """An epoch ended."""
+
+    def pace(self, task: Task, pace: Pace) -> None:
+        """So long will an epoch take; told of tasks that are `measured`."""
 
     def finished(self, task: Task, result: Result) -> None:
         """The run ended, well or not."""
@@ -94,7 +100,8 @@ class _Worker:
     def _start(self) -> None:
         self.pipe, theirs = STARTUP.Pipe()
         self.process: SpawnProcess = STARTUP.Process(target=_work, args=(theirs,), daemon=True)
-        self.process.start()
+        with _deaf():
+            self.process.start()
         theirs.close()
         self.task = None
 
@@ -126,6 +133,9 @@ class _Worker:
             how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
             self.restart()
             return failed(f"the worker process died ({how}); out of memory is the usual cause of SIGKILL")
+        if kind == "pace":
+            listener.pace(self.task, content)
+            return None
         if kind == "epoch":
             listener.epoch(self.task, *content)
             return None
@@ -134,20 +144,35 @@ class _Worker:
         return result
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Nothing hears Ctrl-C meanwhile, and what is started not at all: the parent decides what it means."""
+    resource_tracker.ensure_running()  # it would unblock Ctrl-C when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(pipe: Connection) -> None:
     """The life of a worker: tasks in, epochs and results out, until the pipe closes."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     with suppress(EOFError, OSError):  # the parent is done, or dead
         while True:
             task: Task = pipe.recv()
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to a whole group, it must not end a running run
             try:
-                result = execute(task, lambda *content: pipe.send(("epoch", content)))
+                on_pace = partial(_send, pipe, "pace") if task.measured else None
+                result = execute(task, lambda *content: pipe.send(("epoch", content)), on_pace=on_pace)
             except Exception as error:  # the data could not be opened: still this run's failure
                 result = failed(f"{type(error).__name__}: {error}", traceback.format_exc())
             pipe.send(("result", result))
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _send(pipe: Connection, kind: str, content: object) -> None:
+    pipe.send((kind, content))
 
 
 def _die_with_parent() -> None:

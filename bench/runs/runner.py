@@ -32,6 +32,7 @@ from recmodels.samplers import SAMPLERS
 from recmodels.settings import Settings, setting_parameters
 
 if TYPE_CHECKING:
+    from bench.runs.pace import Pace
     from datasets.table import Labels
     from recmodels.diagnostics import Diagnostics
     from recmodels.sampling import Training
@@ -49,6 +50,7 @@ class Task:
     device: str = "cpu"
     threads: int = 1
     keep_embeddings: bool = False
+    measured: bool = False  # whether its pace is told first
     floors: tuple[float, ...] = ()  # of a trial: it is given up where its best so far is below them
 
 
@@ -72,10 +74,12 @@ def execute(
     task: Task,
     on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, valid: None,
     split: Split | None = None,
+    on_pace: Callable[[Pace], None] | None = None,
 ) -> Result:
     """Train and evaluate; what goes wrong in training becomes a failed result, not an exception.
 
     `on_epoch` is told the epoch, its loss and its validation metric. The split is opened here unless it is given.
+    `on_pace` is told before, how long an epoch will take.
     """
     import torch
 
@@ -97,6 +101,13 @@ def execute(
         "facts": split.facts,
     }
     record = {**provenance(), **conditions}
+    if on_pace is not None and not task.spec.cell.is_baseline:
+        from bench.runs.pace import measure
+
+        with suppress(Exception):  # the run itself will meet it, and say so
+            on_pace(measure(task, split))
+        _forget_peak()
+        started = time.perf_counter()
     seconds = {"train": 0.0, "evaluate": 0.0, "total": 0.0}
     try:
         tables, history, best_epoch, observer, training, settles = _trained(task, split, on_epoch)
@@ -193,22 +204,23 @@ class _Trained(NamedTuple):
 def _trained(task: Task, split: Split, on_epoch: OnEpoch) -> _Trained:
     """Train on train, and with `refit` again on train and validation for as many epochs as the first chose."""
     if not task.spec.refit or not len(split.valid):
-        return _fitted(task, split.train, split.valid, split.negatives, on_epoch)
+        return fitted(task, split.train, split.valid, split.negatives, on_epoch)
     both, nothing = split.train.joined(split.valid), split.valid.take(np.empty(0, np.intp))
     if task.spec.cell.is_baseline:
-        return _fitted(task, both, nothing, split.negatives, on_epoch)
-    first = _fitted(task, split.train, split.valid, split.negatives, on_epoch)
-    again = _fitted(task, both, nothing, split.negatives, on_epoch, stop_at=first.best_epoch)
+        return fitted(task, both, nothing, split.negatives, on_epoch)
+    first = fitted(task, split.train, split.valid, split.negatives, on_epoch)
+    again = fitted(task, both, nothing, split.negatives, on_epoch, stop_at=first.best_epoch)
     return first._replace(tables=again.tables, observer=again.observer, seconds=first.seconds + again.seconds)
 
 
-def _fitted(
+def fitted(
     task: Task,
     known: Interactions,
     valid: Interactions,
     unwanted: Interactions | None,
     on_epoch: OnEpoch,
     stop_at: int | None = None,
+    observing: type[Diagnostics] | None = None,
 ) -> _Trained:
     """One training; what is learned from counts, seen items and laws is learned from `known`."""
     import torch
@@ -225,7 +237,7 @@ def _fitted(
     training = Training(known, settings.positives, settings.epochs, unwanted)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
     lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
-    observer = Diagnostics(training, sampler.law if lawful else None)
+    observer = (observing or Diagnostics)(training, sampler.law if lawful else None)
     done = train(
         training,
         valid,
@@ -330,7 +342,7 @@ def _embeddings(tables: Scores, split: Split) -> dict[str, Labels] | None:
         return None
     arrays = {"users": tables.users, "items": tables.items, "bias": tables.bias}
     return {
-        **{name: table.cpu().numpy() for name, table in arrays.items() if table is not None},
+        **{name: table.detach().cpu().numpy() for name, table in arrays.items() if table is not None},
         "user_ids": split.user_ids,
         "item_ids": split.item_ids,
         "score_space": np.array("dot"),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bench.runs.spec import RunSpec
 
 SCHEMA = 2  # 1 had no hashes
+EMBEDDINGS = "embeddings.npz"
 LAST_EPOCH = "the best epoch was the last allowed; more epochs may help"
 HISTORY = ("epoch", "loss", "valid", "seconds")
 
@@ -102,6 +103,11 @@ class StoredRun:
         """Where it failed, as Python tells it; empty where nothing was raised."""
         file = self.path / "traceback.txt"
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+    @property
+    def has_embeddings(self) -> bool:
+        """Whether its trained vectors are kept."""
+        return (self.path / EMBEDDINGS).exists()
 
     def user_metrics(
         self, cutoffs: list[int], sampled: int | None = None
@@ -222,6 +228,10 @@ class Store:
             UserError: the folder cannot be written.
         """
         target = self.path(spec, device)
+        if result.embeddings is not None:
+            stored = self.find(spec, device)
+            if stored is not None and stored.failure is None:
+                return _with_embeddings(stored, result)
         with _writing(target.parent) as temporary:
             record = _record(spec, result)
             if result.ranks is not None:
@@ -236,7 +246,7 @@ class Store:
             record["history_sha256"] = hashlib.sha256(history).hexdigest()
             record["record_sha256"] = record_sha256(record)
             if result.embeddings is not None:
-                np.savez_compressed(temporary / "embeddings.npz", **result.embeddings)  # type: ignore[arg-type]
+                np.savez_compressed(temporary / EMBEDDINGS, **result.embeddings)  # type: ignore[arg-type]
             text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
             if result.failure is not None and result.failure.get("traceback"):
                 (temporary / "traceback.txt").write_text(result.failure["traceback"], encoding="utf-8")
@@ -255,6 +265,27 @@ class Store:
             for file in run.path.iterdir():
                 shutil.copyfile(file, temporary / file.name)
             _put(temporary, target)
+
+
+def _with_embeddings(run: StoredRun, result: Result) -> StoredRun:
+    """The stored run with the vectors of the same run, trained again for them.
+
+    Raises:
+        UserError: it came out otherwise, or the folder cannot be written.
+    """
+    assert result.embeddings is not None
+    if result.ranks is None or result_sha256(result.users, result.ranks) != run.record["result_sha256"]:
+        raise UserError(
+            f"Run {run.run_id} came out otherwise than it is stored, by other code or on another processor, so that "
+            f"its vectors would not fit; remove it with `bench runs rm {run.path.name}` and run it again."
+        )
+    with _writing(run.path.parent) as temporary:
+        file = temporary / EMBEDDINGS
+        np.savez_compressed(file, **result.embeddings)  # type: ignore[arg-type]
+        _flush(file)
+        file.rename(run.path / EMBEDDINGS)
+        temporary.rmdir()
+    return run
 
 
 def _put(temporary: Path, target: Path) -> None:

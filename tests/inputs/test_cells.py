@@ -20,7 +20,7 @@ NAMES: list[Case] = [
     ("compare SSM", 2, ["'SSM' is called infonce here"]),
     ("compare PNS", 2, ["'PNS' is called popularity here"]),
     ("compare cross-entropy", 2, ["'cross-entropy' is called softmax here"]),
-    ("compare iALS", 2, ["'iALS' is called wrmf here"]),
+    ("compare WMF", 2, ["'WMF' is called"]),
     ("compare Zipfian", 2, ["'Zipfian' is called log-uniform here"]),
     ("compare SimpleX", 2, ["'SimpleX' is called ccl here"]),
     ("compare qqqqqqqq", 2, ["'qqqqqqqq'", "bench list"], ["Did you mean"]),

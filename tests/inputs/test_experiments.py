@@ -90,7 +90,13 @@ OTHERS: list[tuple[str, bytes | None, str, int, list[str]]] = [
     ("nothing in it", b"", "run mine.toml", 2, ["Nothing to run"]),
     ("no text", b"\x00\xff\xfe\x00", "run mine.toml", 2, ["mine.toml", "TOML"]),
     ("latin-1", 'sampler = "uniform" # né\n'.encode("latin-1"), "run mine.toml", 2, ["mine.toml", "UTF-8"]),
-    ("a byte order mark", b'\xef\xbb\xbfsampler = "uniform"\ndataset = "ratings.csv"\n', "run mine.toml", 0, ["5 runs"]),
+    (
+        "a byte order mark",
+        b'\xef\xbb\xbfsampler = "uniform"\ndataset = "ratings.csv"\n',
+        "run mine.toml",
+        0,
+        ["5 runs"],
+    ),
     ("CRLF", b'sampler = "uniform"\r\ndataset = "ratings.csv"\r\n', "run mine.toml", 0, ["5 runs"]),
     ("two files", b'sampler = "uniform"\n', "run mine.toml mine.toml", 2, ["mine.toml", "alone"]),
     ("a cell beside it", b'sampler = "uniform"\n', "run mine.toml popularity", 2, ["popularity"]),
@@ -105,13 +111,31 @@ OTHERS: list[tuple[str, bytes | None, str, int, list[str]]] = [
         2,
         ["out", "2 data sets"],
     ),
-    ("the second data set", b'sampler = "uniform"\ndataset = ["ratings.csv", "ml-10k"]\n', "run mine.toml", 2, ["ml-100k"]),
-    ("one data set twice", b'sampler = "uniform"\ndataset = ["ratings.csv", "ratings.csv"]\n', "run mine.toml", 2, ["twice"]),
+    (
+        "the second data set",
+        b'sampler = "uniform"\ndataset = ["ratings.csv", "ml-10k"]\n',
+        "run mine.toml",
+        2,
+        ["ml-100k"],
+    ),
+    (
+        "one data set twice",
+        b'sampler = "uniform"\ndataset = ["ratings.csv", "ratings.csv"]\n',
+        "run mine.toml",
+        2,
+        ["twice"],
+    ),
     ("no data set", b'sampler = "uniform"\ndataset = []\n', "run mine.toml", 2, ["dataset", "[]"]),
     ("a number for it", b'sampler = "uniform"\ndataset = 3\n', "run mine.toml", 2, ["dataset", "3"]),
-    ("one data set across", b'sampler = "uniform"\ndataset = "ratings.csv"\n', "across mine.toml", 2, ["two data sets"]),
+    (
+        "one data set across",
+        b'sampler = "uniform"\ndataset = "ratings.csv"\n',
+        "across mine.toml",
+        2,
+        ["two data sets"],
+    ),
     ("train words in a table", b'sampler = "uniform"\njobs = 2\n', "table mine.toml", 2, ["jobs", "bench table"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "code", "must"), FILES, ids=[text.strip()[:40] for text, _, _ in FILES])

@@ -48,7 +48,13 @@ SHAPES: list[Text] = [
     ("an umlaut in the name", "größe.csv", rows(), 0, ["user=user"]),
     ("no ending", "ratings", rows(), 0, ["user=user"]),
     ("text ids", "a.csv", rows("u{u},i{i},{r},{t}"), 0, ["user=user"]),
-    ("RecBole", "a.inter", rows("{u}\t{i}\t{r}\t{t}", "user_id:token\titem_id:token\trating:float\ttimestamp:float"), 0, ["user_id"]),
+    (
+        "RecBole",
+        "a.inter",
+        rows("{u}\t{i}\t{r}\t{t}", "user_id:token\titem_id:token\trating:float\ttimestamp:float"),
+        0,
+        ["user_id"],
+    ),
     ("empty", "a.csv", "", 2, ["a.csv", "empty"]),
     ("only blanks", "a.csv", "  \n \n", 2, ["a.csv", "empty"]),
     ("only a header", "a.csv", HEADER + "\n", 2, ["a.csv", "no interactions"]),
@@ -60,10 +66,16 @@ SHAPES: list[Text] = [
     ("JSON", "a.json", '[{"user": 1, "item": 2}]', 2, ["a.json", "CSV"]),
     ("one user", "a.csv", "user,item\n1,2\n1,3\n1,4\n", 0, ["1"]),
     ("one row each", "a.csv", HEADER + "\n1,2,4,5\n2,3,4,6\n", 2, ["nothing to test on", "more data"]),
-]  # fmt: skip
+]
 
 COLUMNS: list[Text] = [
-    ("aliases", "a.csv", rows(header="customer_id,sku,stars,event_time"), 0, ["user=customer_id", "item=sku", "event_time"]),
+    (
+        "aliases",
+        "a.csv",
+        rows(header="customer_id,sku,stars,event_time"),
+        0,
+        ["user=customer_id", "item=sku", "event_time"],
+    ),
     ("case and blanks", "a.csv", rows(header="User ID,Item Id,Rating,Event Time"), 0, ["User ID", "Event Time"]),
     ("capitals", "a.csv", rows(header="USER,ITEM,RATING,TIMESTAMP"), 0, ["user=USER"]),
     ("what is not used", "a.csv", rows("{u},{i},{r},x", "user,item,rating,genre"), 0, ["not used: genre"]),
@@ -72,8 +84,14 @@ COLUMNS: list[Text] = [
     ("no user", "a.csv", rows(header="alpha,item,rating,timestamp"), 2, ["a.csv", "user", "--columns"]),
     ("no item", "a.csv", rows(header="user,beta,rating,timestamp"), 2, ["a.csv", "item", "--columns"]),
     ("neither", "a.csv", rows("{u},{i}", "foo,bar"), 2, ["foo", "bar", "--columns"]),
-    ("a wide file", "a.csv", rows("{u},{i}" + ",0" * 40, "user,item" + "".join(f",x{k}" for k in range(40))), 0, ["not used"]),
-]  # fmt: skip
+    (
+        "a wide file",
+        "a.csv",
+        rows("{u},{i}" + ",0" * 40, "user,item" + "".join(f",x{k}" for k in range(40))),
+        0,
+        ["not used"],
+    ),
+]
 
 CONTENT: list[Text] = [
     ("a missing column", "a.csv", rows(last="9,9,4\n"), 2, ["a.csv", "line 38", "4"]),
@@ -99,7 +117,13 @@ PACKED: list[tuple[str, str, Callable[[bytes], bytes], int, list[str]]] = [
     ("xz", "a.csv.xz", lzma.compress, 0, ["user=user"]),
     ("zst", "a.csv.zst", lambda content: _zst(content), 0, ["user=user"]),
     ("zip", "a.zip", lambda content: _zip({"a.csv": content}), 0, ["user=user"]),
-    ("a zip of two", "a.zip", lambda content: _zip({"a.csv": content, "b.csv": content}), 2, ["a.zip", "a.csv", "b.csv"]),
+    (
+        "a zip of two",
+        "a.zip",
+        lambda content: _zip({"a.csv": content, "b.csv": content}),
+        2,
+        ["a.zip", "a.csv", "b.csv"],
+    ),
     ("a zip of nothing", "a.zip", lambda _: _zip({}), 2, ["a.zip", "no file"]),
     ("half a gz", "a.csv.gz", lambda content: gzip.compress(content)[:60], 2, ["a.csv.gz", "damaged"]),
     ("half an xz", "a.csv.xz", lambda content: lzma.compress(content)[:60], 2, ["a.csv.xz", "damaged"]),
@@ -108,7 +132,7 @@ PACKED: list[tuple[str, str, Callable[[bytes], bytes], int, list[str]]] = [
     ("no gz", "a.csv.gz", lambda content: content, 2, ["a.csv.gz", "damaged"]),
     ("an empty gz", "a.csv.gz", lambda _: gzip.compress(b""), 2, ["a.csv.gz", "empty"]),
     ("gz without its ending", "a.csv", gzip.compress, 2, ["a.csv", "gz"]),
-]  # fmt: skip
+]
 
 WORDS: list[tuple[str, int, list[str]]] = [
     ("--columns user,item,rating,timestamp", 0, ["user"]),

@@ -79,7 +79,6 @@ FOLDERS: list[tuple[str, dict[str, str], int, list[str]]] = [
     ("only a header to test", {**PLAIN, "test.csv": HEADER + "\n"}, 2, ["test.csv", "no interactions"]),
     ("other columns to test", {**PLAIN, "test.csv": "a,b\n1,2\n"}, 2, ["test.csv", "--columns"]),
     ("a ragged test", {**PLAIN, "test.csv": PLAIN["test.csv"] + "1,2\n"}, 2, ["test.csv", "line 8"]),
-    ("users nobody knows", {**PLAIN, "test.csv": f"{HEADER}\n99,11,5,1\n"}, 2, ["test"]),
     ("half an NCF", {name: NCF[name] for name in ("a.train.rating", "a.test.negative")}, 2, ["test"]),
     ("NCF's lists amiss", NCF | {"a.test.negative": "(1,17)\tx\n"}, 2, ["a.test.negative", "line 1"]),
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.inputs.asking import Case, ask, check, table
 
 SEEDS: list[Case] = [
@@ -156,11 +158,10 @@ RUNNING: list[Case] = [
     ("--caption long", 2, ["'long'", "full"]),
     ("--profile --cluster tcp://127.0.0.1:1", 2, ["--profile", "--cluster"]),
     ("--profile --format csv", 2, ["--profile", "csv"]),
-    ("--results ratings.csv", 2, ["ratings.csv", "--results"]),
+    ("--results ratings.csv", 2, ["ratings.csv", "results folder"]),
     ("--out out.md --format csv", 2, ["out.md", "csv"]),
     ("--out out.xlsx", 2, ["out.xlsx", ".csv"]),
     ("--out out.pdf", 2, ["out.pdf", ".html"]),
-    ("--out out", 2, ["out", "--format"]),
     ("--out .", 2, ["folder"]),
     ("--out ratings.csv/x.csv", 2, ["ratings.csv/x.csv"]),
     ("--figures ratings.csv", 2, ["ratings.csv", "--figures"]),
@@ -316,9 +317,10 @@ def test_a_value_is_told_what_it_may_be(
 
 @table(RUNNING)
 def test_what_could_not_be_run_or_shown_is_told_before_training(
-    words: str, code: int, must: list[str], must_not: list[str], here: Path
+    words: str, code: int, must: list[str], must_not: list[str], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = "--seeds 2 --set epochs=1 --results store"
+    quick = "--seeds 2 --set epochs=1"
+    monkeypatch.setenv("BENCH_RESULTS", str(here / "store"))
     check(ask(f"compare uniform popularity --dataset ratings.csv {words} {quick}"), code, must, must_not)
     assert not (here / "store").exists()
 

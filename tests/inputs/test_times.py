@@ -38,11 +38,21 @@ READ: list[tuple[str, list[str], str]] = [
 
 REFUSED: list[tuple[str, list[str], str, list[str]]] = [
     ("day first", DOTS, "", ["a.csv", "13.01.2020", "--time-format", "%d.%m.%Y"]),
-    ("day or month first", ["07/01/2020", *(f"0{k % 9 + 1}/02/2020" for k in range(11))], "", ["07/01/2020", "--time-format"]),
+    (
+        "day or month first",
+        ["07/01/2020", *(f"0{k % 9 + 1}/02/2020" for k in range(11))],
+        "",
+        ["07/01/2020", "--time-format"],
+    ),
     ("day first with times", [f"{day} 10:00" for day in DOTS], "", ["13.01.2020 10:00", "--time-format"]),
     ("two orders", [*ISO[:6], "13.09.2020", *ISO[7:]], "", ["line 8", "13.09.2020"]),
     ("two kinds", [*ISO[:6], "1600000000", *ISO[7:]], "", ["line 8", "1600000000"]),
-    ("a date among numbers", [*(str(k) for k in range(6)), "2020-01-01", *(str(k) for k in range(7, 12))], "", ["line 8", "2020-01-01"]),
+    (
+        "a date among numbers",
+        [*(str(k) for k in range(6)), "2020-01-01", *(str(k) for k in range(7, 12))],
+        "",
+        ["line 8", "2020-01-01"],
+    ),
     ("no time", [*ISO[:6], "", *ISO[7:]], "", ["line 8", "time"]),
     ("nan", [*map(str, range(6)), "nan", *map(str, range(7, 12))], "", ["line 8", "time"]),
     ("words", [*ISO[:6], "yesterday", *ISO[7:]], "", ["line 8", "'yesterday'"]),
@@ -56,7 +66,7 @@ REFUSED: list[tuple[str, list[str], str, list[str]]] = [
     ("one that does not fit", [*DOTS[:6], "2020-07-01", *DOTS[7:]], "--time-format %d.%m.%Y", ["line 8", "2020-07-01"]),
     ("no format", DOTS, "--time-format day", ["day", "%d.%m.%Y"]),
     ("an unknown code", DOTS, "--time-format %Q", ["%Q"]),
-]  # fmt: skip
+]
 
 
 def _written(folder: Path, times: list[str]) -> None:
