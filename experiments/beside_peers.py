@@ -1,12 +1,12 @@
-"""Our trainer beside other libraries: one line of JSON like theirs, on the split and with the epochs they share.
+"""Our trainer as other libraries time theirs: one line of JSON.
 
-    PYTHONPATH=.:PEERS OMP_NUM_THREADS=1 python experiments/beside_peers.py --data ml-1m --optimizer sgd
+    OMP_NUM_THREADS=1 PYTHONPATH=. python experiments/beside_peers.py --data ml-1m --optimizer sgd
 
-PEERS is the folder of scripts that time the others; its `common.py` has the split. `cpu_s_per_epoch` is the median over
-epochs but the first; `curve` holds (epoch, CPU seconds of training so far, validation NDCG@10), and `train_cpu_s` the
-CPU seconds of the whole process but for importing torch.
+`cpu_s_per_epoch` is the median over epochs but the first; `curve` holds (epoch, CPU seconds of training so far,
+validation NDCG@10), and `train_cpu_s` the CPU seconds of the whole process but for importing torch.
 """
 
+import argparse
 import json
 import sys
 import time
@@ -17,9 +17,8 @@ import torch  # noqa: E402
 
 imported = time.process_time() - started
 import numpy as np  # noqa: E402
-from common import Data, args  # noqa: E402
 
-from datasets import Interactions  # noqa: E402
+from datasets import Interactions, load  # noqa: E402
 from recmodels.losses import LOSSES  # noqa: E402
 from recmodels.models import MODELS  # noqa: E402
 from recmodels.objective import objective  # noqa: E402
@@ -29,8 +28,18 @@ from recmodels.settings import Settings  # noqa: E402
 from recmodels.trainer import train  # noqa: E402
 
 
+def args(**defaults):
+    parser = argparse.ArgumentParser()
+    for name, value in defaults.items():
+        parser.add_argument("--" + name.replace("_", "-"), type=type(value), default=value)
+    return parser.parse_args()
+
+
 def main():
     a = args(
+        data="ml-100k",
+        seed=0,
+        patience=0,
         sampler="uniform",
         loss="bpr",
         optimizer="adam",
@@ -46,11 +55,10 @@ def main():
         bias=0,
     )
     torch.set_num_threads(1)
-    data = Data(a.data)
-    pairs = Interactions(data.u.astype(np.int32), data.i.astype(np.int32), data.nu, data.ni)
-    held_out = (data.vu, data.vi) if a.validate else (np.empty(0), np.empty(0))
-    valid = Interactions(*(ids.astype(np.int32) for ids in held_out), data.nu, data.ni)
-    training = Training(pairs)
+    split = load(a.data)
+    nobody = np.empty(0, np.int32)
+    valid = split.valid if a.validate else Interactions(nobody, nobody, split.n_users, split.n_items)
+    training = Training(split.train)
     settings = Settings(
         epochs=a.epochs,
         patience=a.patience or a.epochs,
@@ -84,24 +92,7 @@ def main():
     )
     steps = np.diff([began, *ends])
     record = {
-        "peer": "contrarec",
-        "tag": a.tag,
-        "config": {
-            k: getattr(a, k)
-            for k in (
-                "data",
-                "sampler",
-                "loss",
-                "optimizer",
-                "lr",
-                "l2",
-                "batch",
-                "negatives",
-                "reduction",
-                "init_std",
-                "bias",
-            )
-        },
+        "config": vars(a),
         "n_epochs": len(epochs),
         "s_per_epoch": round(float(np.median([e.seconds for e in epochs[1:]])), 4),
         "cpu_s_per_epoch": round(float(np.median(steps[1:])), 4),

@@ -1,5 +1,6 @@
 """The scripts of experiments/ that the documents name run as they say."""
 
+import json
 import os
 import subprocess
 import sys
@@ -26,6 +27,14 @@ def test_growth_draws_its_points_and_keeps_them(tmp_path):
     assert out.with_suffix(".csv").read_text().count("\n") == 2
     assert out.stat().st_size > 10_000
     assert run("experiments/growth.py", "--out", str(out), "--sizes", "20000", "--optimizers", "sgd") == ""
+
+
+def test_our_trainer_is_timed_as_others_are():
+    data = "synthetic:users=200,items=100,density=0.1"
+    said = json.loads(run("experiments/beside_peers.py", "--data", data, "--epochs", "2", "--validate", "1"))
+    assert said["n_epochs"] == 2
+    assert said["cpu_s_per_epoch"] > 0
+    assert all(0 < ndcg < 1 for _, _, ndcg in said["curve"])
 
 
 def test_rounded_down_reads_a_stored_run(ratings_csv, tmp_path):
