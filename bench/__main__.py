@@ -36,14 +36,17 @@ def _run() -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     import typer
 
-    from bench.cli.hints import explained
     from bench.cli.main import command
     from datasets.errors import UserError
 
     try:
         code = command()(standalone_mode=False, prog_name="bench")
-    except (typer.TyperException, UserError) as error:
-        return _complain(explained(error) if isinstance(error, typer.TyperException) else str(error))
+    except UserError as error:
+        return _complain(str(error))
+    except typer.TyperException as error:
+        from bench.cli.hints import explained
+
+        return _complain(explained(error))
     except typer.Abort:
         return 130
     return code if isinstance(code, int) else 0

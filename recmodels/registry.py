@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,6 +131,7 @@ class Registry:
         self.kind = kind
         self.package = package
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._parsed: dict[str, Entry] = {}
 
     def register(self, name: str, **_facts: Any) -> Callable[[F], F]:
         """Add the decorated function under `name`; `_facts` must be literals, they are read from the source.
@@ -150,17 +152,20 @@ class Registry:
     @cached_property
     def entries(self) -> dict[str, Entry]:
         """Every entry by name, sorted, from the source text alone."""
-        found: dict[str, Entry] = {}
+        return {name: self.entry(name) for name in self._files}
+
+    @cached_property
+    def _files(self) -> dict[str, tuple[Path, str]]:
+        """File and module of every name, sorted by name; of the files only those of entries asked for are parsed."""
         folder = Path(__file__).parent.parent.joinpath(*self.package.split("."))
         paths = sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+        above = re.compile(rf'^@{self._variable}\.register\(\s*"([^"]+)"', re.MULTILINE)
+        found: dict[str, tuple[Path, str]] = {}
         for path in paths:
-            module = self.package if not folder.is_dir() else f"{self.package}.{path.stem}"
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.FunctionDef):
-                    for entry in _registered(node, self._variable, module):
-                        if entry.name in found:
-                            raise ValueError(f"The {self.kind} name '{entry.name}' is registered twice.")
-                        found[entry.name] = entry
+            for name in above.findall(path.read_text(encoding="utf-8")):
+                if name in found:
+                    raise ValueError(f"The {self.kind} name '{name}' is registered twice.")
+                found[name] = path, f"{self.package}.{path.stem}" if folder.is_dir() else self.package
         return dict(sorted(found.items()))
 
     @property
@@ -168,13 +173,13 @@ class Registry:
         return {"loss": "LOSSES"}.get(self.kind, f"{self.kind.upper()}S")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.entries)
+        return iter(self._files)
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self._files)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.entries
+        return name in self._files
 
     def entry(self, name: str) -> Entry:
         """What is known about `name`.
@@ -182,9 +187,14 @@ class Registry:
         Raises:
             UserError: nothing is registered under it; the closest name is suggested.
         """
-        if name not in self.entries:
+        if name not in self._files:
             raise not_registered(self.kind, name, [self])
-        return self.entries[name]
+        if name not in self._parsed:
+            path, module = self._files[name]
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.FunctionDef):
+                    self._parsed |= {entry.name: entry for entry in _registered(node, self._variable, module)}
+        return self._parsed[name]
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         entry = self.entry(name)

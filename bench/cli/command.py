@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import inspect
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from bench.cli.hints import unknown_command
-from bench.cli.request import Request
 from datasets.errors import UserError
 
+if TYPE_CHECKING:
+    from bench.cli.request import Request
 
-def add(app: typer.Typer, name: str, kind: type[Request]) -> None:
-    """Make the command `name` of a kind of request."""
+
+def alone(name: str, kind: type[Request]) -> typer.Typer:
+    """The command `name` of a kind of request, for a group to take in."""
+    app = typer.Typer(add_completion=False)
     app.command(name, cls=RequestCommand, help=inspect.getdoc(kind), epilog=examples(*kind.examples))(kind)
+    return app
 
 
 def examples(*commands: str) -> str:
@@ -40,6 +44,8 @@ class Group(TyperGroup):
             UserError: there is none.
         """
         if not args[0].startswith("-") and args[0] not in self.commands:
+            from bench.cli.hints import unknown_command
+
             raise unknown_command(args[0], self.commands, ctx.command_path)
         return super().resolve_command(ctx, args)
 

@@ -20,7 +20,12 @@ from datasets.columns import with_format
 from datasets.consent import Consent
 from datasets.errors import UserError
 
-app = typer.Typer(cls=Group, help="Data sets: list, info, fetch, add, export, verify, gc.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group,
+    help="Data sets: list, info, fetch, add, export, verify, gc.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 Name = Annotated[str, typer.Argument(help="a name of `bench data list`, or a path")]
 Names = Annotated[list[str], typer.Argument(help="names of `bench data list`")]

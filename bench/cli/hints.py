@@ -151,8 +151,11 @@ def kind_of(name: str) -> str | None:
 
 
 def _means_something(text: str) -> bool:
+    """Whether it is a cell, or a misspelt one, of which the grammar of cells says what is wrong."""
     from bench.runs.spec import REGISTRIES
 
+    if all(kind_of(piece) for piece in text.split("+")):
+        return True
     entries = [entry for registry in REGISTRIES.values() for entry in registry.entries.values()]
     names = [name for entry in entries for name in (entry.name, *entry.aliases)]
     pieces = [piece.partition(":")[0] for piece in text.split("+")]
@@ -266,8 +269,9 @@ def unknown_key(key: str, path: Path, kind: type[Request]) -> UserError:
     meant = SYNONYMS.get(key, key)
     if meant in setting_parameters():
         return UserError(f"{path}: '{key}' is a trainer setting; write {meant} = … under a line [set].")
-    commands = [f"bench {name}" for name, other in REQUESTS.items() if key in _words(other)]
+    kinds = {name: found for name, known in REQUESTS.items() if isinstance(found := known.load(), type)}
+    commands = [f"bench {name}" for name, other in kinds.items() if key in _words(other)]
     if commands:
-        name = next(f"bench {name}" for name, other in REQUESTS.items() if other is kind)
+        name = next(f"bench {name}" for name, other in kinds.items() if other is kind)
         return UserError(f"{path}: {name} has no '{key}', which is a word of {', '.join(commands)}.")
     return unknown(f"word of an experiment file ({path})", key, _words(kind), {**OPTIONS, "settings": "set"})

@@ -11,9 +11,10 @@ from bench.cli.hints import check_listed
 from bench.cli.output import as_json
 from datasets.errors import UserError
 
-EXAMPLES = examples("bench list samplers", "bench list dns")
+app = typer.Typer(add_completion=False)
 
 
+@app.command("list", epilog=examples("bench list samplers", "bench list dns"))
 def list_(
     kind: Annotated[
         str,

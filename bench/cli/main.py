@@ -9,30 +9,56 @@ from typing import Annotated
 import typer
 
 from bench import __version__
-from bench.cli import data, runs
-from bench.cli.across import Across
-from bench.cli.calibrate import Calibrate
-from bench.cli.command import Group, add, examples
-from bench.cli.compare import Compare
-from bench.cli.hints import unknown_command
-from bench.cli.list import EXAMPLES, list_
-from bench.cli.power import Power
-from bench.cli.run import Run
-from bench.cli.table import Table
-from bench.cli.tune import Tune
+from bench.cli.command import examples
+from bench.cli.lazy import Known, LazyGroup
 
 REQUESTS = {
-    "compare": Compare,
-    "run": Run,
-    "table": Table,
-    "across": Across,
-    "tune": Tune,
-    "calibrate": Calibrate,
-    "power": Power,
+    "compare": Known(
+        "bench.cli.compare", "Compare", "Run what the store lacks of these cells and print the table with significance."
+    ),
+    "run": Known(
+        "bench.cli.run",
+        "Run",
+        "Run a cell, a grid or an experiment file: the lists of --sampler, --loss and --model multiply.",
+    ),
+    "table": Known("bench.cli.table", "Table", "Print the same comparison from the store alone; trains nothing."),
+    "across": Known(
+        "bench.cli.across", "Across", "The same cells on several data sets: ranks, tests over data sets, an aggregate."
+    ),
+    "tune": Known(
+        "bench.cli.tune",
+        "Tune",
+        "Search the settings of each cell on the validation part, with the same number of trials for every cell.",
+    ),
+    "calibrate": Known(
+        "bench.cli.calibrate",
+        "Calibrate",
+        "How often each test calls a cell different from itself, over disjoint sets of its own seeds.",
+    ),
+    "power": Known(
+        "bench.cli.power",
+        "Power",
+        "From the runs of two cells: the difference that seeds and users can find, and the seeds one needs.",
+    ),
+}
+"""Commands that are requests: their options are keys of experiment files too."""
+
+COMMANDS = {
+    **REQUESTS,
+    "list": Known("bench.cli.list", "app", "What there is: name, one line, parameters, paper."),
+    "data": Known("bench.cli.data", "app", "Data sets: list, info, fetch, add, export, verify, gc."),
+    "runs": Known("bench.cli.runs", "app", "The store of finished runs: list, show, rm, verify, gc, merge."),
 }
 
+
+class Root(LazyGroup):
+    """The commands of `bench`."""
+
+    known = COMMANDS
+
+
 app = typer.Typer(
-    cls=Group,
+    cls=Root,
     help="Compare negative samplers and losses for recommendation, reproducibly.",
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -40,11 +66,6 @@ app = typer.Typer(
     epilog=examples("bench compare uniform popularity inbatch", "bench run experiments/first-look.toml --dry-run"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, kind in REQUESTS.items():
-    add(app, name, kind)
-app.command("list", epilog=EXAMPLES)(list_)
-app.add_typer(data.app, name="data", help="Data sets: list, info, fetch, add, export, verify.")
-app.add_typer(runs.app, name="runs", help="The store of finished runs: list, show, rm, verify, gc, merge.")
 
 
 @cache
@@ -75,6 +96,8 @@ def help_(
     for word in words or ():
         known = getattr(found.command, "commands", {})
         if word not in known:
+            from bench.cli.hints import unknown_command
+
             raise unknown_command(word, known, found.command_path)
         found = typer.Context(known[word], info_name=word, parent=found)
     typer.echo(found.get_help())

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from bench.runs.store import Store, StoredRun
 
 app = typer.Typer(
-    cls=Group, help="The store of finished runs: list, show, rm, verify, gc, merge.", no_args_is_help=True
+    cls=Group,
+    help="The store of finished runs: list, show, rm, verify, gc, merge.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 Results = Annotated[str | None, typer.Option("--results", help="folder of finished runs (also BENCH_RESULTS)")]
