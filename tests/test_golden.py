@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets.loading import load
 
 from bench.runs.runner import Task, execute
 from bench.runs.spec import Data, RunSpec, incompatibility, parse_cell
 from datasets import Interactions
+from datasets.loading import load
 from datasets.protocol import Protocol
 from datasets.source import resolve
 from recmodels.losses import LOSSES
