@@ -37,7 +37,7 @@ def given(training: Training, *, share: Annotated[float, "> 0, <= 1", Search(0.1
         share: of the negatives that are given ones; 1 draws no others.
     """
     if training.negatives is None or not len(training.negatives):
-        raise UserError("These data give no negatives; set --min-rating, so that ratings below it are some.")
+        raise UserError("These data give no negatives; set min_rating, so that ratings below it are some.")
     return Sampler(_Given(training, share))
 
 

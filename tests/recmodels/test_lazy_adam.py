@@ -34,10 +34,13 @@ OPTIONS: dict[str, list[dict[str, str]]] = {
 
 
 def data() -> Training:
-    """Two steps an epoch; most users and items have no interaction."""
+    """Two steps an epoch; most users and items have no interaction. Each user is known not to want two items."""
     generator = np.random.default_rng(0)
     users, items = np.repeat(np.arange(4), 3), generator.choice(ITEMS, 12, replace=False)
-    return Training(Interactions(users.astype(np.int32), items.astype(np.int32), USERS, ITEMS), epochs=2)
+    known = Interactions(users.astype(np.int32), items.astype(np.int32), USERS, ITEMS)
+    others = np.setdiff1d(np.arange(ITEMS), items)[: 2 * 4]
+    unwanted = Interactions(np.repeat(np.arange(4), 2).astype(np.int32), others.astype(np.int32), USERS, ITEMS)
+    return Training(known, epochs=2, negatives=unwanted)
 
 
 def moved(sampler: Any, loss: Any, model: Any, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
