@@ -52,7 +52,7 @@ def sce(
         chosen, listed = ((side @ ways).topk(n, dim=0).indices.T for side, n in zip((rows, items), wanted, strict=True))
         counts = listed[:, None, :] != x.batch.positives[chosen][:, :, None]  # (K, b, c)
         if x.valid is not None:
-            counts &= x.valid.expand_as(x.negative)[chosen[:, :, None], listed[:, None, :]]
+            counts &= x.valid.expand(-1, len(items))[chosen[:, :, None], listed[:, None, :]]
     scores = torch.bmm(rows_of(rows, chosen), rows_of(items, listed).transpose(1, 2))
     found = _surprise(x.positive[chosen].flatten(), scores.flatten(0, 1), counts.flatten(0, 1)).view(chosen.shape)
     of_bucket = torch.arange(len(chosen), device=chosen.device)[:, None].expand_as(chosen)
@@ -97,7 +97,7 @@ def rece(
         counts = (seen >= 0) & (seen != x.batch.positives[:, None]) & first_occurrence(seen)
         seen = seen.clamp(min=0)
         if x.valid is not None:
-            counts &= x.valid.expand_as(x.negative).gather(1, seen)
+            counts &= x.valid.expand(-1, len(items)).gather(1, seen)
     return _surprise(x.positive, row_dot(rows, rows_of(items, seen)), counts)
 
 
