@@ -87,7 +87,7 @@ def with_format(columns: Columns, time_format: str | None) -> str | None:
 
 def split_format(columns: Columns) -> tuple[str | None, str | None]:
     """The columns and the time format of such a text, and of one that an identity holds."""
-    text = (with_format(columns, None) or "").removesuffix(REVISED).removesuffix(";")
+    text = ((with_format(columns, None) if columns else None) or "").removesuffix(REVISED).removesuffix(";")
     spelled, _, time_format = text.partition(_FORMAT)
     return spelled or None, time_format or None
 

@@ -14,6 +14,8 @@ from scipy.stats import chisquare
 
 from bench.cli.main import REQUESTS
 from bench.cli.main import command as root
+from bench.pages.files import PAGE, files_part
+from bench.pages.samplers import replaced
 from bench.runs.spec import parse_cell
 from recmodels.losses import LOSSES
 from recmodels.samplers import SAMPLERS
@@ -139,6 +141,12 @@ def test_the_index_names_every_page() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     pages = {page.name for page in ROOT.glob("docs/*.md")} - {"index.md"}
     assert [page for page in sorted(pages) if f"]({page})" not in index] == []
+
+
+def test_the_architecture_page_lists_every_file() -> None:
+    """If this fails, run `python -m bench.pages.files`."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert replaced(page, "files", files_part()) == page
 
 
 def test_the_readme_shows_the_reference_table() -> None:

@@ -1,13 +1,16 @@
 """`bench across`: the same cells on several data sets."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.cli.outcome import outcome
 from bench.cli.request import SIGNIFICANCE, option
 from bench.cli.shown import Captioned, Tested, told
 from bench.cli.training import Training
 from datasets.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.runs.design import Experiment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +26,15 @@ class Across(Captioned, Tested, Training):
         "bench across experiments/mine.toml --baseline uniform --format latex",
     )
 
-    def run(self) -> int:
-        """Run what each data set lacks, and print what their comparisons say together."""
+    def checked(self) -> "list[Experiment]":
+        """The experiments, once fewer than two data sets and what could not be printed are refused too."""
         if len(self.datasets) < 2:
             raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
         self.check_caption()
+        return super().checked()
+
+    def run(self) -> int:
+        """Run what each data set lacks, and print what their comparisons say together."""
         if self.dry_run:
             for experiment in self.checked():
                 self.emit(self.planned(experiment))

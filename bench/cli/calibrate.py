@@ -28,12 +28,21 @@ class Calibrate(Output, Training):
 
     def run(self) -> int:
         """Train the seeds that are missing, and compare them with each other."""
-        self.metrics(())
-        experiments = self.experiments()
-        for experiment in experiments:
+        for experiment in self.checked():
             if self.dry_run:
                 self.emit(self.planned(experiment))
                 continue
+            self.train(experiment)
+            if outcome([experiment]):
+                return 1
+            self.emit(self._table(experiment, whole_rows(experiment, self.metric)[0]))
+        return 0
+
+    def checked(self) -> "list[Experiment]":
+        """The experiments, once several cells and too few seeds are refused too."""
+        self.metrics(())
+        found = super().checked()
+        for experiment in found:
             if len(experiment.cells) != 1:
                 raise UserError("bench calibrate takes one cell, which it compares with itself; name one.")
             if len(experiment.seeds) < 2 * self.side:
@@ -41,11 +50,7 @@ class Calibrate(Output, Training):
                     f"{len(experiment.seeds)} seeds do not make two sets of --side {self.side}; give --seeds "
                     f"{2 * self.side} or more, better 40."
                 )
-            self.train(experiment)
-            if outcome([experiment]):
-                return 1
-            self.emit(self._table(experiment, whole_rows(experiment, self.metric)[0]))
-        return 0
+        return found
 
     def _table(self, experiment: "Experiment", row: "Row") -> str:
         """False-positive rates of the tests over A/A comparisons of the runs of one cell."""

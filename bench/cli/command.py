@@ -89,7 +89,7 @@ class RequestCommand(TyperCommand):
 
             request = from_file(request, given)
             if request.stores:
-                store = request.experiments()[0].store  # every mistake is found before anything is written
+                store = request.checked()[0].store  # every mistake is found before anything is written
                 keep(store.root, Path(names[0]).stem, resolved(request))
         if code := request.run():
             raise typer.Exit(code)

@@ -40,7 +40,6 @@ class Compare(Shown, Training):
 
     def run(self) -> int:
         """Train and print, one data set after the other."""
-        self.check_view()
         if self.dry_run:
             for experiment in self.checked():
                 self.emit(self.planned(experiment))

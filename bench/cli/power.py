@@ -1,7 +1,7 @@
 """`bench power`: how many seeds a difference needs."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.cli.calibrate import whole_rows
 from bench.cli.outcome import outcome
@@ -9,6 +9,9 @@ from bench.cli.output import Formatted
 from bench.cli.request import SIGNIFICANCE, option
 from bench.cli.training import Training
 from datasets.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.runs.design import Experiment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +42,7 @@ class Power(Formatted, Training):
         from bench.comparison.names import row_called, short_names
         from bench.tables.power import render_plan
 
-        self._check_wish()
-        self.metrics(())
-        form, experiments = self.form, self.experiments()
+        form, experiments = self.form, self.checked()
         for experiment in experiments:
             if self.dry_run:
                 self.emit(self.planned(experiment))
@@ -69,6 +70,13 @@ class Power(Formatted, Training):
             )
             self.emit(text)
         return 0
+
+    def checked(self) -> "list[Experiment]":
+        """The experiments, once a wish or a format that means nothing is refused too."""
+        self._check_wish()
+        self.metrics(())
+        _ = self.form
+        return super().checked()
 
     def _check_wish(self) -> None:
         """Refuse a plan that means nothing, before anything is trained for it."""

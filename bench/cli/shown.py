@@ -212,6 +212,11 @@ class Shown(Captioned, Tested):
         if len(self.datasets) > 1 and self.out is not None:
             raise UserError(f"--out holds one table and there are {len(self.datasets)} data sets; choose one.")
 
+    def checked(self) -> "list[Experiment]":
+        """The experiments, once what could not be printed is refused too."""
+        self.check_view()
+        return super().checked()
+
     def show(self, experiment: "Experiment") -> "Comparison":
         """Print the comparison of the stored runs."""
         from bench.tables.render import render, render_groups

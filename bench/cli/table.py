@@ -18,7 +18,6 @@ class Table(Shown):
 
     def run(self) -> int:
         """Print one table per data set."""
-        self.check_view()
         experiments = self.checked()
         for experiment in experiments:
             self.show(experiment)

@@ -78,8 +78,7 @@ class Tune(Training):
         from bench.tuning.study import search
         from bench.tuning.tuned import tuned_cell
 
-        self._check()
-        for experiment in self.experiments():
+        for experiment in self.checked():
             studies = self._studies(experiment)
             if self.dry_run:
                 self._plan(studies)
@@ -92,6 +91,11 @@ class Tune(Training):
                 typer.echo(f"No trial ended well for {lost}; `bench runs list` has the reasons.", err=True)
                 return 1
         return 0
+
+    def checked(self) -> "list[Experiment]":
+        """The experiments, once seeds that cannot tune and an --out for several data sets are refused too."""
+        self._check()
+        return super().checked()
 
     @property
     def _search_plan(self) -> "Plan":

@@ -78,7 +78,7 @@ def test_lists_multiply_as_repeated_flags_do(tmp_path: Path) -> None:
         ("[set]\nepochs = [[1]]", "set.epochs must be one value or a list of values"),
         ("sampler = ", "is not TOML"),
         ("seeds = 1979-05-27", "seeds must be a whole number, a list of them or a text"),
-        ("seeds = [7, 7]", "seeds 7,7 names no seeds"),
+        ("seeds = [7, 7]", "seeds 7,7 names a seed twice"),
         ("seeds = [7, -1]", "seeds 7,-1 names no seeds"),
         ("cutoffs = [5, 5]", "cutoffs 5,5 is not a list of whole numbers from 1 to 10000, each once"),
         ("cutoffs = [0]", "cutoffs 0 is not a list"),
@@ -95,7 +95,7 @@ def test_mistakes_are_named(tmp_path: Path, text: str, sentence: str) -> None:
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     done = run("no/such.toml", results=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no/such.toml cannot be read" in done.stderr
+    assert "no/such.toml does not exist" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -125,6 +125,29 @@ def test_a_file_runs_says_what_is_done_and_is_kept_with_the_results(ratings_csv:
     assert "seeds = [0]" in kept.read_text()
     again = run(kept, results=results)
     assert (again.returncode, again.stderr, again.stdout) == (0, "", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "sentence"),
+    [
+        ("run", ("--test", "anova"), "No test is called 'anova'"),
+        ("run", ("--view", "rose"), "No view is called 'rose'"),
+        ("run", ("--format", "jsn"), "No format is called 'jsn'"),
+        ("across", (), "at least two data sets"),
+        ("calibrate", ("--side", "9"), "do not make two sets of --side 9"),
+        ("power", ("--power", "2"), "is not a probability"),
+        ("tune", ("--seeds", "0-3"), "tuning seeds start at 1000"),
+    ],
+)
+def test_a_file_is_kept_only_when_nothing_is_wrong(
+    ratings_csv: Path, tmp_path: Path, command: str, words: tuple[str, ...], sentence: str
+) -> None:
+    path = write(tmp_path, f'sampler = "uniform"\ndataset = "{ratings_csv}"\n')
+    line = [sys.executable, "-m", "bench", command, str(path), "--results", str(tmp_path / "runs"), *words]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert not list(tmp_path.glob("runs/experiments/*"))
 
 
 def test_a_dry_run_says_what_cannot_be_trained_and_why(ratings_csv: Path, tmp_path: Path) -> None:

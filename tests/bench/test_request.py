@@ -14,7 +14,7 @@ from typer.main import get_command
 
 import bench
 from bench.cli.compare import Compare
-from bench.cli.main import REQUESTS, app
+from bench.cli.main import COMMANDS, REQUESTS, app
 from bench.cli.output import Formatted
 from datasets.errors import UserError
 
@@ -37,8 +37,33 @@ def test_every_command_shows_what_is_asked_for_most_with_two_examples(name: str)
     shown = [option for option in options(name) if not option.hidden]
     assert len(shown) <= 24  # and --help
     assert all(option.help and option.rich_help_panel for option in options(name))
-    assert len(REQUESTS[name].examples) == 2
-    assert {option.name for option in options(name)} | {"names"} == {field.name for field in fields(REQUESTS[name])}
+    kind = REQUESTS[name].load()
+    assert isinstance(kind, type)
+    assert len(kind.examples) == 2
+    assert {option.name for option in options(name)} | {"names"} == {field.name for field in fields(kind)}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_the_help_of_each_says(name: str) -> None:
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    assert command.help.partition("\n\n")[0] == COMMANDS[name].help
+    assert command.name == name
+
+
+def test_only_the_command_that_is_invoked_is_imported() -> None:
+    code = (
+        "import sys; from bench.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(*(m for m in sys.modules if m.startswith('bench.cli.') or m == 'numpy'))"
+    )
+    for words, imported in ((["--help"], set()), (["list", "models"], {"bench.cli.list"})):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        found = set(done.stdout.splitlines()[-1].split())
+        assert found & {known.module for known in COMMANDS.values()} == imported
+        assert "numpy" not in found or imported
 
 
 def test_help_is_in_panels_and_help_all_has_the_rest() -> None:

@@ -96,7 +96,7 @@ def test_names_are_suggested():
         resolve("ml-25")
     with pytest.raises(UserError, match="Did you mean 'Video_Games'"):
         resolve("amazon-2018:VideoGames")
-    with pytest.raises(UserError, match="category of amazon-2014"):
+    with pytest.raises(UserError, match="amazon-2014 stands for many data sets"):
         resolve("amazon-2014").content()
 
 
