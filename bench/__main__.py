@@ -29,8 +29,6 @@ def main() -> None:
 
 
 def _run() -> int:
-    if sys.stdout is None:
-        return _complain("The output is closed, so nothing could be printed; leave >&- out, or write to /dev/null.")
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # what an ASCII locale cannot say, a ± or a name, is escaped
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -22,7 +22,7 @@ def unknown(kind: str, given: str, known: Iterable[str], aliases: Mapping[str, s
     known = sorted(set(known))
     meant = {alias: name for alias, name in (aliases or {}).items() if name in known}
     close = closest(given, [*known, *meant])
-    called = f" ({close})" if close in meant and plain(close) != plain(given) else ""
+    called = f" ({close})" if close in meant and close not in known and plain(close) != plain(given) else ""
     hint = f" Did you mean '{meant.get(close, close)}'{called}?" if close else ""
     return UserError(f"No {kind} is called '{given}'.{hint} Known: {', '.join(known)}.")
 

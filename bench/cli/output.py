@@ -82,16 +82,13 @@ class Formatted(Output):
         """
         if self.format is not None and self.format not in FORMATS:
             raise unknown("format", self.format, FORMATS, {ending[1:]: form for ending, form in SUFFIXES.items()})
-        if self.out is None or not self.out.suffix:
+        if self.format is not None or self.out is None or not self.out.suffix:
             return self.format or "table"
-        meant = SUFFIXES.get(self.out.suffix.lower())
-        if meant is None and self.format is None:
+        if self.out.suffix.lower() not in SUFFIXES:
             raise UserError(
                 f"{self.out} has an ending that says no format; end it in {', '.join(SUFFIXES)}, or give --format."
             )
-        if meant is not None and self.format not in (None, meant):
-            raise UserError(f"{self.out} ends as {meant} does, and --format says {self.format}; change one of them.")
-        return self.format or str(meant)
+        return SUFFIXES[self.out.suffix.lower()]
 
     @property
     def color(self) -> bool:

@@ -112,7 +112,7 @@ def test_python_asks_as_the_command_line_does(tmp_path: Path, ratings_csv: Path)
     assert [row.name for row in found.rows] == ["toppop", "constant"]
     assert found.seeds == (3, 4)
     assert run("table", "toppop", "constant", "--seeds", "3,4", *words).returncode == 0
-    for wrong, sentence in (({"splt": "ratio"}, "Did you mean 'split'"), ({"seeds": [7, 7]}, "names no seeds")):
+    for wrong, sentence in (({"splt": "ratio"}, "Did you mean 'split'"), ({"seeds": [7, 7]}, "names a seed twice")):
         with pytest.raises(UserError, match=sentence):
             bench.compare(["toppop"], **{**asked, **wrong})
     with pytest.raises(UserError, match="give a list"):

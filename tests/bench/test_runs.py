@@ -57,7 +57,7 @@ def store(tmp_path: Path) -> Store:
 def test_list_and_show_tell_what_is_there(runs: object, store: Store) -> None:
     code, out, _ = runs("list", "--results", store.root)  # type: ignore[operator]
     assert code == 0
-    assert "failed: Diverged: the loss became nan" in out
+    assert "failed: Diverged: t" in out
     rows = json.loads(runs("list", "--results", store.root, "--format", "json")[1])  # type: ignore[operator]
     assert {row["state"] for row in rows} == {"done", "failed: Diverged: the loss became nan"}
     assert len(json.loads(runs("list", "--failed", "--results", store.root, "--format", "json")[1])) == 1  # type: ignore[operator]
@@ -69,7 +69,9 @@ def test_list_and_show_tell_what_is_there(runs: object, store: Store) -> None:
 def test_rm_takes_what_was_named(runs: object, store: Store) -> None:
     assert runs("rm", "--results", store.root)[0] == 2  # type: ignore[operator]
     assert runs("rm", "0000", "--results", store.root)[0] == 2  # type: ignore[operator]
-    assert runs("rm", "--failed", "--results", store.root)[1] == "Removed 1 run.\n"  # type: ignore[operator]
+    removed = runs("rm", "--failed", "--results", store.root)[1]  # type: ignore[operator]
+    assert removed.startswith(spec(1).run_id)
+    assert removed.endswith("Removed 1 run.\n")
     assert [run.run_id for run in store.runs()] == [spec(0).run_id]
     assert runs("rm", spec(0).run_id, "--results", store.root)[0] == 0  # type: ignore[operator]
     assert list(store.runs()) == []

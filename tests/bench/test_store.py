@@ -98,7 +98,7 @@ def test_an_unreadable_run_is_named(tmp_path: Path, text: str) -> None:
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     blocker = tmp_path / "results"
     blocker.write_text("a file where a folder should be", encoding="utf-8")
-    with pytest.raises(UserError, match=r"cannot be written .* give another with --results"):
+    with pytest.raises(UserError, match=r"cannot be written .* name another results folder"):
         Store(blocker).save(SPEC, result(), [10])
 
 

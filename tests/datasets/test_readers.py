@@ -22,6 +22,7 @@ FULL = Protocol("ratio:test=0.3,valid=0.2")
 @pytest.fixture(autouse=True)
 def data_home(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "home"))
+    (tmp_path / "mirror").mkdir()
     monkeypatch.setenv("BENCH_DATA_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("BENCH_OFFLINE", "1")
 

@@ -159,7 +159,6 @@ RUNNING: list[Case] = [
     ("--profile --cluster tcp://127.0.0.1:1", 2, ["--profile", "--cluster"]),
     ("--profile --format csv", 2, ["--profile", "csv"]),
     ("--results ratings.csv", 2, ["ratings.csv", "results folder"]),
-    ("--out out.md --format csv", 2, ["out.md", "csv"]),
     ("--out out.xlsx", 2, ["out.xlsx", ".csv"]),
     ("--out out.pdf", 2, ["out.pdf", ".html"]),
     ("--out .", 2, ["folder"]),

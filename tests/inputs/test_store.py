@@ -206,7 +206,8 @@ def test_the_suffix_of_out_is_the_format(store: Path) -> None:
         answer = ask(f"{words} --out {name}")
         check(answer, 0, [name])
         assert content in Path(name).read_text(), name
-    check(ask(f"{words} --out x.md --format html"), 2, ["x.md", "html", "--format"])
+    check(ask(f"{words} --out x.md --format html"), 0, ["x.md"])
+    assert "<table" in Path("x.md").read_text(), "what is said goes before what an ending says"
     check(ask(f"{words} --out plain --format html"), 0, ["plain"])
     for refused in ("x.pdf", "x.png", "x.xlsx"):
         check(ask(f"{words} --out {refused}"), 2, [refused, ".md", "--format"])
