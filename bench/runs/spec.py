@@ -103,7 +103,10 @@ class Data:
 
 
 OVER_UNIFORM = ["ahns", "bns", "curriculum", "dns", "dns-mn", "mixgcf", "self-adversarial", "softmax-rho", "srns"]
-LATER = {"settings": {"learn_temperature": False}, **{name: {"proposal": "uniform"} for name in OVER_UNIFORM}}
+LATER: dict[str, dict[str, Value]] = {
+    "settings": {"learn_temperature": False},
+    **{name: {"proposal": "uniform"} for name in OVER_UNIFORM},
+}
 """Values that came after runs were stored and make the training of before; a spec leaves them out, so that those runs
 are found."""
 
