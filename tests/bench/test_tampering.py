@@ -22,7 +22,7 @@ from tests.bench.test_store import SPEC, result
 from tests.conftest import write_ratings
 
 NAMES = ("uniform", "popularity")
-WORDS = ("--set", "epochs=1", "--set", "embedding_size=4", "--set", "negatives=2", "--seeds", "4", "--quiet")
+WORDS = ("--set", "epochs=1", "--set", "embedding_size=4", "--set", "negatives=2", "--seeds", "4")
 
 
 @pytest.fixture(scope="module")
