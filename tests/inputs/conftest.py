@@ -12,6 +12,12 @@ from tests.inputs.asking import ask
 TRAINED = "uniform popularity softmax:learning_rate=1e30 --seeds 2 --set epochs=2 --set embedding_size=8"
 
 
+@pytest.fixture(autouse=True)
+def _without_a_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mirror that whoever runs the tests has set would serve what is to be refused."""
+    monkeypatch.delenv("BENCH_DATA_MIRROR", raising=False)
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with `ratings.csv` in it."""
