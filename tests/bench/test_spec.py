@@ -69,12 +69,12 @@ def test_run_id_is_frozen() -> None:
     [
         ("unifrm", r"No sampler, loss, model or baseline is called 'unifrm'\. Did you mean 'uniform'\?"),
         ("uniform+popularity", "names two samplers"),
-        ("uniform:alpha=1", r"uniform has no option alpha, which is one of"),
+        ("uniform:alpha=1", "uniform has no option alpha, which is one of .*popularity"),
         ("popularity:alpha", r"'alpha' in 'popularity:alpha' is not an option"),
         ("popularity:alpha=abc", r"alpha must be a number >= -4, <= 4, not 'abc' \(default 0.75\)"),
         ("uniform:negatives=0", r"trainer: negatives must be a whole number >= 1 or all, not '0'"),
         ("uniform:select_on=ndgc@10", r"No metric is called 'ndgc@10'\. Did you mean 'ndcg@10'\?"),
-        ("uniform:select_on=recall@0", r"The K of 'recall@0' is not from 1 to 10000"),
+        ("uniform:select_on=recall@0", "The K of 'recall@0' is not from 1 to 10000"),
         ("uniform:negatives=4,negatives=5", "gives negatives twice"),
         ("uniform:negatives=4+softmax:negatives=8", "gives negatives twice"),
         ("toppop+bpr", "a baseline needs no sampler"),
@@ -121,6 +121,6 @@ def test_seeds_that_are_none(text: str) -> None:
         Seeds.of(text)
 
 
-def test_a_seed_is_named_once() -> None:
-    with pytest.raises(UserError, match="1,1 names a seed twice"):
+def test_a_seed_twice_is_refused() -> None:
+    with pytest.raises(UserError, match="names a seed twice"):
         Seeds.of("1,1")
