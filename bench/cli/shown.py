@@ -51,7 +51,7 @@ class Tested(Request):
     correction: Annotated[
         str, option("--correction", SIGNIFICANCE, "for several comparisons: holm, bonferroni, bh, by, none")
     ] = "holm"
-    alpha: Annotated[float, option("--alpha", SIGNIFICANCE, "significance level")] = 0.05
+    alpha: Annotated[float, option("--alpha", SIGNIFICANCE, "significance level", more=True)] = 0.05
     baseline: Annotated[
         str | None, option("--baseline", SIGNIFICANCE, "compare every row with this one instead of all pairs")
     ] = None

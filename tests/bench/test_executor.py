@@ -92,10 +92,9 @@ def test_a_run_that_takes_too_long_is_failed_and_the_rest_goes_on(ratings_csv: P
     words = ("uniform:epochs=1000000,patience=1000000", "popularity", "--seeds", "1", "--set", "epochs=2")
     process = start(ratings_csv, tmp_path, *words, "--jobs", "1", "--cell-timeout", "5", "--format", "json")
     code, stdout, stderr = finish(process)
-    assert code == 0, stderr
-    assert [each["reason"] for each in json.loads(stdout)["failed"]] == [
-        "timed out: not done after 5 s (--cell-timeout)"
-    ]
+    assert code == 1, stderr
+    reasons = [each["reason"] for each in json.loads(stdout)["failed"]]
+    assert reasons == ["timed out: not done after 5 s (cell-timeout)"]
     assert finished(tmp_path) == 2
 
 

@@ -161,7 +161,7 @@ def test_heat_map_shows_means_and_gaps():
     np.testing.assert_allclose(image, [[means[0], means[1]], [means[2], np.nan]])
     assert sorted(t.get_text() for t in axes.texts) == sorted([*words, "–"])
     two = compare([row("u", "bpr", 0, 1), row("u", "bce", 0, 2, model="gmf")], context=Context("toy"))
-    with pytest.raises(UserError, match="one --model"):
+    with pytest.raises(UserError, match="rows of one model"):
         figures.heat_map(two)
 
 

@@ -112,7 +112,7 @@ def test_the_command_prints_the_phases_of_one_seed_of_each_cell_and_stores_nothi
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("table", "--profile"), "bench run --profile"),
+        (("table", "--profile"), "bench table has no option --profile"),
         (("run", "--profile", "--format", "latex"), "table or json"),
         (("run", "--profile", "--cluster", "tcp://127.0.0.1:1"), "leave --cluster"),
     ],
