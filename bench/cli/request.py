@@ -78,7 +78,9 @@ class Request:
     tuned: Annotated[
         bool, option("--tuned", CELLS, "settings of results/<data set>/tuned.toml, found by equal search", more=True)
     ] = False
-    tuned_from: Annotated[str | None, option("--tuned-from", CELLS, "settings of a file that bench tune wrote")] = None
+    tuned_from: Annotated[
+        str | None, option("--tuned-from", CELLS, "settings of a file that bench tune wrote", more=True)
+    ] = None
     refit: Annotated[
         bool,
         option("--refit", CELLS, "train again on train and validation, for the chosen epochs, then test", more=True),
