@@ -217,9 +217,9 @@ def _start(data: Path, results: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def _wait_for_a_run(results: Path) -> None:
+def _wait_for_a_run(results: Path, count: int = 1) -> None:
     deadline = time.monotonic() + 60
-    while not list(results.glob("*/*/run.json")):
+    while len(list(results.glob("*/*/run.json"))) < count:
         assert time.monotonic() < deadline, "no run finished"
         time.sleep(0.02)
 
@@ -259,7 +259,7 @@ def test_kill_leaves_a_store_that_goes_on(ratings_csv: Path, tmp_path: Path) -> 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds worker processes in /proc")
 def test_a_worker_that_dies_fails_one_run_and_the_rest_goes_on(ratings_csv: Path, tmp_path: Path) -> None:
     process = _start(ratings_csv, tmp_path, "--format", "json")
-    _wait_for_a_run(tmp_path)
+    _wait_for_a_run(tmp_path, 4)  # both workers are at a run by then
     os.kill(_a_worker_of(process.pid), signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 1, stderr

@@ -157,7 +157,8 @@ def test_every_command_that_uses_a_run_checks_it(
     elsewhere.write_text((trained / "ratings.csv").read_text().replace("100,", "9100,"), encoding="utf-8")
     places = {"FIGURES": tmp_path / "figures", "CELL": cell, "OTHER": elsewhere}
     words = [places.get(word, word) for word in command]
-    done = bench(*words, "--dataset", trained / "ratings.csv", *WORDS, "--results", store, "--jobs", "1")
+    training = () if command[0] == "table" else ("--jobs", "1", "--quiet")
+    done = bench(*words, "--dataset", trained / "ratings.csv", *WORDS, "--results", store, *training)
     assert done.returncode == 2, done.stdout
     assert done.stderr.count("\n") == 1
     assert f"{run}/users.parquet is not what the run measured" in done.stderr

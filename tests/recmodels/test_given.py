@@ -140,7 +140,7 @@ def test_users_without_given_negatives_have_none_where_none_are_drawn() -> None:
 
 def test_data_that_give_no_negatives_are_refused() -> None:
     for data in (Training(KNOWN), Training(KNOWN, negatives=interactions())):
-        with pytest.raises(UserError, match="give no negatives; set --min-rating"):
+        with pytest.raises(UserError, match="give no negatives; set min_rating"):
             make("given", data)
 
 
@@ -157,4 +157,4 @@ def test_a_run_trains_on_them(tmp_path: Path) -> None:
     assert [outcome.failure for outcome in outcomes[:2]] == [None, None]
     assert outcomes[2].failure is not None
     assert outcomes[3].failure is not None
-    assert "set --min-rating" in outcomes[2].failure["reason"]
+    assert "set min_rating" in outcomes[2].failure["reason"]
