@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from datasets.errors import UserError
@@ -45,6 +44,8 @@ def locked(name: str) -> Iterator[None]:
     with writing():
         folder = home() / "locks"
         folder.mkdir(parents=True, exist_ok=True)
+        from filelock import FileLock
+
         lock = FileLock(folder / f"{name}.lock")
         lock.acquire()
     try:

@@ -1,8 +1,7 @@
 """Processor time of whole commands; `ratio` is to a Python that imports typer and rich.
 
-A cached comparison imports numpy, pyarrow and what typer checks values with (pydantic) before it does anything: 4.7
-times the reference. What it adds of its own is held to that, because a limit of five times the reference would leave it
-nothing.
+A cached comparison imports numpy, pyarrow and what typer checks values with (pydantic) before it does anything, which
+takes most of five times the reference. What it adds of its own is held to as much again.
 """
 
 import os
