@@ -118,7 +118,12 @@ class RunProgress:
         self.trained += 1
         self.bar.remove_task(self.rows.pop(task.spec.run_id))
         self.running.pop(task.spec.run_id)
-        self._count(task, f"failed: {result.failure['reason']}" if result.failure else f"{len(result.history)} epochs")
+        self._count(
+            task,
+            f"failed: {result.failure['reason']}"
+            if result.failure
+            else f"{result.history[-1][0] if result.history else 0} epochs",
+        )
 
     def elsewhere(self, task: Task) -> None:
         """Count a run that another command did."""
