@@ -41,7 +41,7 @@ class Command:
             return []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_sixty_runs_survive_twenty_kills(ratings_csv: Path, tmp_path: Path) -> None:
     calm, stormy, log = tmp_path / "calm", tmp_path / "stormy", tmp_path / "log"

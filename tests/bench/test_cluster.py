@@ -44,7 +44,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def wait_for_runs(results: Path, count: int) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while len(list(results.glob("*/[!.]*/run.json"))) < count:
         assert time.monotonic() < deadline, "the runs do not come"
         time.sleep(0.02)

@@ -1,9 +1,7 @@
 """Times of a column: every way people write them, one format for all, and a line for what is none."""
 
-import time
 from datetime import UTC, datetime, timedelta, timezone
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -12,7 +10,6 @@ from hypothesis import strategies as st
 from datasets.dates import check_format
 from datasets.errors import UserError
 from datasets.place import Place
-from datasets.readers import read_path
 from datasets.times import parse_times
 
 PLACE = Place("a.csv")
@@ -176,21 +173,3 @@ def test_day_first_by_its_format_equals_iso_and_is_never_guessed(days):
     assert parse(*texts, format="%d.%m.%Y").values.tolist() == iso.values.tolist()
     with pytest.raises(UserError, match="--time-format '%d"):
         parse(*texts)
-
-
-@pytest.mark.parametrize("suffix", ["", " UTC", "+02:00"])
-def test_dates_cost_less_than_all_else_of_reading(tmp_path, suffix):
-    rng = np.random.default_rng(0)
-    users, items = rng.integers(0, 20_000, 300_000), rng.integers(0, 5_000, 300_000)
-    moments = (np.datetime64("2015-01-01 00:00:00") + rng.integers(0, 10**8, 300_000)).astype(str)
-    rows = [f"{u},{i}" for u, i in zip(users, items, strict=True)]
-    (tmp_path / "plain.csv").write_text("user,item\n" + "\n".join(rows))
-    timed = [f"{row},{moment.replace('T', ' ')}{suffix}" for row, moment in zip(rows, moments, strict=True)]
-    (tmp_path / "timed.csv").write_text("user,item,time\n" + "\n".join(timed))
-    spent = {"plain": [], "timed": []}
-    for _ in range(5):
-        for name, seconds in spent.items():
-            start = time.process_time()
-            read_path(tmp_path / f"{name}.csv")
-            seconds.append(time.process_time() - start)
-    assert min(spent["timed"]) < 2 * min(spent["plain"])

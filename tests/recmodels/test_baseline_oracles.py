@@ -104,7 +104,7 @@ def name_of(case: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(case, id=name_of(case), marks=[] if quick(case) else [pytest.mark.slow]) for case in CASES],
+    [pytest.param(case, id=name_of(case), marks=[] if quick(case) else [pytest.mark.long]) for case in CASES],
 )
 def test_baselines_equal_other_code(case: dict[str, Any], mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_DATA_MIRROR", str(mirror))
