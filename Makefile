@@ -58,7 +58,7 @@ test: install-dev  ## Run the tests but the slow ones; ARGS="…" goes to pytest
 test-all: install-dev  ## Run the slow tests too, as CI does
 	$(PYTEST) -m "not long" $(ARGS)
 
-test-methods: install-dev  ## Train every method on real data and compare it with toppop
+test-methods: install-dev  ## Run what takes minutes each: every method on real data, kills, oracles of large sets
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: install-dev  ## Lint, formatting and types, as CI runs them
