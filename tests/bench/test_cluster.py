@@ -50,7 +50,7 @@ def wait_for_runs(results: Path, count: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_results_are_those_of_one_machine_though_a_worker_and_the_client_are_killed(
     cluster: Cluster, ratings_csv: Path, tmp_path: Path
 ) -> None:
