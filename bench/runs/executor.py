@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing as mp
 import os
 import signal
@@ -11,6 +12,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -56,7 +58,7 @@ def run_local(
     """Run in `jobs` processes of this machine.
 
     A worker that dies, or is at one run for longer than `timeout` seconds, takes that run with it: the run is failed,
-    the rest goes on in a new worker.
+    the rest goes on in a new worker. The start of a worker does not count.
     """
     workers = [_Worker() for _ in range(jobs)]
     try:
@@ -92,7 +94,7 @@ class _Worker:
     """A process that executes one task after another."""
 
     task: Task | None
-    since: float
+    since: float  # when it began with the task; infinite until then
 
     def __init__(self) -> None:
         self._start()
@@ -120,7 +122,7 @@ class _Worker:
         except OSError:  # it died while it had nothing to do
             self.restart()
             self.pipe.send(task)
-        self.task, self.since = task, time.monotonic()
+        self.task, self.since = task, math.inf
 
     def receive(self, listener: Listener) -> Result | None:
         """Handle one message; the result if that was the last of the run."""
@@ -133,6 +135,9 @@ class _Worker:
             how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
             self.restart()
             return failed(f"the worker process died ({how}); out of memory is the usual cause of SIGKILL")
+        if kind == "began":
+            self.since = time.monotonic()
+            return None
         if kind == "pace":
             listener.pace(self.task, content)
             return None
@@ -158,9 +163,11 @@ def _deaf() -> Iterator[None]:
 def _work(pipe: Connection) -> None:
     """The life of a worker: tasks in, epochs and results out, until the pipe closes."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    import_module("recmodels.trainer")  # and torch with it, while the first task is on its way
     with suppress(EOFError, OSError):  # the parent is done, or dead
         while True:
             task: Task = pipe.recv()
+            _send(pipe, "began", None)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to a whole group, it must not end a running run
             try:
                 on_pace = partial(_send, pipe, "pace") if task.measured else None

@@ -116,19 +116,22 @@ def _listed(file: str, function: str) -> str:
 @contextmanager
 def profiled() -> Iterator[Profile]:
     """Profile what runs inside, in the main thread."""
-    found, last = Profile(), time.process_time()
+    found, last, looking = Profile(), time.process_time(), False
 
     def look(_signal: int, frame: FrameType | None) -> None:
-        nonlocal last
+        nonlocal last, looking
+        if looking:  # one look at a time; the next one counts what this one leaves
+            return
+        looking = True
         now, stack = time.process_time(), []
-        while frame is not None and frame.f_code is look.__code__:  # a look that the next one interrupted
+        while frame is not None and frame.f_code is look.__code__:  # a look that this one came before
             frame = frame.f_back
         while frame is not None:
             stack.append((frame.f_code.co_filename, frame.f_code.co_qualname))
             frame = frame.f_back
         found.stacks[tuple(stack)] = found.stacks.get(tuple(stack), 0.0) + now - last
         found.samples += 1
-        last = now
+        last, looking = now, False
 
     before = signal.signal(signal.SIGPROF, look)
     signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
