@@ -43,9 +43,10 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, stdout, stderr
 
 
-def wait_for_runs(results: Path, count: int) -> None:
+def wait_for_runs(client: subprocess.Popen[str], results: Path, count: int) -> None:
     deadline = time.monotonic() + 180
     while len(list(results.glob("*/[!.]*/run.json"))) < count:
+        assert client.poll() is None, finish(client)
         assert time.monotonic() < deadline, "the runs do not come"
         time.sleep(0.02)
 
@@ -58,9 +59,9 @@ def test_results_are_those_of_one_machine_though_a_worker_and_the_client_are_kil
     cluster.worker("first")
     cluster.worker("second")
     client = start(ratings_csv, tmp_path / "cluster", *GRID, "--cluster", cluster.address)
-    wait_for_runs(tmp_path / "cluster", 1)
+    wait_for_runs(client, tmp_path / "cluster", 1)
     cluster.stop("first")  # kill -9 in the middle of a run
-    wait_for_runs(tmp_path / "cluster", 3)
+    wait_for_runs(client, tmp_path / "cluster", 3)
     client.kill()
     client.communicate()
     cluster.worker("third")
@@ -109,7 +110,7 @@ def test_a_run_that_takes_too_long_is_failed_and_ctrl_c_keeps_what_is_done(
     cluster.worker("only")
     words = ("toppop", "uniform", "--set", "epochs=1000000", "--set", "patience=1000000", "--seeds", "2")
     client = start(ratings_csv, tmp_path, *words, "--cluster", cluster.address, "--cell-timeout", "2")
-    wait_for_runs(tmp_path, 2)
+    wait_for_runs(client, tmp_path, 2)
     client.send_signal(signal.SIGINT)
     code, _, stderr = finish(client)
     assert code == 130
