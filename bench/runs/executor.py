@@ -163,16 +163,16 @@ def _deaf() -> Iterator[None]:
 def _work(pipe: Connection) -> None:
     """The life of a worker: tasks in, epochs and results out, until the pipe closes."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    import_module("recmodels.trainer")  # and torch with it, while the first task is on its way
     with suppress(EOFError, OSError):  # the parent is done, or dead
         while True:
             task: Task = pipe.recv()
-            _send(pipe, "began", None)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to a whole group, it must not end a running run
             try:
+                import_module("recmodels.trainer")  # and torch with it
+                _send(pipe, "began", None)
                 on_pace = partial(_send, pipe, "pace") if task.measured else None
                 result = execute(task, lambda *content: pipe.send(("epoch", content)), on_pace=on_pace)
-            except Exception as error:  # the data could not be opened: still this run's failure
+            except Exception as error:  # torch or the data could not be opened: still this run's failure
                 result = failed(f"{type(error).__name__}: {error}", traceback.format_exc())
             pipe.send(("result", result))
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
