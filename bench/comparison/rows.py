@@ -15,7 +15,8 @@ from bench.files import JSONObject
 from bench.runs.design import Experiment
 from bench.runs.provenance import manifest, mixed
 from bench.runs.spec import Cell, same_training
-from bench.runs.store import LAST_EPOCH, Damaged, StoredRun, read
+from bench.runs.store import LAST_EPOCH
+from bench.runs.stored import Damaged, StoredRun, read
 from datasets.errors import UserError
 
 

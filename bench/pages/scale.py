@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from bench.runs.store import Store, StoredRun
+from bench.runs.store import Store
+from bench.runs.stored import StoredRun
 from datasets.errors import UserError
 
 Counts = dict[str, float]

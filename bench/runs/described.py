@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.runs.spec import DEFAULTS, REGISTRIES
-from bench.runs.store import Damaged, read
+from bench.runs.stored import Damaged, read
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 from recmodels.compatibility import text_of

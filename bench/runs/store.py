@@ -16,24 +16,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.files import RESULTS, JSONObject, writing
 from bench.runs.hashes import record_sha256, result_sha256
-from bench.runs.spec import run_id_of
-from bench.runs.users import read_users, user_table
+from bench.runs.stored import EMBEDDINGS, HISTORY, SCHEMA, Damaged, StoredRun, read
+from bench.runs.users import user_table
 from datasets.errors import UserError
 from datasets.table import Labels
-from recmodels.metrics import Ranks, user_metrics
-from recmodels.sampled_metrics import sampled_metrics
+from recmodels.metrics import Ranks
 
 if TYPE_CHECKING:
     from bench.runs.spec import RunSpec
 
-SCHEMA = 2  # 1 had no hashes
-EMBEDDINGS = "embeddings.npz"
+_ID = re.compile(r"[0-9a-f]{16}(-[a-z]+)?").fullmatch
 LAST_EPOCH = "the best epoch was the last allowed; more epochs may help"
-HISTORY = ("epoch", "loss", "valid", "seconds")
 
 
 @dataclass(frozen=True)
@@ -72,114 +68,6 @@ class Result:
 def failed(reason: str, traceback: str = "") -> Result:
     """The result of a run of which nothing is known but why it failed."""
     return Result(np.empty(0), None, [], 0, {}, {}, failure={"reason": reason, "traceback": traceback})
-
-
-class Damaged(UserError):
-    """A file of a run is not as it was written: what is wrong with it, and the cure."""
-
-    def __init__(self, file: Path, what: str) -> None:
-        super().__init__(f"{file} {what}; remove the run with `bench runs rm {file.parent.name}` and run it again.")
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A run read back: the content of `run.json`, and the ranks behind its metrics."""
-
-    path: Path
-    record: JSONObject
-
-    @property
-    def run_id(self) -> str:
-        """Its content address."""
-        return str(self.record["run_id"])
-
-    @property
-    def failure(self) -> str | None:
-        """Why it failed, or None."""
-        failure = self.record.get("failure")
-        return None if failure is None else str(failure["reason"])
-
-    def traceback(self) -> str:
-        """Where it failed, as Python tells it; empty where nothing was raised."""
-        file = self.path / "traceback.txt"
-        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-
-    @property
-    def has_embeddings(self) -> bool:
-        """Whether its trained vectors are kept."""
-        return (self.path / EMBEDDINGS).exists()
-
-    def user_metrics(
-        self, cutoffs: list[int], sampled: int | None = None
-    ) -> tuple[Labels, dict[str, NDArray[np.float64]]]:
-        """Labels of the test users, and one value per user for each metric@K; any cut-offs, from the stored ranks.
-
-        With `sampled`, the values are those expected if each user's rivals were so many candidates drawn at random.
-
-        Raises:
-            UserError: a damaged run, as `measured` says; `sampled` for users with several held-out items, or more than
-                the candidates there are.
-        """
-        labels, ranks = self.measured()
-        if sampled is None:
-            return labels, user_metrics(ranks, cutoffs)[1]
-        if len(ranks.users) != len(labels):
-            raise UserError(
-                "Metrics expected over samples are for splits with one test item per user; this one has several."
-            )
-        try:
-            return labels, sampled_metrics(ranks.better, ranks.tied, ranks.candidates, sampled, cutoffs)
-        except ValueError as error:
-            raise UserError(f"{sampled} sampled candidates is too many: {error}") from error
-
-    def measured(self) -> tuple[Labels, Ranks]:
-        """Labels of the test users, and where their held-out items stand, as they were when the run was written.
-
-        Raises:
-            Damaged: `users.parquet` is missing, cannot be read, or holds something else.
-        """
-        file = self.path / "users.parquet"
-        try:
-            labels, ranks = read_users(file)
-        except FileNotFoundError:
-            raise Damaged(file, "is missing") from None
-        except Exception as error:  # pyarrow tells of bad bytes in many ways
-            raise Damaged(file, f"cannot be read ({_said(error)})") from error
-        if result_sha256(labels, ranks) != self.record["result_sha256"]:
-            raise Damaged(file, "is not what the run measured (its sha256 differs from the one in run.json)")
-        return labels, ranks
-
-    def history(self) -> list[dict[str, float]]:
-        """The training history, one dict per epoch.
-
-        Raises:
-            Damaged: `history.csv` is missing or holds something else than what was written.
-        """
-        file = self.path / "history.csv"
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise Damaged(file, f"cannot be read ({error.strerror or error})") from error
-        if hashlib.sha256(content).hexdigest() != self.record["history_sha256"]:
-            raise Damaged(file, "was changed (its sha256 differs from the one in run.json)")
-        lines = content.decode().splitlines()[1:]
-        return [dict(zip(HISTORY, map(float, line.split(",")), strict=True)) for line in lines]
-
-    def check(self) -> dict[str, float]:
-        """The means of all metrics that `run.json` names, computed anew; empty for a failed run.
-
-        Raises:
-            Damaged: a file is missing or was changed, or the means in `run.json` are others.
-        """
-        self.history()
-        if self.failure is not None:
-            return {}
-        written = self.record["metrics"]
-        cutoffs = sorted({int(name.partition("@")[2]) for name in written})
-        means = {name: float(values.mean()) for name, values in self.user_metrics(cutoffs)[1].items()}
-        if means.keys() != written.keys() or not np.allclose([*means.values()], [written[m] for m in means]):
-            raise Damaged(self.path / "run.json", "has other means than its own ranks")
-        return means
 
 
 def store_at(folder: str | None) -> Store:
@@ -370,33 +258,3 @@ def _record(spec: RunSpec, result: Result) -> JSONObject:
         "peak_bytes": result.peak_bytes,
         "failure": None if result.failure is None else {"reason": result.failure["reason"]},
     }
-
-
-_ID = re.compile(r"[0-9a-f]{16}(-[a-z]+)?").fullmatch
-
-
-def read(folder: Path) -> StoredRun:
-    """The run in a folder, its `run.json` checked; `measured` and `history` check the other files when they read them.
-
-    Raises:
-        Damaged: `run.json` is missing, cannot be read, was changed, or is of another run or version.
-    """
-    file = folder / "run.json"
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        schema = record["schema"]
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
-        raise Damaged(file, f"is not a readable run ({_said(error)})") from error
-    if schema != SCHEMA:
-        raise Damaged(file, f"has schema {schema} and this version reads schema {SCHEMA}")
-    if record.get("record_sha256") != record_sha256(record):
-        raise Damaged(file, "was changed (its content has another sha256 than record_sha256 says)")
-    if not record["run_id"] == run_id_of(record["spec"]) == folder.name.partition("-")[0]:
-        raise Damaged(file, f"is of another run ({record['run_id']}) than its folder")
-    return StoredRun(folder, record)
-
-
-def _said(error: Exception) -> str:
-    """The error in one line that ends without a full stop."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (text.splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -12,7 +12,7 @@ from bench.comparison.across import Across
 from bench.comparison.nouns import Comparison
 from bench.files import writing
 from bench.runs.design import Experiment
-from bench.runs.store import Damaged
+from bench.runs.stored import Damaged
 from bench.tables.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, profile, save
 from datasets.errors import UserError
 
