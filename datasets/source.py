@@ -73,6 +73,10 @@ class Source:
         """
         raise NotImplementedError
 
+    def here(self, consent: Consent) -> bool:
+        """Whether nothing must be fetched to read it."""
+        return True
+
     def served(self, content: Content, consent: Consent) -> Content:
         """The same, once the data are here: it says now what served them."""
         return content
@@ -146,6 +150,12 @@ class Catalogued(Source):
         lines = [f"sha256:{k.sha256}  {f.stored.name}\n" for k, f in zip(here, entry.files, strict=True)]
         digest = here[0].sha256 if len(here) == 1 else hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
         return Content(entry.id, digest, False, served)
+
+    def here(self, consent: Consent) -> bool:
+        """Whether all its files are in the data folder."""
+        from datasets.fetch import cached
+
+        return all(cached(self.entry, file, consent) for file in self.entry.files)
 
     def served(self, content: Content, consent: Consent) -> Content:
         """The content again, now that its files are in the data folder."""

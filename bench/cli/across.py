@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from bench.cli.completing import Completing
 from bench.cli.outcome import outcome
 from bench.cli.request import SIGNIFICANCE, option
 from bench.cli.shown import Captioned, Tested, told
-from bench.cli.training import Training
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Across(Captioned, Tested, Training):
+class Across(Captioned, Tested, Completing):
     """The same cells on several data sets: ranks, tests over data sets, an aggregate."""
 
     margin: Annotated[
@@ -31,19 +31,17 @@ class Across(Captioned, Tested, Training):
         if len(self.datasets) < 2:
             raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
         self.check_caption()
-        return super().checked()
+        found = super().checked()
+        names = [experiment.data.name for experiment in found]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UserError(f"Two data sets are called {twice}; give each once, under a name of its own.")
+        return found
 
     def run(self) -> int:
         """Run what each data set lacks, and print what their comparisons say together."""
-        if self.dry_run:
-            for experiment in self.checked():
-                self.emit(self.planned(experiment))
-            return 0
         experiments = self.checked()
-        if len({experiment.data.name for experiment in experiments}) < len(experiments):
-            twice = [experiment.data.name for experiment in experiments]
-            name = next(name for name in twice if twice.count(name) > 1)
-            raise UserError(f"Two data sets are called {name}; give each once, under a name of its own.")
+        if self.dry_run:
+            return self.plan(experiments)
         for experiment in experiments:
             self.train(experiment, self.metrics(self.cutoffs))
         from bench.comparison.across import across

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from bench.cli.completing import Completing
 from bench.cli.outcome import outcome
 from bench.cli.output import Output
 from bench.cli.request import SIGNIFICANCE, option
-from bench.cli.training import Training
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibrate(Output, Training):
+class Calibrate(Output, Completing):
     """How often each test calls a cell different from itself, over disjoint sets of its own seeds."""
 
     side: Annotated[int, option("--side", SIGNIFICANCE, "seeds on each side of an A/A comparison", min=2)] = 5
@@ -28,10 +28,10 @@ class Calibrate(Output, Training):
 
     def run(self) -> int:
         """Train the seeds that are missing, and compare them with each other."""
-        for experiment in self.checked():
-            if self.dry_run:
-                self.emit(self.planned(experiment))
-                continue
+        experiments = self.checked()
+        if self.dry_run:
+            return self.plan(experiments)
+        for experiment in experiments:
             self.train(experiment)
             if outcome([experiment]):
                 return 1
@@ -41,6 +41,9 @@ class Calibrate(Output, Training):
     def checked(self) -> "list[Experiment]":
         """The experiments, once several cells and too few seeds are refused too."""
         self.metrics(())
+        self.check_out(len(self.datasets))
+        if self.out is not None and self.out.suffix not in ("", ".txt"):
+            raise UserError(f"bench calibrate writes a text and not {self.out.suffix}; end --out {self.out} in .txt.")
         found = super().checked()
         for experiment in found:
             if len(experiment.cells) != 1:

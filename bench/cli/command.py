@@ -53,6 +53,12 @@ class Group(TyperGroup):
 class RequestCommand(TyperCommand):
     """A command whose callback is a class of requests: typer fills in the fields, and the request is run."""
 
+    def __init__(self, *args, **attributes) -> None:  # type: ignore[no-untyped-def]  # typer's
+        from bench.cli.request import PANELS
+
+        super().__init__(*args, **attributes)
+        self.params.sort(key=lambda one: [None, *PANELS].index(getattr(one, "rich_help_panel", None)))
+
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Let --help-all show the options that --help leaves out."""
         hidden = [parameter for parameter in self.params if getattr(parameter, "hidden", False)]

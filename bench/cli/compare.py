@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from bench.cli.completing import Completing
 from bench.cli.outcome import outcome
 from bench.cli.request import RUNNING, option
 from bench.cli.shown import Shown
-from bench.cli.training import Training
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(Shown, Training):
+class Compare(Shown, Completing):
     """Run what the store lacks of these cells and print the table with significance."""
 
     profile: Annotated[
@@ -40,11 +40,9 @@ class Compare(Shown, Training):
 
     def run(self) -> int:
         """Train and print, one data set after the other."""
-        if self.dry_run:
-            for experiment in self.checked():
-                self.emit(self.planned(experiment))
-            return 0
         experiments = self.checked()
+        if self.dry_run:
+            return self.plan(experiments)
         if self.profile:
             for experiment in experiments:
                 self._profile(experiment)

@@ -27,6 +27,8 @@ LISTS: dict[object, Callable[[object], object]] = {Seeds: Seeds.of, Cutoffs: Cut
 def from_file(request: R, given: Iterable[str]) -> R:
     """The request that the experiment file means, which is the only name; fields that were `given` beside it win.
 
+    Of settings, those that are given win, and the file keeps its others.
+
     Raises:
         UserError: other names beside the file, or what `read` refuses.
     """
@@ -37,6 +39,10 @@ def from_file(request: R, given: Iterable[str]) -> R:
         raise UserError(f"{file} is an experiment file and stands alone; leave {others} out.")
     request, given = replace(request, names=None), set(given) - {"names"}
     found = read(Path(names[0]), type(request))
+    if "settings" in given:
+        settings, own = request.settings or [], found.get("settings", [])
+        beside = {setting.name for setting in settings}
+        request = replace(request, settings=[*(one for one in own if one.name not in beside), *settings])
     return replace(request, **{field: value for field, value in found.items() if field not in given})
 
 

@@ -43,10 +43,13 @@ class Output:
         None
     )
 
-    def check_out(self) -> None:
-        """Refuse a file that could not be written, before anything is trained for it."""
-        if self.out is not None:
-            check_writable(self.out, "give another --out")
+    def check_out(self, tables: int = 1) -> None:
+        """Refuse a file that could not be written or would hold the last of several, before anything is trained."""
+        if self.out is None:
+            return
+        if tables > 1:
+            raise UserError(f"--out holds one table and there are {tables} data sets; choose one.")
+        check_writable(self.out, "give another --out")
 
     def emit(self, text: str) -> None:
         """Print the text, or write it to the file."""

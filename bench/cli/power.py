@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.cli.calibrate import whole_rows
+from bench.cli.completing import Completing
 from bench.cli.outcome import outcome
 from bench.cli.output import Formatted
 from bench.cli.request import SIGNIFICANCE, option
-from bench.cli.training import Training
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Power(Formatted, Training):
+class Power(Formatted, Completing):
     """From the runs of two cells: the difference that seeds and users can find, and the seeds one needs."""
 
     alpha: Annotated[float, option("--alpha", SIGNIFICANCE, "significance level")] = 0.05
@@ -38,22 +38,12 @@ class Power(Formatted, Training):
 
     def run(self) -> int:
         """Train the pilot's runs that are missing, and plan."""
-        from bench.comparison.guards import check_options
-        from bench.comparison.names import row_called, short_names
         from bench.tables.power import render_plan
 
-        form, experiments = self.form, self.checked()
+        experiments = self.checked()
+        if self.dry_run:
+            return self.plan(experiments)
         for experiment in experiments:
-            if self.dry_run:
-                self.emit(self.planned(experiment))
-                continue
-            if len(experiment.seeds) < 2:
-                raise UserError("bench power sees the noise between seeds; give at least two, as in --seeds 5.")
-            if len(experiment.cells) < 2:
-                raise UserError("bench power takes at least two cells, whose runs are the pilot; name another.")
-            baseline = self.baseline and row_called(experiment, self.baseline, self.settings or ())
-            cells = short_names(experiment).cells
-            check_options(cells, "crossed", self.correction, self.alpha, "two-sided", baseline, None)
             self.train(experiment)
             if outcome([experiment]):
                 return 1
@@ -62,9 +52,9 @@ class Power(Formatted, Training):
                 dataset=experiment.data.name,
                 metric=self.metric,
                 alpha=self.alpha,
-                baseline=baseline,
+                baseline=self._row(experiment),
                 correction=self.correction,
-                format=form,
+                format=self.form,
                 difference=self.difference,
                 power=self.power,
             )
@@ -72,11 +62,29 @@ class Power(Formatted, Training):
         return 0
 
     def checked(self) -> "list[Experiment]":
-        """The experiments, once a wish or a format that means nothing is refused too."""
+        """The experiments, once a wish or a format that means nothing and too small a pilot are refused too."""
+        from bench.comparison.guards import check_options
+        from bench.comparison.names import short_names
+
         self._check_wish()
         self.metrics(())
         _ = self.form
-        return super().checked()
+        self.check_out(len(self.datasets))
+        found = super().checked()
+        for experiment in found:
+            if len(experiment.seeds) < 2:
+                raise UserError("bench power sees the noise between seeds; give at least two, as in --seeds 5.")
+            if len(experiment.cells) < 2:
+                raise UserError("bench power takes at least two cells, whose runs are the pilot; name another.")
+            cells, baseline = short_names(experiment).cells, self._row(experiment)
+            check_options(cells, "crossed", self.correction, self.alpha, "two-sided", baseline, None)
+        return found
+
+    def _row(self, experiment: "Experiment") -> str | None:
+        """The name of the baseline's row."""
+        from bench.comparison.names import row_called
+
+        return row_called(experiment, self.baseline, self.settings or ()) if self.baseline is not None else None
 
     def _check_wish(self) -> None:
         """Refuse a plan that means nothing, before anything is trained for it."""

@@ -4,7 +4,6 @@ A command is a class that adds its own options to this one. Typer reads the type
 this file and those of the commands do without `from __future__ import annotations`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -18,11 +17,13 @@ from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.runs.design import Experiment
-    from bench.tuning.tuned import Tuned
     from datasets.protocol import Protocol
     from recmodels.recommended import Advise
 
 CELLS, DATA, SIGNIFICANCE, TABLE, RUNNING = "What is compared", "Data", "Significance", "Table", "Running"
+SEARCH = "Search"
+PANELS = (CELLS, SEARCH, DATA, SIGNIFICANCE, RUNNING, TABLE)
+"""In the order of the help, whichever class of requests adds to which."""
 
 
 def option(flag: str, panel: str, help: str, *, more: bool = False, min: float | None = None) -> OptionInfo:
@@ -71,20 +72,6 @@ class Request:
             help="trainer setting (bench list settings), repeatable; several values of one multiply",
         ),
     ] = None
-    recommended: Annotated[
-        bool,
-        option("--recommended", CELLS, "settings that each row's methods recommend (bench list NAME), not defaults"),
-    ] = False
-    tuned: Annotated[
-        bool, option("--tuned", CELLS, "settings of results/<data set>/tuned.toml, found by equal search", more=True)
-    ] = False
-    tuned_from: Annotated[
-        str | None, option("--tuned-from", CELLS, "settings of a file that bench tune wrote", more=True)
-    ] = None
-    refit: Annotated[
-        bool,
-        option("--refit", CELLS, "train again on train and validation, for the chosen epochs, then test", more=True),
-    ] = False
 
     dataset: Annotated[
         list[str] | None,
@@ -158,18 +145,6 @@ class Request:
         False
     )
 
-    metric: Annotated[str, option("--metric", SIGNIFICANCE, "metric the table is about")] = "ndcg@10"
-    expect_sampled: Annotated[
-        int | None,
-        option(
-            "--expect-sampled",
-            SIGNIFICANCE,
-            "metrics as expected over N sampled candidates, exactly, from full ranks",
-            more=True,
-            min=1,
-        ),
-    ] = None
-
     results: Annotated[str | None, option("--results", RUNNING, "folder of finished runs (also BENCH_RESULTS)")] = None
     device: Annotated[str, option("--device", RUNNING, "cpu or cuda", more=True)] = "cpu"
 
@@ -217,23 +192,21 @@ class Request:
             mask=self.mask,
         )
 
-    def metrics(self, cutoffs: Sequence[int]) -> list[int]:
-        """The cut-offs with that of the metric the table is about.
-
-        Raises:
-            UserError: no such metric.
-        """
-        from recmodels.metrics import known_metric
-
-        return sorted({*cutoffs, known_metric(self.metric, list(cutoffs))[1]})
-
     def experiments(self) -> "list[Experiment]":
         """The experiment on each data set; every mistake in any of them is found before anything starts.
 
         Raises:
             UserError: anything that means nothing.
         """
-        return [self._designed(dataset) for dataset in self.datasets]
+        return [self.experiment(dataset) for dataset in self.datasets]
+
+    def experiment(self, dataset: str) -> "Experiment":
+        """The experiment on one of them.
+
+        Raises:
+            UserError: anything that means nothing.
+        """
+        return self._design(dataset)
 
     def checked(self) -> "list[Experiment]":
         """The experiments, once every mistake in what is to be done with their runs is found too.
@@ -243,32 +216,15 @@ class Request:
         """
         return self.experiments()
 
-    def tuned_settings(self, dataset: str) -> "Tuned | None":
-        """The file of tuned settings that rows take theirs from.
-
-        Raises:
-            UserError: it cannot be read, or other settings are asked for too.
-        """
-        if self.tuned_from is None and not self.tuned:
-            return None
-        if self.recommended or (self.tuned and self.tuned_from is not None):
-            raise UserError("--tuned, --tuned-from and --recommended each say where settings come from; give one.")
-        from pathlib import Path
-
-        from bench import ROOT
-        from bench.tuning.tuned import read
-
-        name = Path(dataset).name
-        return read(Path(self.tuned_from) if self.tuned_from else ROOT / "results" / name / "tuned.toml")
-
-    def advise(self, dataset: str) -> "Advise | None":
-        """Where settings that nobody gave come from; None for the defaults."""
-        from recmodels.recommended import recommended
-
-        tuned = self.tuned_settings(dataset)
-        return tuned.advice if tuned is not None else recommended if self.recommended else None
-
-    def _designed(self, dataset: str) -> "Experiment":
+    def _design(
+        self,
+        dataset: str,
+        *,
+        expect_sampled: int | None = None,
+        refit: bool = False,
+        advise: "Advise | None" = None,
+    ) -> "Experiment":
+        """The experiment that the fields mean, with what only some requests may ask for."""
         import re
 
         from bench.cli.hints import check_words
@@ -278,7 +234,7 @@ class Request:
         check_words(self)
         if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
             raise UserError(f"--device {self.device} is not a device; give cpu, cuda, or cuda:1 for the second GPU.")
-        experiment = design(
+        return design(
             self.names or (),
             dataset=dataset,
             protocol=self.protocol,
@@ -292,10 +248,7 @@ class Request:
             seeds=self.seeds,
             store=store_at(self.results),
             device=self.device,
-            expect_sampled=self.expect_sampled,
-            refit=self.refit,
-            advise=self.advise(dataset),
+            expect_sampled=expect_sampled,
+            refit=refit,
+            advise=advise,
         )
-        if (tuned := self.tuned_settings(dataset)) is not None:
-            tuned.check(experiment)
-        return experiment

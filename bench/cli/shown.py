@@ -9,7 +9,8 @@ import typer
 
 from bench.cli.grammar import Cutoffs, said
 from bench.cli.output import Formatted
-from bench.cli.request import SIGNIFICANCE, TABLE, Request, option
+from bench.cli.reported import Reported
+from bench.cli.request import SIGNIFICANCE, TABLE, option
 from bench.files import check_writable
 from datasets.errors import UserError, unknown
 
@@ -25,7 +26,7 @@ CAPTIONS = ("short", "full")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested(Request):
+class Tested(Reported):
     """A request whose rows are compared: against what, on which side, corrected how, at which level."""
 
     cutoffs: Annotated[
@@ -209,8 +210,7 @@ class Shown(Captioned, Tested):
             raise UserError(f"--groups {self.groups} is for --view groups; add it, or leave --groups out.")
         if self.seen == "equivalence" and self.margin is None:
             raise UserError("--view equivalence needs --margin, the largest difference that does not matter.")
-        if len(self.datasets) > 1 and self.out is not None:
-            raise UserError(f"--out holds one table and there are {len(self.datasets)} data sets; choose one.")
+        self.check_out(len(self.datasets))
 
     def checked(self) -> "list[Experiment]":
         """The experiments, once what could not be printed is refused too."""

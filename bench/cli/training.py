@@ -1,12 +1,10 @@
-"""The options of a command that trains what the store lacks, and how it goes about it."""
+"""The options of a command that trains, and how it goes about it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from bench.cli.request import RUNNING, Request, option
 from datasets.errors import UserError
@@ -42,9 +40,6 @@ class Training(Request):
     ] = False
     quiet: Annotated[bool, option("--quiet", RUNNING, "no progress", more=True)] = False
     retry_failed: Annotated[bool, option("--retry-failed", RUNNING, "run failed runs again")] = False
-    keep_embeddings: Annotated[
-        bool, option("--keep-embeddings", RUNNING, "keep the trained vectors beside each run", more=True)
-    ] = False
 
     @property
     def stores(self) -> bool:
@@ -57,34 +52,6 @@ class Training(Request):
             raise UserError(f"--cell-timeout {self.cell_timeout:g} leaves no time for a run; give seconds above 0.")
         return super().experiments()
 
-    def planned(self, experiment: "Experiment") -> str:
-        """What `--dry-run` prints."""
-        from bench.runs.design import default_jobs
-        from bench.runs.estimate import dry_run
-        from bench.runs.runner import load_split
-
-        self._say_reading(experiment)
-        if experiment.data.reading:  # what is wrong further down in a file of one's own shows when it is read
-            load_split(experiment.data, experiment.protocol, self.consent)
-        missing = experiment.missing(self.retry_failed, self.keep_embeddings)
-        return dry_run(experiment, missing, min(self.jobs or default_jobs(), max(1, len(missing))))
-
-    def train(self, experiment: "Experiment", cutoffs: Sequence[int] = ()) -> None:
-        """Train what the store lacks; what is there costs nothing and imports nothing."""
-        missing = experiment.missing(self.retry_failed, self.keep_embeddings)
-
-        def keep(task: "Task", result: "Result") -> None:
-            experiment.store.save(task.spec, result, sorted({*CUTOFFS, *cutoffs}), experiment.device)
-
-        if missing:
-            self._say_reading(experiment)
-            self.carry_out(experiment, self.tasks(experiment, missing), keep, len(experiment.specs()))
-
-    def _say_reading(self, experiment: "Experiment") -> None:
-        """What a file of the user's own is read as."""
-        if experiment.data.reading and not self.quiet:
-            typer.echo(experiment.data.reading, err=True)
-
     def carry_out(
         self,
         experiment: "Experiment",
@@ -96,7 +63,7 @@ class Training(Request):
         from bench.cli.progress import RunProgress, fetching
         from bench.runs.claims import Claims, Stopped, interruptible
         from bench.runs.design import default_jobs
-        from bench.runs.estimate import Paces, estimate
+        from bench.runs.estimate import Paces, estimate, finished
         from bench.runs.runner import load_split
 
         if self.cluster is None:
@@ -105,10 +72,11 @@ class Training(Request):
             split = load_split(experiment.data, experiment.protocol, self.consent, told)
         jobs = min(self.jobs or default_jobs(), len(tasks))
         specs = [task.spec for task in tasks]
-        guess = estimate(experiment, specs, jobs)
-        if not guess and not self.quiet and self.cluster is None:
-            tasks = _first_measured(tasks)
-        with RunProgress(len(tasks), quiet=self.quiet, paces=Paces(specs, jobs)) as progress:
+        done = finished(experiment)
+        guess = estimate(specs, done, jobs)
+        if not self.quiet and self.cluster is None:
+            tasks = _first_measured(tasks, done)
+        with RunProgress(len(tasks), quiet=self.quiet, paces=Paces(specs, jobs, done)) as progress:
             if not self.quiet:
                 workers = f"{jobs} {'worker' if jobs == 1 else 'workers'}"
                 count = f"{len(tasks)} of {total}" if total else str(len(tasks))
@@ -128,16 +96,7 @@ class Training(Request):
         """These runs, ready for workers."""
         from bench.runs.runner import Task
 
-        return [
-            Task(
-                spec,
-                experiment.protocol,
-                self.consent,
-                device=experiment.device,
-                keep_embeddings=self.keep_embeddings,
-            )
-            for spec in specs
-        ]
+        return [Task(spec, experiment.protocol, self.consent, device=experiment.device) for spec in specs]
 
     def _check_device(self) -> None:
         """Refuse a GPU that is not there, before every run fails for it."""
@@ -161,7 +120,7 @@ class Training(Request):
         return partial(run_on_cluster, cluster=self.cluster, split=split, gpu=gpu, timeout=self.cell_timeout)
 
 
-def _first_measured(tasks: "Sequence[Task]") -> "list[Task]":
-    """The same, where the first of each cell tells its pace before it trains."""
-    first = {task.spec.cell.name: task.spec.run_id for task in reversed(tasks)}
-    return [replace(task, measured=first[task.spec.cell.name] == task.spec.run_id) for task in tasks]
+def _first_measured(tasks: "Sequence[Task]", done: "Mapping[str, object]") -> "list[Task]":
+    """The same, where the first of each cell without a finished run tells its pace before it trains."""
+    first = {task.spec.cell.name: task.spec.run_id for task in reversed(tasks) if task.spec.cell.name not in done}
+    return [replace(task, measured=first.get(task.spec.cell.name) == task.spec.run_id) for task in tasks]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from bench.cli.grammar import Seeds, said
-from bench.cli.request import TABLE, option
+from bench.cli.request import SEARCH, TABLE, option
 from bench.cli.training import CUTOFFS, Training
 from bench.files import writing
 from datasets.errors import UserError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from bench.tuning.study import Answer, Asked, Plan, Study
     from bench.tuning.tuned import TunedCell
 
-SEARCH = "Search"
 FIRST_SEED = 1000
 SAME_NUMBERS = {"jobs", "cluster", "dry_run", "quiet", "retry_failed", "results", "offline", "out", "curve"}
 """Options that change no number, which a file of tuned settings does not hold."""
@@ -59,14 +58,6 @@ class Tune(Training):
     curve: Annotated[
         Path | None, option("--curve", TABLE, "draw the best so far against trials into this .png, .svg or .pdf")
     ] = None
-
-    recommended: ClassVar[bool] = False  # type: ignore[misc]  # trial 1 has what is recommended
-    tuned: ClassVar[bool] = False  # type: ignore[misc]
-    tuned_from: ClassVar[str | None] = None  # type: ignore[misc]
-    refit: ClassVar[bool] = False  # type: ignore[misc]  # the validation part is what it is searched on
-    expect_sampled: ClassVar[int | None] = None  # type: ignore[misc]
-    metric: ClassVar[str] = "ndcg@10"  # type: ignore[misc]  # `select_on` chooses
-    keep_embeddings: ClassVar[bool] = False  # type: ignore[misc]
 
     examples: ClassVar[tuple[str, ...]] = (
         "bench tune uniform+bpr inbatch+softmax itemknn --trials 20",

@@ -2,68 +2,174 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from tabulate import tabulate
 
 from bench.runs.design import Experiment
 from bench.runs.pace import Pace
-from bench.runs.spec import RunSpec
+from bench.runs.spec import Cell, RunSpec
+from bench.runs.stored import StoredRun
+
+Span = tuple[float, float]
+"""Seconds at least and at most."""
 
 
-def estimate(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> str:
-    """How long the missing runs will take, in words, from finished runs on the same data; empty without any."""
-    seconds, known = expected(experiment, missing)
-    return f": about {duration(seconds / jobs)}, judging by the {known} done" if known else ""
+def finished(experiment: Experiment) -> dict[str, list[StoredRun]]:
+    """The finished runs of each cell that has some."""
+    found = {cell.name: [run for run in _stored(experiment, cell) if run.failure is None] for cell in experiment.cells}
+    return {name: runs for name, runs in found.items() if runs}
+
+
+def mean_seconds(runs: Sequence[StoredRun]) -> float:
+    """What a run took on average."""
+    return float(np.mean([run.record["seconds"]["total"] for run in runs]))
+
+
+def estimate(missing: Sequence[RunSpec], done: Mapping[str, Sequence[StoredRun]], jobs: int) -> str:
+    """How long the missing runs will take, in words, from other seeds of the same cells; empty where one has none."""
+    if any(spec.cell.name not in done for spec in missing):
+        return ""
+    seconds = sum(mean_seconds(done[spec.cell.name]) for spec in missing)
+    return f": about {duration(seconds / jobs)}, judging by the {_count(done)} done"
 
 
 class Paces:
-    """What the pace of cells tells of their runs, and of all runs once it is known of every cell."""
+    """What the pace of cells tells of their runs, and of all runs once something is known of every cell."""
 
-    def __init__(self, specs: Sequence[RunSpec], jobs: int) -> None:
-        self.specs, self.jobs = [spec for spec in specs if not spec.cell.is_baseline], jobs
-        self.known: dict[str, tuple[float, float]] = {}
+    def __init__(self, specs: Sequence[RunSpec], jobs: int, done: Mapping[str, Sequence[StoredRun]]) -> None:
+        self.known: dict[str, Span] = {name: (mean_seconds(runs),) * 2 for name, runs in done.items()}
+        self.specs = [spec for spec in specs if not spec.cell.is_baseline or spec.cell.name in done]
+        self.jobs = jobs
 
     def sentence(self, spec: RunSpec, pace: Pace) -> str:
         """How long a run of this cell takes, by where patience may end it and where `epochs` does."""
-        settings = spec.cell.settings
-        epochs, patience = settings["epochs"], settings["patience"]
-        assert isinstance(epochs, int)
-        assert isinstance(patience, int)
-        least = epochs if settings["schedule"] != "constant" else min(epochs, patience + 1)
-        low, high = (pace.epoch * count * (2 if spec.refit else 1) for count in (least, epochs))
-        self.known[spec.cell.name] = low, high
+        self.known[spec.cell.name] = span(spec, pace)
+        least, most = epochs(spec)
         text = (
             f"{spec.cell.name}: an epoch takes {_fine(pace.training)} and ranking after it {_fine(pace.ranking)}, "
-            f"a run {_range(low, high)} (epochs {least if least == epochs else f'{least} to {epochs}'})"
+            f"a run {_range(span(spec, pace))} (epochs {least if least == most else f'{least} to {most}'})"
         )
         if len({spec.cell.name for spec in self.specs} - self.known.keys()):
             return f"{text}."
-        total = [sum(self.known[spec.cell.name][side] for spec in self.specs) / self.jobs for side in (0, 1)]
-        return f"{text}; all runs {_range(*total)}."
+        return f"{text}; all runs {_range(_total(self.specs, self.known, self.jobs))}."
 
 
-def _range(low: float, high: float) -> str:
-    return _fine(high) if _fine(low) == _fine(high) else f"{_fine(low)} to {_fine(high)}"
+def epochs(spec: RunSpec) -> tuple[int, int]:
+    """After how many epochs patience may end a run, and `epochs` does."""
+    settings = spec.cell.settings
+    most, patience = settings["epochs"], settings["patience"]
+    assert isinstance(most, int)
+    assert isinstance(patience, int)
+    return most if settings["schedule"] != "constant" else min(most, patience + 1), most
+
+
+def span(spec: RunSpec, pace: Pace) -> Span:
+    """Seconds of a run; a baseline is fitted once, and ranks validation and test."""
+    if spec.cell.is_baseline:
+        return (pace.training + 2 * pace.ranking,) * 2
+    least, most = epochs(spec)
+    times = 2 if spec.refit else 1
+    return least * times * pace.epoch, most * times * pace.epoch
+
+
+def dry_run(experiment: Experiment, missing: Sequence[RunSpec], jobs: int, paces: Mapping[str, Pace | str]) -> str:
+    """A line per cell, a line per combination that cannot be trained, and the estimate; nothing is started.
+
+    `paces` has what was measured of cells without a finished run, or a clause on why that told nothing.
+    """
+    done = finished(experiment)
+    todo = {spec.run_id: spec for spec in missing}
+    known: dict[str, Span] = {name: (mean_seconds(runs),) * 2 for name, runs in done.items()}
+    for spec in missing:
+        if isinstance(pace := paces.get(spec.cell.name), Pace):
+            known[spec.cell.name] = span(spec, pace)
+    lines, failures = [], 0
+    for cell in experiment.cells:
+        good, stored, pace = done.get(cell.name, []), _stored(experiment, cell), paces.get(cell.name)
+        failures += len(stored) - len(good)
+        memory = _memory(good)
+        lines.append(
+            [
+                cell.name,
+                len(good),
+                len(stored) - len(good),
+                sum(spec.run_id in todo for spec in experiment.of(cell)),
+                _fine(pace.training) if isinstance(pace, Pace) else "",
+                _fine(pace.ranking) if isinstance(pace, Pace) else "",
+                _range(known[cell.name]) if cell.name in known else "",
+                _bytes(memory) if memory else "",
+            ]
+        )
+    total, once = len(experiment.specs()), sum(cell.deterministic for cell in experiment.cells)
+    titles = ["cell", "done", "failed", "to do", "epoch or fit", "ranking", "a run", "memory"]
+    shown = [k for k, title in enumerate(titles) if k < 4 or any(line[k] for line in lines)]
+    text = [
+        f"{len(experiment.cells)} cells × {len(experiment.seeds)} seeds"
+        f"{f', {once} of them once,' if once else ''} = {total} runs on {experiment.data.name}: "
+        f"{_count(done)} done, {failures} failed, {len(missing)} to do.",
+        tabulate([[line[k] for k in shown] for line in lines], [titles[k] for k in shown], disable_numparse=True),
+        *(
+            f"Not trained: {skip['sampler']} + {skip['loss']} + {skip['model']}: {skip['reason']}."
+            for skip in experiment.skipped
+        ),
+        *(f"Not measured: {name}: {pace.rstrip('.')}." for name, pace in paces.items() if isinstance(pace, str)),
+    ]
+    return "\n".join([*text, _rest(missing, known, done, jobs)] if missing else text)
+
+
+def _rest(
+    missing: Sequence[RunSpec], known: dict[str, Span], done: Mapping[str, Sequence[StoredRun]], jobs: int
+) -> str:
+    """How long the missing runs take, and by what that is judged."""
+    if not known:
+        return "No run of these is finished and none was measured, so there is nothing to judge time by."
+    wanted = {spec.cell.name for spec in missing}
+    measured, unknown = len(wanted & known.keys() - done.keys()), len(wanted - known.keys())
+    workers = f"{jobs} {'worker' if jobs == 1 else 'workers'}"
+    by = [f"the {_count(done)} done"] if done else []
+    by += [f"a few steps of {measured} {'cell' if measured == 1 else 'cells'}"] if measured else []
+    memory = max((_memory(runs) for runs in done.values()), default=0)
+    low, high = _total(missing, known, jobs)
+    return (
+        f"The rest takes about {_range((low, high))} on {workers}"
+        f"{f' and {_bytes(memory)} of memory per worker' if memory else ''}, judging by {' and '.join(by)}"
+        f"{': patience ends a run at the earliest, `epochs` at the latest' if _fine(low) != _fine(high) else ''}"
+        f"{f"; {unknown} more {'is' if unknown == 1 else 'are'} taken to be as these on average" if unknown else ''}."
+    )
+
+
+def _total(specs: Sequence[RunSpec], known: Mapping[str, Span], jobs: int) -> Span:
+    """Seconds of all; a cell of which nothing is known takes what the others take on average."""
+    average = np.mean([*known.values()], axis=0)
+    low, high = (
+        sum(known.get(spec.cell.name, average)[side] for spec in specs) / min(jobs, max(1, len(specs)))
+        for side in (0, 1)
+    )
+    return float(low), float(high)
+
+
+def _stored(experiment: Experiment, cell: Cell) -> list[StoredRun]:
+    found = (experiment.store.find(spec, experiment.device) for spec in experiment.of(cell))
+    return [run for run in found if run is not None]
+
+
+def _count(done: Mapping[str, Sequence[StoredRun]]) -> int:
+    return sum(map(len, done.values()))
+
+
+def _memory(runs: Sequence[StoredRun]) -> int:
+    return max((run.record.get("peak_bytes") or 0 for run in runs), default=0)
+
+
+def _range(seconds: Span) -> str:
+    low, high = map(_fine, seconds)
+    return high if low == high else f"{low} to {high}"
 
 
 def _fine(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)
-
-
-def expected(experiment: Experiment, missing: Sequence[RunSpec]) -> tuple[float, int]:
-    """Seconds of work in the missing runs, and the number of finished ones that this is judged by.
-
-    A run takes as long as the mean of the same cell's other seeds, or of all finished runs where its cell has none.
-    """
-    per_cell: dict[str, list[float]] = {}
-    for spec in experiment.specs():
-        run = experiment.store.find(spec, experiment.device)
-        if run is not None and run.failure is None:
-            per_cell.setdefault(spec.cell.name, []).append(run.record["seconds"]["total"])
-    every = [seconds for cell in per_cell.values() for seconds in cell]
-    return sum(float(np.mean(per_cell.get(spec.cell.name, every))) for spec in missing if every), len(every)
 
 
 def duration(seconds: float) -> str:
@@ -71,51 +177,6 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def dry_run(experiment: Experiment, missing: Sequence[RunSpec], jobs: int) -> str:
-    """A line per cell, a line per combination that cannot be trained, and the estimate; nothing is started."""
-    todo = {spec.run_id for spec in missing}
-    lines, peaks, failures, done = [], [0], 0, 0
-    for cell in experiment.cells:
-        specs = experiment.of(cell)
-        runs = [run for spec in specs if (run := experiment.store.find(spec, experiment.device)) is not None]
-        good = [run for run in runs if run.failure is None]
-        seconds = [run.record["seconds"]["total"] for run in good]
-        memory = [run.record.get("peak_bytes") or 0 for run in good]
-        peaks += memory
-        done, failures = done + len(good), failures + len(runs) - len(good)
-        lines.append(
-            [
-                cell.name,
-                len(good),
-                len(runs) - len(good),
-                sum(spec.run_id in todo for spec in specs),
-                duration(float(np.mean(seconds))) if seconds else "",
-                _bytes(max(memory)) if any(memory) else "",
-            ]
-        )
-    total = len(experiment.specs())
-    once = sum(cell.deterministic for cell in experiment.cells)
-    text = [
-        f"{len(experiment.cells)} cells × {len(experiment.seeds)} seeds"
-        f"{f', {once} of them once,' if once else ''} = {total} runs on {experiment.data.name}: "
-        f"{done} done, {failures} failed, {len(missing)} to do.",
-        tabulate(lines, ["cell", "done", "failed", "to do", "time per run", "memory"], disable_numparse=True),
-        *(
-            f"Not trained: {skip['sampler']} + {skip['loss']} + {skip['model']}: {skip['reason']}."
-            for skip in experiment.skipped
-        ),
-    ]
-    seconds_left, known = expected(experiment, missing)
-    if missing and known:
-        text.append(
-            f"The rest takes about {duration(seconds_left / jobs)} on {jobs} {'worker' if jobs == 1 else 'workers'} "
-            f"and {_bytes(max(peaks))} of memory per worker, judging by the {known} done."
-        )
-    elif missing:
-        text.append("No run of these is finished yet, so there is nothing to judge time and memory by.")
-    return "\n".join(text)
 
 
 def _bytes(count: int) -> str:

@@ -9,8 +9,9 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from multiprocessing import resource_tracker
@@ -19,7 +20,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
 from bench.runs.claims import Claims
-from bench.runs.pace import Pace
+from bench.runs.pace import Pace, pace_of
 from bench.runs.runner import Task, execute
 from bench.runs.store import Result, failed
 
@@ -90,6 +91,31 @@ def run_local(
             worker.kill()
 
 
+def paces(tasks: Sequence[Task], each: float, together: float) -> Iterator[tuple[Task, Pace | str]]:
+    """How fast each would be, from a worker that does a few steps of it; a clause where that says nothing.
+
+    Ends when `together` seconds are over; a task that takes longer than `each` is left.
+    """
+    worker, until = _Worker(), math.inf
+    try:
+        for task in tasks:
+            if time.monotonic() > until:
+                return
+            worker.give(replace(task, trained=False))
+            found: Pace | str | None = None
+            while found is None:
+                left = worker.since + each - time.monotonic()
+                if wait([worker.pipe], timeout=None if math.isinf(left) else max(0.0, left)):
+                    found = worker.hear_pace()
+                    until = min(until, worker.since + together)
+                else:
+                    worker.restart()
+                    found = f"its first steps take more than {each:g} s"
+            yield task, found
+    finally:
+        worker.kill()
+
+
 class _Worker:
     """A process that executes one task after another."""
 
@@ -130,11 +156,7 @@ class _Worker:
         try:
             kind, content = self.pipe.recv()
         except (EOFError, OSError):
-            self.process.join()
-            code = self.process.exitcode
-            how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
-            self.restart()
-            return failed(f"the worker process died ({how}); out of memory is the usual cause of SIGKILL")
+            return failed(self._death())
         if kind == "began":
             self.since = time.monotonic()
             return None
@@ -147,6 +169,26 @@ class _Worker:
         self.task = None
         result: Result = content
         return result
+
+    def hear_pace(self) -> Pace | str | None:
+        """Handle one message on a task that is not to be trained; its pace if that was it."""
+        try:
+            kind, content = self.pipe.recv()
+        except (EOFError, OSError):
+            return self._death()
+        if kind == "began":
+            self.since = time.monotonic()
+            return None
+        found: Pace | str = content
+        return found
+
+    def _death(self) -> str:
+        """How the process died; there is a new one now."""
+        self.process.join()
+        code = self.process.exitcode
+        how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        self.restart()
+        return f"the worker process died ({how}); out of memory is the usual cause of SIGKILL"
 
 
 @contextmanager
@@ -166,6 +208,10 @@ def _work(pipe: Connection) -> None:
     with suppress(EOFError, OSError):  # the parent is done, or dead
         while True:
             task: Task = pipe.recv()
+            if not task.trained:
+                _send(pipe, "began", None)
+                _send(pipe, "pace", pace_of(task))
+                continue
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to a whole group, it must not end a running run
             try:
                 import_module("recmodels.trainer")  # and torch with it

@@ -51,6 +51,7 @@ class Task:
     threads: int = 1
     keep_embeddings: bool = False
     measured: bool = False  # whether its pace is told first
+    trained: bool = True  # whether it is run at all, and not its pace alone found out
     floors: tuple[float, ...] = ()  # of a trial: it is given up where its best so far is below them
 
 
@@ -81,13 +82,9 @@ def execute(
     `on_epoch` is told the epoch, its loss and its validation metric. The split is opened here unless it is given.
     `on_pace` is told before, how long an epoch will take.
     """
-    import torch
-
     started = time.perf_counter()
     _forget_peak()
-    torch.set_num_threads(task.threads)
-    torch.set_deterministic_debug_mode("error")  # as `use_deterministic_algorithms`, which loads a compiler first
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
+    settle(task.threads)
     split = split or open_split(task.spec.data, task.protocol, task.consent)
     conditions = {
         "device": _device_name(task.device),
@@ -120,7 +117,7 @@ def execute(
         seconds["total"] = time.perf_counter() - started
         return Result(np.empty(0), None, stopped.history, 0, seconds, record, given_up=len(stopped.history))
     except Exception as error:  # whatever a cell does wrong is a result of that cell
-        failure = {"reason": _reason(error), "traceback": traceback.format_exc()}
+        failure = {"reason": reason(error), "traceback": traceback.format_exc()}
         seconds["total"] = time.perf_counter() - started
         return Result(np.empty(0), None, [], 0, seconds, record, failure=failure, peak_bytes=_peak())
     seconds["total"] = time.perf_counter() - started
@@ -140,7 +137,16 @@ def execute(
     )
 
 
-def _reason(error: Exception) -> str:
+def settle(threads: int) -> None:
+    """Let torch compute on so many threads, the same bits each time."""
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.set_deterministic_debug_mode("error")  # as `use_deterministic_algorithms`, which loads a compiler first
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads it
+
+
+def reason(error: Exception) -> str:
     """What the table says of a failed run; torch tells a lack of memory in several ways."""
     said = f"{type(error).__name__}: {error}"
     lacking = ("can't allocate memory", "not enough memory", "out of memory")

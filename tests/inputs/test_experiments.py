@@ -134,6 +134,45 @@ OTHERS: list[tuple[str, bytes | None, str, int, list[str]]] = [
         2,
         ["two data sets"],
     ),
+    ("a small pilot", b'sampler = "uniform"\ndataset = "ratings.csv"\n', "power mine.toml", 2, ["two cells"]),
+    (
+        "one seed beside it",
+        b'sampler = ["uniform", "popularity"]\ndataset = "ratings.csv"\n',
+        "power mine.toml --seeds 1",
+        2,
+        ["two", "--seeds"],
+    ),
+    (
+        "an option of another command beside it",
+        b'sampler = ["uniform", "popularity"]\ndataset = "ratings.csv"\n',
+        "power mine.toml --view pairs",
+        2,
+        ["--view", "bench power"],
+    ),
+    (
+        "a wish that means nothing beside it",
+        b'sampler = ["uniform", "popularity"]\ndataset = "ratings.csv"\n',
+        "power mine.toml --difference 0",
+        2,
+        ["difference", "0.002"],
+    ),
+    ("an option twice beside it", b'sampler = "uniform"\n', "run mine.toml --seeds 2 --seeds 3", 2, ["twice"]),
+    ("a misspelt one beside it", b'sampler = "uniform"\n', "run mine.toml --seed 2", 2, ["--seeds"]),
+    ("a setting that is none beside it", b'sampler = "uniform"\n', "run mine.toml --set lrr=2", 2, ["'lrr'"]),
+    (
+        "two plans and one file for both",
+        b'sampler = ["uniform", "popularity"]\ndataset = ["ratings.csv", "ml-100k"]\nout = "x.csv"\n',
+        "power mine.toml",
+        2,
+        ["out", "2 data sets"],
+    ),
+    (
+        "a text in a file for numbers",
+        b'sampler = "uniform"\ndataset = "ratings.csv"\nseeds = 40\nout = "x.csv"\n',
+        "calibrate mine.toml",
+        2,
+        ["x.csv", ".txt"],
+    ),
     ("train words in a table", b'sampler = "uniform"\njobs = 2\n', "table mine.toml", 2, ["jobs", "bench table"]),
 ]
 
@@ -153,3 +192,11 @@ def test_a_file_that_cannot_be_read_is_told_why(
         name = words.split()[1] if "min.toml" not in words else "mine.toml"
         (here / ("mine.toml" if name == "popularity" else name)).write_bytes(content)
     check(ask(f"{words} --dry-run" if not words.startswith("table") else words), code, must)
+
+
+def test_settings_beside_a_file_win_and_it_keeps_its_others(here: Path) -> None:
+    (here / "mine.toml").write_text(HEAD + "seeds = 1\n[set]\nepochs = 3\nembedding_size = 8\n", encoding="utf-8")
+    check(ask("run mine.toml --set epochs=2 --quiet --jobs 1 --results store"), 0, ["popularity"])
+    cells = "uniform popularity --seeds 1 --dataset ratings.csv --results store"
+    check(ask(f"table {cells} --set epochs=2 --set embedding_size=8"), 0, ["uniform"])
+    assert "2 done" in ask("run mine.toml --set epochs=2 --dry-run --results store").out

@@ -79,7 +79,13 @@ COLUMNS: list[Text] = [
     ("case and blanks", "a.csv", rows(header="User ID,Item Id,Rating,Event Time"), 0, ["User ID", "Event Time"]),
     ("capitals", "a.csv", rows(header="USER,ITEM,RATING,TIMESTAMP"), 0, ["user=USER"]),
     ("what is not used", "a.csv", rows("{u},{i},{r},x", "user,item,rating,genre"), 0, ["not used: genre"]),
-    ("a split column", "a.csv", rows("{u},{i},{r},train", "user,item,rating,split"), 0, ["split"]),
+    (
+        "a split column",
+        "a.csv",
+        rows("{u},{i},{r},train", "user,item,rating,split"),
+        0,
+        ["not used: split (for a split of your own give a folder with train.* and test.*)"],
+    ),
     ("two users", "a.csv", rows(header="user_name,userno,item,timestamp"), 2, ["user_name", "userno", "--columns"]),
     ("no user", "a.csv", rows(header="alpha,item,rating,timestamp"), 2, ["a.csv", "user", "--columns"]),
     ("no item", "a.csv", rows(header="user,beta,rating,timestamp"), 2, ["a.csv", "item", "--columns"]),
@@ -193,3 +199,9 @@ def test_what_is_said_of_a_file_is_held_against_it(words: str, code: int, must: 
 
     (here / "a.csv").write_text(rows())
     check(ask(["data", "info", "a.csv", *shlex.split(words)]), code, must)
+
+
+def test_a_column_that_is_not_used_is_said_where_a_table_is_made_too(here: Path) -> None:
+    (here / "a.csv").write_text(rows("{u},{i},{r},train", "user,item,rating,split"))
+    said = "not used: split (for a split of your own give a folder with train.* and test.*)"
+    assert said in ask("compare toppop --dataset a.csv --seeds 1 --dry-run").err
