@@ -44,6 +44,9 @@ KINDS = {
     "pbs": ("dask_jobqueue", "PBSCluster"),
     "kubernetes": ("dask_kubernetes.operator", "KubeCluster"),
 }
+PATIENCE = 10.0  # seconds for a scheduler to answer
+GREETING = b"pickle-protocol"  # every Dask server begins with what it can do
+MOST = 4096  # bytes in which it says so
 START = "start some with `dask worker ADDRESS --nthreads 1`"
 
 
@@ -290,18 +293,37 @@ def _connected(cluster: str) -> Iterator[Client]:
 
 
 def _knock(address: str) -> None:
-    """Refuse an address at which nobody listens, which Dask takes its time to notice.
+    """Refuse an address at which nobody listens or something else than Dask does, for which Dask would wait on.
+
+    A Dask server speaks first: the length of its greeting in eight bytes, and then the greeting.
 
     Raises:
-        UserError: it is no address, or nobody listens.
+        UserError: it is no address, nobody listens, or what listens says something else or nothing.
     """
     place = urlsplit(address if "://" in address else f"tcp://{address}")
     try:
         if place.scheme not in ("tcp", "tls") or place.hostname is None or place.port is None:
             raise ValueError("no address")
-        socket.create_connection((place.hostname, place.port), timeout=10).close()
+        with socket.create_connection((place.hostname, place.port), timeout=PATIENCE) as connection:
+            if place.scheme == "tcp" and GREETING not in _heard(connection):  # with TLS the client would speak first
+                raise ValueError("what listens there is something else")
     except (OSError, ValueError) as error:
         raise _nobody(address, error) from error
+
+
+def _heard(connection: socket.socket) -> bytes:
+    """The first bytes that come within `PATIENCE` seconds, until they hold Dask's greeting or are too many for one."""
+    heard, until = b"", time.monotonic() + PATIENCE
+    while GREETING not in heard and len(heard) < MOST:
+        connection.settimeout(max(0.01, until - time.monotonic()))
+        try:
+            more = connection.recv(MOST)
+        except TimeoutError:
+            break
+        if not more:
+            break
+        heard += more
+    return heard
 
 
 def _nobody(address: str, error: Exception) -> UserError:

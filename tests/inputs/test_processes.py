@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import shlex
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -150,4 +154,41 @@ def test_a_cluster_that_is_not_there_is_a_sentence_at_once(address: str, words: 
     )
     assert done.returncode == 2, done.stderr
     one_sentence(done, *words)
+    assert time.monotonic() - began < 40
+
+
+@pytest.mark.parametrize("said", [None, b"", b"SSH-2.0-OpenSSH_9.6\r\n"], ids=["nothing", "it hangs up", "ssh"])
+def test_what_listens_and_is_no_scheduler_is_a_sentence(
+    said: bytes | None, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.runs import cluster
+    from datasets.errors import UserError
+
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    open_ends: list[socket.socket] = []
+
+    def answer() -> None:
+        end = listener.accept()[0]
+        open_ends.append(end)
+        if said is not None:
+            end.sendall(said)
+            end.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(UserError, match=f"No Dask scheduler answers at {address} .*something else"):
+            cluster._knock(address)
+
+
+def test_a_web_server_in_place_of_a_scheduler_is_a_sentence(here: Path) -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address, began = f"tcp://127.0.0.1:{server.server_address[1]}", time.monotonic()
+        done = shell(
+            f"bench compare uniform --dataset ratings.csv {QUICK} --quiet --cluster {address} --results store", here
+        )
+        server.shutdown()
+    assert done.returncode == 2, done.stderr
+    one_sentence(done, address, "something else", "dask scheduler")
     assert time.monotonic() - began < 40
