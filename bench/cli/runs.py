@@ -17,7 +17,8 @@ from datasets.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from bench.runs.described import Row
-    from bench.runs.store import Store, StoredRun
+    from bench.runs.store import Store
+    from bench.runs.stored import StoredRun
 
 app = typer.Typer(
     cls=Group,
@@ -146,19 +147,32 @@ def verify(dataset: Dataset = None, results: Results = None) -> None:
 
 
 @app.command()
-def gc(results: Results = None) -> None:
+def gc(
+    given_up: Annotated[
+        bool, typer.Option("--given-up", help="trials too that bench tune gave up; the same search runs them again")
+    ] = False,
+    results: Results = None,
+) -> None:
     """Remove what commands that were killed left half-written; no finished run is touched."""
     from bench.runs.claims import alone
+    from bench.tuning.kept import FOLDER, trials
 
     store = _store(results)
     with alone(store):
-        leftovers = sorted(store.root.glob("*/.writing-*"))
-        size = sum(file.stat().st_size for path in leftovers for file in path.rglob("*") if file.is_file())
-        for path in leftovers:
+        folders, files = sorted(store.root.glob("*/.writing-*")), sorted(store.root.glob(f"*/{FOLDER}/*.writing"))
+        found = trials(store)
+        removed = [*files, *(found if given_up else ())]
+        inside = [file for path in folders for file in path.rglob("*") if file.is_file()]
+        size = sum(file.stat().st_size for file in (*inside, *removed))
+        for path in folders:
             shutil.rmtree(path)
-    typer.echo(
-        f"Removed {len(leftovers)} half-written {'folder' if len(leftovers) == 1 else 'folders'}, {size:,} bytes."
-    )
+        for path in removed:
+            path.unlink()
+    halves = _counted(len(folders) + len(files), "half-written run")
+    told = f" and {_counted(len(found), 'given-up trial')}" if given_up else ""
+    typer.echo(f"Removed {halves}{told}, {size:,} bytes.")
+    if found and not given_up:
+        typer.echo(f"{_counted(len(found), 'given-up trial')} of bench tune kept; --given-up removes them.", err=True)
 
 
 @app.command()
@@ -213,7 +227,7 @@ def _chosen(store: Store, dataset: str | None, failed: bool) -> list[Path]:
 
 
 def _has_failed(folder: Path) -> bool:
-    from bench.runs.store import Damaged, read
+    from bench.runs.stored import Damaged, read
 
     try:
         return read(folder).failure is not None
@@ -223,7 +237,7 @@ def _has_failed(folder: Path) -> bool:
 
 def _problem(folder: Path) -> str | None:
     """What is wrong with a run, in a sentence; None if it is as it was written."""
-    from bench.runs.store import Damaged, read
+    from bench.runs.stored import Damaged, read
 
     try:
         read(folder).check()
@@ -247,4 +261,8 @@ def _one(store: Store, run: str) -> Path:
 
 
 def _runs(count: int) -> str:
-    return f"{count} {'run' if count == 1 else 'runs'}"
+    return _counted(count, "run")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -18,6 +18,13 @@ from bench.runs.store import Result, Store
 from bench.tuning.study import Answer
 from datasets.errors import UserError
 
+FOLDER = ".given-up"
+
+
+def trials(store: Store) -> list[Path]:
+    """The files of all trials that were given up, by path."""
+    return sorted(store.root.glob(f"*/{FOLDER}/*.json"))
+
 
 def answer(store: Store, spec: RunSpec, floors: tuple[float, ...], device: str = "cpu") -> Answer | None:
     """What the store knows of the trial, or None.
@@ -70,4 +77,4 @@ def _given_up(store: Store, spec: RunSpec, floors: tuple[float, ...], device: st
 def _file(store: Store, spec: RunSpec, floors: tuple[float, ...], device: str) -> Path:
     digest = hashlib.sha256(canonical(list(floors)).encode()).hexdigest()[:8]
     path = store.path(spec, device)
-    return path.parent / ".given-up" / f"{path.name}-{digest}.json"
+    return path.parent / FOLDER / f"{path.name}-{digest}.json"

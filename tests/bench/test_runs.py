@@ -93,7 +93,7 @@ def test_gc_takes_leftovers_and_only_when_nobody_writes(runs: object, store: Sto
         assert (status, leftover.exists()) == (2, True)
         assert "A command is training into" in err
         writer.kill()  # its claim dies with it
-    assert runs("gc", "--results", store.root)[1] == "Removed 1 half-written folder, 4 bytes.\n"  # type: ignore[operator]
+    assert runs("gc", "--results", store.root)[1] == "Removed 1 half-written run, 4 bytes.\n"  # type: ignore[operator]
     assert not leftover.exists()
     assert len(list(store.runs())) == 2
 

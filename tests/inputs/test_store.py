@@ -30,6 +30,7 @@ EMPTY: list[Case] = [
     ("runs rm --results nowhere --failed", 2, ["nowhere"]),
     ("runs verify", 0, ["0 runs"]),
     ("runs gc", 0, ["0"]),
+    ("runs gc --given-up", 0, ["0 given-up trials"]),
     ("runs merge", 2, ["sources"]),
     ("runs merge nowhere", 2, ["nowhere", "results folder"]),
     ("runs merge ratings.csv", 2, ["ratings.csv", "results folder"]),
@@ -217,3 +218,15 @@ def test_runs_of_a_file_that_was_edited_since_are_told_from_missing_ones(store: 
     with Path("ratings.csv").open("a", encoding="utf-8") as file:
         file.write("100,7,5,2000000\n")
     check(_again(command="table"), 2, ["are not in", "ratings.csv, which has changed since"])
+
+
+def test_gc_removes_what_tuning_gave_up_where_it_is_asked_to(store: Path) -> None:
+    folder = next(store.glob("*/*/run.json")).parents[1] / ".given-up"
+    folder.mkdir()
+    for name in ("a.json", "b.json", "c.writing"):
+        (folder / name).write_text("1234")
+    check(ask("runs gc"), 0, ["Removed 1 half-written run, 4 bytes", "2 given-up trials", "--given-up"])
+    assert sorted(path.name for path in folder.iterdir()) == ["a.json", "b.json"]
+    check(ask("runs gc --given-up"), 0, ["Removed 0 half-written runs and 2 given-up trials, 8 bytes"])
+    assert not list(folder.iterdir())
+    assert len(list(store.glob("*/*/run.json"))) == 6
