@@ -83,3 +83,31 @@ def digest(name):
         for part in (chosen.items, chosen.valid, chosen.weight, chosen.vectors, chosen.mix):
             hashed.update(b"-" if part is None else part.contiguous().numpy().tobytes())
     return hashed.hexdigest()
+
+
+DATA = training()
+
+
+def of_epochs(epochs):
+    return Training(DATA.interactions, epochs=epochs)
+
+
+def draw(name, seed=4, n=N, size=64, model=None, epoch=1, data=DATA, **parameters):
+    sampler, rng = make(name, data, **parameters), np.random.Generator(np.random.SFC64(seed))
+    model = model or scorer()
+    if sampler.before_epoch is not None:
+        sampler.before_epoch(epoch, model, np.random.default_rng(0))
+    batch = batch_of(data, size=size)
+    return batch, sampler.choose(batch, sampler.propose(batch, n, rng, model), n, rng, model)
+
+
+def same(a, b):
+    return torch.equal(a[1].items, b[1].items)
+
+
+def pooled(name, n=N, pool=None, **parameters):
+    """The pool that the sampler chose from, by drawing it again."""
+    sampler, model = make(name, DATA, **({"pool": pool} if pool else {}), **parameters), scorer()
+    batch, rng = batch_of(DATA, size=64), np.random.Generator(np.random.SFC64(4))
+    drawn = sampler.propose(batch, n, rng, model)
+    return batch, drawn, sampler.choose(batch, drawn, n, rng, model), model

@@ -20,9 +20,9 @@ THEMES = {
     "": "docs every_method frozen golden house main_job real_data run_ids",
     "bench": "bench_across chaos data_commands runs sampler_page tampering",
     "datasets": "",
-    "recmodels": "baseline_oracles given lazy_adam learned_losses loss_bugs loss_vectors sampler_contract "
-    "sampler_laws tiny_laws",
+    "recmodels": "baseline_oracles given lazy_adam learned_losses loss_vectors sampler_contract sampler_laws tiny_laws",
 }
+LONGEST = 400
 COLLECTIONS = ("benchmarks", "inputs")  # folders about the whole, whose files are named as they like
 
 
@@ -42,6 +42,12 @@ def test_a_test_file_names_a_module_of_its_room_or_a_theme(file: Path) -> None:
 def test_every_theme_has_its_file() -> None:
     known = {(file.parent.as_posix().removeprefix("."), file.stem.removeprefix("test_")) for file in files()}
     assert {(room, theme) for room, themes in THEMES.items() for theme in themes.split()} <= known
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "tests"])
+def test_no_file_is_longer_than_can_be_read_in_one_go(room: str) -> None:
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / room).rglob("*.py")}
+    assert {str(path): count for path, count in lines.items() if count > LONGEST} == {}
 
 
 def test_folders_of_tests_shadow_no_room() -> None:

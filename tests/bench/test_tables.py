@@ -3,22 +3,18 @@ import hashlib
 import io
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from bench.comparison.compare import by_group, compare
+from bench.comparison.compare import compare
 from bench.comparison.nouns import Context, Row
 from bench.tables import FORMATS
 from bench.tables.fit import shortened
 from bench.tables.layout import level_of
-from bench.tables.render import render, render_groups
+from bench.tables.render import render
 from bench.tables.view import VIEWS
-from datasets.errors import UserError
 from tests.frozen import frozen_text
 
 CONTEXT = Context(
@@ -355,24 +351,6 @@ def test_numbers_of_one_are_singular():
     assert "80 users × 1 seed\n" in one
 
 
-def test_diagnostics_are_grouped_and_rounded():
-    facts = {
-        "coverage": 0.98765,
-        "hardness": 0.5,
-        "hardness_first": 0.25,
-        "hardness_last": 0.755,
-        "false_negatives": 0.00123,
-        "draws_per_second": 10899594.27,
-        "something_new": 0.123456,
-    }
-    c = compare([row("uniform", "bpr", 0, 1, diagnostics=facts), row("p", "bpr", 0.1, 2)], context=CONTEXT)
-    text = render(c, view="diagnostics")
-    for shown in ("0.988", "0.50 (0.25 → 0.76)", "0.0012", "10.9", "something new", "0.1235"):
-        assert shown in text
-    assert "10899594" not in text
-    assert "10.9" not in render(c, "markdown", view="diagnostics")
-
-
 def test_json_and_csv_hold_the_same_numbers():
     c = toy()
     d = json.loads(render(c, "json"))
@@ -384,147 +362,6 @@ def test_json_and_csv_hold_the_same_numbers():
     assert lines[3]["ndcg@10_lo"] == ""
     pairs = list(csv.DictReader(io.StringIO(render(c, "csv", view="pairs"))))
     assert [float(x["p_adjusted"]) for x in pairs] == [x["p_adjusted"] for x in d["pairs"]]
-
-
-class Balanced(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.open = []
-
-    def handle_starttag(self, tag, attrs):
-        self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def test_names_are_escaped():
-    name = r"a_b&c%d#e$f{g}h~i^j\k<l>|m*n"
-    c = compare([row("uniform", "bpr", 0, 1), row("x", "y", 0, 2, name=name)], context=CONTEXT)
-    parser = Balanced()
-    parser.feed(render(c, "html"))
-    assert parser.open == []
-    assert "<l>" not in render(c, "html")
-    tex = render(c, "latex")
-    assert r"a\_b\&c\%d\#e\$f\{g\}h\textasciitilde{}i\textasciicircum{}j\textbackslash{}k$<$l$>$" in tex
-    table = [line for line in render(c, "markdown").splitlines() if line.startswith("|")]
-    assert len({len(re.sub(r"\\.", "", line).split("|")) for line in table[:4]}) == 1
-    assert list(csv.DictReader(io.StringIO(render(c, "csv"))))[1]["name"] == name
-
-
-def test_latex_structure():
-    tex = render(toy(), "latex")
-    depth = 0
-    for brace in re.findall(r"(?<!\\)[{}]", tex):
-        depth += 1 if brace == "{" else -1
-        assert depth >= 0
-    assert depth == 0
-    assert re.findall(r"\\begin\{(\w+)", tex) == ["table", "tabular", "minipage"]
-    assert r"\label{tab:toy_set-ndcg@10}" in tex
-    long = render(many(12), "latex", view="pairs")
-    assert (long.count(r"\begin{table}"), long.count(r"\caption"), long.count(r"\label")) == (4, 1, 1)
-    assert r"\caption[NDCG@10 on toy\_set]{" in tex
-    assert tex.isascii()
-    for body in re.findall(r"\\midrule\n(.*?)\\bottomrule", tex, re.DOTALL):
-        widths = {len(re.split(r"(?<!\\)&", line)) for line in body.strip().splitlines()}
-        assert len(widths) == 1
-
-
-LATEX = next((x for x in ("pdflatex", "tectonic", "lualatex", "xelatex") if shutil.which(x)), None)
-
-
-@pytest.mark.skipif(LATEX is None, reason="no LaTeX is installed")
-@pytest.mark.parametrize("view", VIEWS)
-def test_latex_compiles(tmp_path, view):
-    strange = row("x", "y", 0.01, 9, name=r"ρδθτλβγμσ∞≈漢Жλ한_b&c%d#e$f{g}h~i^j\k<l>|m*néłő—“”Ω")
-    c = compare([*toy().rows, strange], context=CONTEXT, baseline="uniform+bpr", margin=0.01)
-    body = render(c, "latex", view=view) + render(compare(c.rows, context=CONTEXT, margin=0.01), "latex", view=view)
-    body += render(many(30, margin=0.01), "latex", view=view) if view != "effects" else ""
-    document = (
-        "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n" + body + "\n\\end{document}\n"
-    )
-    (tmp_path / "t.tex").write_text(document)
-    command = [LATEX, "t.tex"] if LATEX == "tectonic" else [LATEX, "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=250)
-    assert "Overfull" not in done.stdout + done.stderr
-    assert "too large for page" not in done.stdout + done.stderr
-    assert (tmp_path / "t.pdf").stat().st_size > 1000
-
-
-def test_matrix_marks_the_best_of_each_column_and_of_all():
-    cells = [("u", "bpr", 0.0), ("u", "bce", 0.03), ("p", "bpr", 0.01), ("p", "bce", 0.02), ("q", "bce", 0.015)]
-    rows = [row(s, x, shift, i) for i, (s, x, shift) in enumerate(cells)]
-    rows.append(row("", "", 0.0, 9, name="toppop", runs=tuple("vwxyz")))
-    context = replace(CONTEXT, skipped=({"sampler": "q", "loss": "bpr", "reason": "no"},))
-    lines = render(compare(rows, context=context), "markdown", view="matrix").splitlines()
-    body = [[x.strip() for x in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
-    assert body[0] == ["", "bpr", "bce", "–"]
-    found = {line[0]: line[1:] for line in body[2:]}
-    assert [x.startswith("**") for x in found["u"]] == [False, True, False]
-    assert [x.startswith("**") for x in found["p"]] == [True, False, False]
-    assert [x.endswith("*</sup>") for x in found["u"] + found["p"]] == [False, True] + [False] * 4
-    assert found["q"][0] == "skipped"
-    assert found["toppop"][2].startswith("**0.0")
-
-
-def test_groups_side_by_side():
-    groups = by_group(toy(), {"few": range(20), "many": range(20, 80)})
-    text = render_groups(groups, full=True)
-    assert "few (20)" in text
-    assert "many (60)" in text
-    assert "Each group is a family of its own, 2 in all." in " ".join(text.split())
-    assert render_groups(groups, "latex").count("{tabular}") == 2
-    assert "80 test users" in text
-    assert json.loads(render_groups(groups, "json"))["groups"]["few"] == groups["few"].as_dict()
-    lines = list(csv.DictReader(io.StringIO(render_groups(groups, "csv"))))
-    assert [(x["group"], x["users"], x["name"]) for x in lines[4:6]] == [
-        ("few", "20", "full+bpr"),
-        ("many", "60", "uniform+bpr"),
-    ]
-    assert float(lines[5]["ndcg@10"]) == groups["many"].values[0]["ndcg@10"].mean
-    with pytest.raises(UserError, match="Did you mean 'html'"):
-        render_groups(groups, "htm")
-
-
-def test_every_view_in_every_format_for_readers():
-    c = toy(margin=0.01)
-    for view in VIEWS:
-        for format in ("table", "markdown", "latex", "html"):
-            text = render(c, format, view=view)
-            assert "uniform" in text, (view, format)
-            assert "2 of 5 failed" in text
-            if format == "latex":
-                assert text.isascii()
-    with pytest.raises(UserError, match="needs a margin"):
-        render(toy(), view="equivalence")
-
-
-def test_every_view_in_csv_holds_the_numbers():
-    c = toy(margin=0.01)
-    found = {view: list(csv.DictReader(io.StringIO(render(c, "csv", view=view)))) for view in VIEWS}
-    for view in ("pairs", "effects", "equivalence"):
-        assert [(x["a"], x["b"], x["metric"]) for x in found[view]] == [(p.a, p.b, p.metric) for p in c.pairs]
-        assert [float(x["difference"]) for x in found[view]] == [p.difference for p in c.pairs]
-    e = c.effects(c.pairs[3])
-    assert (float(found["effects"][3]["relative_lo"]), int(found["effects"][3]["users_tied"])) == (
-        e.relative.lo,
-        e.users_tied,
-    )
-    assert float(found["equivalence"][3]["inside"]) == c.pairs[3].equivalence.inside
-    assert float(found["equivalence"][3]["p_adjusted"]) == c.pairs[3].p_equivalent
-    assert [x["coverage"] for x in found["diagnostics"]] == ["0.5"] * 4
-    assert [(x["train_seconds"], x["peak_bytes"]) for x in found["diagnostics"]] == [("3.25", "")] * 4
-    assert "train_seconds" not in found["rows"][0]
-    matrix = {x["sampler"]: x for x in found["matrix"]}
-    assert float(matrix["inbatch"]["softmax"]) == c.values[2]["ndcg@10"].mean
-    assert (matrix["inbatch"]["bpr"], matrix["popularity"]["bce"]) == ("", "")
-
-
-def test_unknown_format_and_view():
-    with pytest.raises(UserError, match="Did you mean 'latex'"):
-        render(toy(), "latx")
-    with pytest.raises(UserError, match="No view is called"):
-        render(toy(), view="nothing")
 
 
 def test_no_pairs_and_one_row():

@@ -22,7 +22,7 @@ from recmodels.sampling import Training
 from recmodels.settings import Settings
 from recmodels.trainer import Trained, train
 from recmodels.types import LossInput
-from tests.recmodels.test_losses import changed, example, value
+from tests.loss_cases import changed, example, value
 
 PAIRS = np.unique(np.random.default_rng(0).integers(0, [12, 20], size=(90, 2)), axis=0).astype(np.int32)
 

@@ -13,9 +13,9 @@ from scipy.special import logsumexp
 from bench.runs.spec import incompatibility, parse_cell
 from recmodels.losses import buckets
 from recmodels.types import Batch, LossInput, Tables
+from tests.loss_cases import changed, example, lin, value
 from tests.recmodels.test_learned_losses import CASES
 from tests.recmodels.test_loss_vectors import close, tensor
-from tests.recmodels.test_losses import changed, example, lin, value
 
 ROWS, ITEMS, D = 12, 40, 5
 

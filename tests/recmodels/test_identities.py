@@ -24,7 +24,7 @@ from recmodels.sampling import Training
 from recmodels.settings import Settings
 from recmodels.trainer import train
 from recmodels.types import Batch, LossInput
-from tests.recmodels.test_losses import ITEMS, changed, example
+from tests.loss_cases import ITEMS, changed, example
 
 SAME = [
     ("uniform+gbce:calibration=0", "uniform+bce"),

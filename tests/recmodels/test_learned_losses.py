@@ -21,8 +21,8 @@ from recmodels.losses.thresholds import pinball, regression
 from recmodels.objective import objective
 from recmodels.sampling import Scorer, Training
 from recmodels.types import Batch, LossInput, Tables
+from tests.loss_cases import ITEMS, LOSSES, USERS, D, changed, example, lin, training, value
 from tests.recmodels.test_loss_vectors import close, tensor
-from tests.recmodels.test_losses import ITEMS, LOSSES, USERS, D, changed, example, lin, training, value
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "oracles" / "learned_losses.json").read_text())
 

@@ -16,7 +16,7 @@ import torch
 
 from recmodels.losses import LOSSES
 from recmodels.types import Batch, LossInput, Tables, Vectors
-from tests.recmodels.test_losses import changed, example, value
+from tests.loss_cases import changed, example, value
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "oracles" / "losses.json").read_text())
 SCORES = ("infonce", "sl", "sogclr", "debiased", "bsl", "gbce", "sl-at-k", "psl")
