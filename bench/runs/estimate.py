@@ -127,6 +127,7 @@ def _rest(
         return "No run of these is finished and none was measured, so there is nothing to judge time by."
     wanted = {spec.cell.name for spec in missing}
     measured, unknown = len(wanted & known.keys() - done.keys()), len(wanted - known.keys())
+    be = "is" if unknown == 1 else "are"
     workers = f"{jobs} {'worker' if jobs == 1 else 'workers'}"
     by = [f"the {_count(done)} done"] if done else []
     by += [f"a few steps of {measured} {'cell' if measured == 1 else 'cells'}"] if measured else []
@@ -136,7 +137,7 @@ def _rest(
         f"The rest takes about {_range((low, high))} on {workers}"
         f"{f' and {_bytes(memory)} of memory per worker' if memory else ''}, judging by {' and '.join(by)}"
         f"{': patience ends a run at the earliest, `epochs` at the latest' if _fine(low) != _fine(high) else ''}"
-        f"{f"; {unknown} more {'is' if unknown == 1 else 'are'} taken to be as these on average" if unknown else ''}."
+        f"{f'; {unknown} more {be} taken to be as these on average' if unknown else ''}."
     )
 
 
