@@ -46,7 +46,7 @@ def identity(sha256: str, negatives: str) -> str:
 def _file(path: str) -> Path:
     file = Path(path).expanduser()
     if not file.is_file():
-        raise UserError(f"There is no file {path}; give a file of pairs that users are known not to want.")
+        raise UserError(f"'{path}' is no file of negatives; give a file of pairs that users are known not to want.")
     return file
 
 

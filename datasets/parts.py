@@ -37,22 +37,23 @@ def split_files(folder: Path) -> dict[str, Path]:
         if name and path.is_file():
             part = "candidates" if name["kind"].lower() == "negative" else _WORDS[name["part"].lower()]
             found.setdefault(name["prefix"] or "", {}).setdefault(part, []).append(path)
+    called = folder.resolve().name
     whole = {prefix: parts for prefix, parts in found.items() if {"train", "test"} <= parts.keys()}
     chosen = [""] if "" in whole else list(whole)
     if len(chosen) > 1:
         raise UserError(
-            f"{folder.name} holds several splits ({listed(chosen)}); give each a folder of its own, and one of them."
+            f"{called} holds several splits ({listed(chosen)}); give each a folder of its own, and one of them."
         )
     if not chosen:
         part = "test" if any("train" in parts for parts in found.values()) else "train"
         raise UserError(
-            f"The folder {folder.name} has no {part}.csv (or .tsv, .txt, .parquet); a ready split needs "
+            f"The folder {called} has no {part}.csv (or .tsv, .txt, .parquet); a ready split needs "
             "train.*, test.* and may have valid.* and candidates.*."
         )
     parts = whole[chosen[0]]
     for files in parts.values():
         if len(files) > 1:
-            raise UserError(f"{folder.name} has {' and '.join(p.name for p in files)}; keep one file for each part.")
+            raise UserError(f"{called} has {' and '.join(p.name for p in files)}; keep one file for each part.")
     order = [*PARTS, "candidates"]
     return {part: parts[part][0] for part in sorted(parts, key=order.index)}
 

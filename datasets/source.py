@@ -42,7 +42,7 @@ def resolve(dataset: str, columns: Columns = None) -> Source:
     if path.exists():
         raise UserError(f"{dataset} is neither a file nor a folder; give the path of a file with interactions.")
     if path.suffix or "/" in dataset:
-        near = closest(path.name, (one.name for one in path.parent.glob("*")))
+        near = closest(path.name, (one.name for one in path.parent.glob("*") if one.exists()))
         hint = f" Did you mean {path.parent / near}?" if near else ""
         raise UserError(
             f"There is no file or folder {dataset}; give a path that exists, or the name of a data set.{hint}"

@@ -58,9 +58,10 @@ def known_metric(text: str, cutoffs: Sequence[int] = (5, 10, 20)) -> tuple[str, 
         UserError: there is no such metric.
     """
     name, _, k = text.partition("@")
-    if name not in METRICS or not (k.isascii() and k.isdecimal()) or not 1 <= int(k) <= MAX_CUTOFF:
+    written = k.isascii() and k.isdecimal() and not k.startswith("0")
+    if name not in METRICS or not written or int(k) > MAX_CUTOFF:
         if name in METRICS and k.isdecimal():
-            raise UserError(f"The K of '{text}' is not from 1 to {MAX_CUTOFF}; write a metric as in ndcg@10.")
+            raise UserError(f"The K of '{text}' is no number from 1 to {MAX_CUTOFF}; write a metric as in ndcg@10.")
         known = [f"{name}@{k}" for name in METRICS for k in cutoffs]
         meant = _SYNONYMS.get(plain(name), plain(name))
         alias = f"{meant}@{k}" if k and meant in METRICS else f"{meant}@10"

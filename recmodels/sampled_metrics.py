@@ -21,6 +21,9 @@ Int = NDArray[np.int64]
 _CELLS = 1 << 22
 
 
+EXPECTED = ("hr", "ndcg", "mrr")
+
+
 def sampled_metrics(
     better: Int, tied: Int, candidates: Int, negatives: int, cutoffs: Sequence[int]
 ) -> dict[str, Float]:

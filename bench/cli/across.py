@@ -1,6 +1,7 @@
 """`bench across`: the same cells on several data sets."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.cli.completing import Completing
@@ -31,6 +32,8 @@ class Across(Captioned, Tested, Completing):
         if len(self.datasets) < 2:
             raise UserError("bench across needs at least two data sets; repeat --dataset, or list them in a file.")
         self.check_caption()
+        if self.margin == inf:
+            raise UserError("--margin inf calls all rows equivalent; give the largest difference that does not matter.")
         found = super().checked()
         names = [experiment.data.name for experiment in found]
         if twice := next((name for name in names if names.count(name) > 1), None):

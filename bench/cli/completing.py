@@ -37,17 +37,14 @@ class Completing(Training, Reported):
 
     def _planned(self, experiment: "Experiment") -> str:
         """What `--dry-run` prints; of cells without a finished run, a few steps are done to tell how long they take."""
-        from bench.cli.progress import fetching
         from bench.runs.design import default_jobs
         from bench.runs.estimate import dry_run
-        from bench.runs.runner import load_split
         from datasets.source import resolve
 
         self._say_reading(experiment)
         here = resolve(experiment.data.dataset, experiment.data.columns).here(self.consent)
         if here:  # what is wrong further down in data shows when they are read and split
-            with fetching(self.quiet) as told:
-                load_split(experiment.data, experiment.protocol, self.consent, told)
+            self._load(experiment)
         missing = experiment.missing(self.retry_failed, self.keep_embeddings)
         paces = self._paces(experiment, missing) if here else {}
         text = dry_run(experiment, missing, min(self.jobs or default_jobs(), max(1, len(missing))), paces)
@@ -79,7 +76,21 @@ class Completing(Training, Reported):
 
         if missing:
             self._say_reading(experiment)
+            if self.expect_sampled is not None:
+                self._load(experiment)
             self.carry_out(experiment, self.tasks(experiment, missing), keep, len(experiment.specs()))
+
+    def _load(self, experiment: "Experiment") -> None:
+        """Have the split ready, and refuse what it cannot be tested on."""
+        from bench.cli.progress import fetching
+        from bench.comparison.guards import check_sampled
+        from bench.runs.runner import load_split
+        from recmodels.metrics import known_metric
+
+        with fetching(self.quiet) as told:
+            split = load_split(experiment.data, experiment.protocol, self.consent, told)
+        if self.expect_sampled is not None:
+            check_sampled(split, self.expect_sampled, known_metric(self.metric)[0])
 
     def _say_reading(self, experiment: "Experiment") -> None:
         """What a file of the user's own is read as."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -53,7 +54,21 @@ def explained(error: typer.TyperException) -> str:
         name = error.param.opts[0] if error.param is not None else "It"
         return f"{name} must be {kind} {limits}".rstrip() + f", not '{found['input']}'."
     message = error.format_message().rstrip()
+    if sentence := _too_many_or_few(message, "bench" if context is None else context.command_path):
+        return sentence
     return message if message.endswith((".", "?")) else f"{message}."
+
+
+def _too_many_or_few(message: str, path: str) -> str | None:
+    """What typer says of words that are missing or one too many, as a sentence that says what to do."""
+    found = re.fullmatch(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)\.?", message)
+    if found:
+        return f"{path} takes fewer words; leave '{found[1]}' out, or see `{path} --help`."
+    found = re.fullmatch(r"Missing argument '(.*)'\.?", message)
+    if found:
+        return f"{path} needs {found[1]}; see `{path} --help`."
+    found = re.fullmatch(r"Option '(.*)' requires an argument\.?", message)
+    return f"{found[1]} needs a value after it (an argument); see `{path} --help`." if found else None
 
 
 def unknown_command(word: str, known: Iterable[str], path: str) -> UserError:

@@ -189,6 +189,8 @@ def merge(
             raise UserError(f"There is no results folder {source}; give one that holds <dataset>/<run_id>/run.json.")
         if store.root.is_dir() and source.samefile(store.root):
             raise UserError(f"{source} is this store itself; name the results folder of another machine.")
+        if not Store(source).folders():
+            raise UserError(f"There are no runs in {source}; give a folder that holds <dataset>/<run_id>/run.json.")
         for run in Store(source).runs():
             key = (run.path.parent.name, run.path.name)
             here = new.get(key) or store.at(*key)

@@ -1,5 +1,6 @@
 """The options of a command that tests the rows of a table and shows them, and what it prints."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from sys import argv
@@ -198,8 +199,10 @@ class Shown(Captioned, Tested):
         self.check_caption()
         if self.diagnostics and self.view not in ("rows", "diagnostics"):
             raise UserError(f"--diagnostics is --view diagnostics, and --view says {self.view}; leave one of them out.")
-        if self.margin is not None and not self.margin > 0:
-            raise UserError(f"--margin {self.margin:g} must be above 0: the largest difference that does not matter.")
+        if self.margin is not None and not 0 < self.margin < math.inf:
+            raise UserError(
+                f"--margin {self.margin:g} must be a number above 0: the largest difference that does not matter."
+            )
         if self.margin is not None and self.seen != "equivalence" and self.form != "json":
             raise UserError("--margin is for --view equivalence and for JSON; add one of them, or leave --margin out.")
         if self.seen not in (*VIEWS, "groups"):

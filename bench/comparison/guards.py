@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol, get_args
+from typing import TYPE_CHECKING, Protocol, get_args
 
 import numpy as np
 
 from bench.comparison.nouns import Context, Row
+from bench.runs.stored import SEVERAL
 from bench.statistics.corrections import CORRECTIONS, SYNONYMS
 from bench.statistics.crossed import Alternative
 from bench.statistics.expected import LEAST_SEEDS
 from bench.statistics.named import OTHER_NAMES, TESTS
 from datasets.errors import UserError, unknown
+from recmodels.sampled_metrics import EXPECTED
+
+if TYPE_CHECKING:
+    from datasets.split import Split
 
 
 class _Named(Protocol):
@@ -46,6 +51,22 @@ def check_options(
         raise UserError(f"The margin is {margin}; it must be above 0: the largest difference that does not matter.")
     if baseline is not None and baseline not in {row.name for row in rows}:
         raise unknown("row", baseline, (row.name for row in rows))
+
+
+def check_sampled(split: Split, sampled: int, metric: str) -> None:
+    """Refuse a metric that is not known over sampled candidates, or more of them than some user has left to rank."""
+    if metric not in EXPECTED:
+        raise UserError(f"{metric} has no expectation over sampled candidates; use {', '.join(EXPECTED)}.")
+    users, held = np.unique(split.test.users, return_counts=True)
+    if (held > 1).any():
+        raise UserError(SEVERAL)
+    masked = {"known": [split.train, split.valid], "train": [split.train], "none": []}[split.protocol.mask]
+    pairs = [part.users.astype(np.int64) * part.n_items + part.items for part in masked]
+    known = np.unique(np.concatenate(pairs)) // split.test.n_items if pairs else np.empty(0, np.int64)
+    counts = np.bincount(known, minlength=split.test.n_users)[users]
+    rivals = split.test.n_items - 1 - int(counts.max(initial=0))
+    if sampled > rivals:
+        raise UserError(f"{sampled} sampled candidates are too many: a user has {rivals} to draw from; give fewer.")
 
 
 def check_seeds(test: str, seeds: int) -> None:

@@ -47,6 +47,7 @@ KINDS = {
 PATIENCE = 10.0  # seconds for a scheduler to answer
 GREETING = b"pickle-protocol"  # every Dask server begins with what it can do
 MOST = 4096  # bytes in which it says so
+PRINTED = "as `make cluster` or `dask scheduler` prints it"
 START = "start some with `dask worker ADDRESS --nthreads 1`"
 
 
@@ -302,12 +303,16 @@ def _knock(address: str) -> None:
     """
     place = urlsplit(address if "://" in address else f"tcp://{address}")
     try:
-        if place.scheme not in ("tcp", "tls") or place.hostname is None or place.port is None:
-            raise ValueError("no address")
-        with socket.create_connection((place.hostname, place.port), timeout=PATIENCE) as connection:
+        port = place.port
+    except ValueError:
+        port = None
+    if place.scheme not in ("tcp", "tls") or place.hostname is None or port is None:
+        raise UserError(f"'{address}' is no address of a Dask scheduler; give tcp://HOST:PORT of one, {PRINTED}.")
+    try:
+        with socket.create_connection((place.hostname, port), timeout=PATIENCE) as connection:
             if place.scheme == "tcp" and GREETING not in _heard(connection):  # with TLS the client would speak first
-                raise ValueError("what listens there is something else")
-    except (OSError, ValueError) as error:
+                raise ConnectionError("what listens there is something else")
+    except OSError as error:
         raise _nobody(address, error) from error
 
 
@@ -327,10 +332,8 @@ def _heard(connection: socket.socket) -> bytes:
 
 
 def _nobody(address: str, error: Exception) -> UserError:
-    return UserError(
-        f"No Dask scheduler answers at {address} ({_said(error)}); give tcp://HOST:PORT of one, as `make cluster` or "
-        "`dask scheduler` prints it."
-    )
+    why = getattr(error, "strerror", None) or str(error).partition("\n")[0].rstrip(".")
+    return UserError(f"No Dask scheduler answers at {address} ({why}); give tcp://HOST:PORT of one, {PRINTED}.")
 
 
 class Started(Protocol):

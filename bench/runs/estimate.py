@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 
 import numpy as np
 from tabulate import tabulate
 
 from bench.runs.design import Experiment
 from bench.runs.pace import Pace
-from bench.runs.spec import Cell, RunSpec
+from bench.runs.spec import RunSpec
 from bench.runs.stored import StoredRun
 
 Span = tuple[float, float]
@@ -18,8 +19,7 @@ Span = tuple[float, float]
 
 def finished(experiment: Experiment) -> dict[str, list[StoredRun]]:
     """The finished runs of each cell that has some."""
-    found = {cell.name: [run for run in _stored(experiment, cell) if run.failure is None] for cell in experiment.cells}
-    return {name: runs for name, runs in found.items() if runs}
+    return _good(_stored(experiment))
 
 
 def mean_seconds(runs: Sequence[StoredRun]) -> float:
@@ -79,7 +79,8 @@ def dry_run(experiment: Experiment, missing: Sequence[RunSpec], jobs: int, paces
 
     `paces` has what was measured of cells without a finished run, or a clause on why that told nothing.
     """
-    done = finished(experiment)
+    stored = _stored(experiment)
+    done = _good(stored)
     todo = {spec.run_id: spec for spec in missing}
     known: dict[str, Span] = {name: (mean_seconds(runs),) * 2 for name, runs in done.items()}
     for spec in missing:
@@ -87,14 +88,14 @@ def dry_run(experiment: Experiment, missing: Sequence[RunSpec], jobs: int, paces
             known[spec.cell.name] = span(spec, pace)
     lines, failures = [], 0
     for cell in experiment.cells:
-        good, stored, pace = done.get(cell.name, []), _stored(experiment, cell), paces.get(cell.name)
-        failures += len(stored) - len(good)
+        good, failed = done.get(cell.name, []), len(stored[cell.name]) - len(done.get(cell.name, []))
+        pace, failures = paces.get(cell.name), failures + failed
         memory = _memory(good)
         lines.append(
             [
                 cell.name,
                 len(good),
-                len(stored) - len(good),
+                failed,
                 sum(spec.run_id in todo for spec in experiment.of(cell)),
                 _fine(pace.training) if isinstance(pace, Pace) else "",
                 _fine(pace.ranking) if isinstance(pace, Pace) else "",
@@ -151,9 +152,18 @@ def _total(specs: Sequence[RunSpec], known: Mapping[str, Span], jobs: int) -> Sp
     return float(low), float(high)
 
 
-def _stored(experiment: Experiment, cell: Cell) -> list[StoredRun]:
-    found = (experiment.store.find(spec, experiment.device) for spec in experiment.of(cell))
-    return [run for run in found if run is not None]
+def _stored(experiment: Experiment) -> dict[str, list[StoredRun]]:
+    """The runs of each cell that the store has, failed ones too."""
+    found = {
+        cell.name: map(experiment.store.find, experiment.of(cell), repeat(experiment.device))
+        for cell in experiment.cells
+    }
+    return {name: [run for run in runs if run is not None] for name, runs in found.items()}
+
+
+def _good(stored: Mapping[str, Sequence[StoredRun]]) -> dict[str, list[StoredRun]]:
+    good = {name: [run for run in runs if run.failure is None] for name, runs in stored.items()}
+    return {name: runs for name, runs in good.items() if runs}
 
 
 def _count(done: Mapping[str, Sequence[StoredRun]]) -> int:

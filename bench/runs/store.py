@@ -71,7 +71,13 @@ def failed(reason: str, traceback: str = "") -> Result:
 
 
 def store_at(folder: str | None) -> Store:
-    """The store in `folder`, in `BENCH_RESULTS`, or in results/runs."""
+    """The store in `folder`, in `BENCH_RESULTS`, or in results/runs.
+
+    Raises:
+        UserError: the name of the folder is empty.
+    """
+    if folder == "":
+        raise UserError("The name of the results folder is empty; give a folder, or leave it out.")
     return Store(Path(folder or os.environ.get("BENCH_RESULTS") or "results/runs"))
 
 

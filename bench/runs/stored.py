@@ -21,6 +21,7 @@ from recmodels.sampled_metrics import sampled_metrics
 
 SCHEMA = 2  # 1 had no hashes
 EMBEDDINGS = "embeddings.npz"
+SEVERAL = "Metrics expected over samples are for splits with one test item per user; this one has several."
 HISTORY = ("epoch", "loss", "valid", "seconds")
 
 
@@ -74,9 +75,7 @@ class StoredRun:
         if sampled is None:
             return labels, user_metrics(ranks, cutoffs)[1]
         if len(ranks.users) != len(labels):
-            raise UserError(
-                "Metrics expected over samples are for splits with one test item per user; this one has several."
-            )
+            raise UserError(SEVERAL)
         try:
             return labels, sampled_metrics(ranks.better, ranks.tied, ranks.candidates, sampled, cutoffs)
         except ValueError as error:

@@ -37,7 +37,10 @@ def given(training: Training, *, share: Annotated[float, "> 0, <= 1", Search(0.1
         share: of the negatives that are given ones; 1 draws no others.
     """
     if training.negatives is None or not len(training.negatives):
-        raise UserError("These data give no negatives; set min_rating, so that ratings below it are some.")
+        raise UserError(
+            "These data give no negatives; set min_rating, so that ratings below it are some, or give negatives_from a "
+            "file of pairs of their users and items."
+        )
     return Sampler(_Given(training, share))
 
 
