@@ -23,7 +23,7 @@ LISTED = ["uniform", "popularity:alpha=0.5", "inbatch", "mixed:uniform=0.3", "gi
 
 def test_every_selector_takes_a_proposal():
     assert {
-        "adasir", "ahns", "bns", "curriculum", "dns", "dns-mn", "mixgcf", "pris", "self-adversarial",
+        "adasir", "ahns", "bns", "curriculum", "dens", "dns", "dns-mn", "mixgcf", "pris", "self-adversarial",
         "softmax-rho", "srns",
     } == set(SELECTORS)  # fmt: skip
     assert {text.partition(":")[0] for text in LISTED} <= set(proposals())

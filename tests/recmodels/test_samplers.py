@@ -90,7 +90,7 @@ def test_full_masks():
 
 def test_what_has_no_schedule_settles_at_once():
     schedules = {name for name in SAMPLERS if make(name, DATA).settles}
-    assert schedules == {"curriculum", "srns"}  # and `memory:mode=frozen`
+    assert schedules == {"curriculum", "srns", "dens"}  # and `memory:mode=frozen`
 
 
 def _hardness(drawn, batch):
@@ -118,6 +118,7 @@ OTHERWISE = {
     "bns": "test_bns_by_hand",
     "kernel": "test_kernel_prefers_large_scores_of_either_sign",
     "aobpr": "test_aobpr_prefers_the_top_of_the_users_factors",
+    "dens": "test_takes_what_is_hard_by_its_irrelevant_part",
     "given": "test_law_of_given_and_drawn_negatives",
 }
 
