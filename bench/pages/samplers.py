@@ -92,10 +92,12 @@ def table_part(comparison: dict[str, Any]) -> str:
     return f"{command}\n\n{markdown(head, ordered)}"
 
 
-def made_by(module: str, comparison: dict[str, Any], out: str, *then: str, options: str = "") -> str:
+def made_by(
+    module: str, comparison: dict[str, Any], out: str, *then: str, cells: str = "--cells", options: str = ""
+) -> str:
     """The commands that give a comparison over the cells of a page, as Markdown, and the code protocol."""
     seeds = len(comparison["seeds"])
-    command = f"bench compare $(python -m {module} --cells) --dataset {comparison['dataset']} --seeds {seeds}{options}"
+    command = f"bench compare $(python -m {module} {cells}) --dataset {comparison['dataset']} --seeds {seeds}{options}"
     lines = [f"{command} \\", f"  --format json --out {out}", *then]
     return "\n".join(["```", *lines, "```", "", f"Code protocol {CODE_PROTOCOL}."])
 

@@ -21,6 +21,8 @@ from recmodels.types import Batch, Tables
     "simgcl",
     paper="Yu, Yin, Xia, Chen, Cui, Nguyen, SIGIR 2022",
     gives=["dot", "cosine", "half-cosine", "distance"],
+    recommended={"learning_rate": 0.03, "l2": 1e-4, "weight": 0.1},
+    recommended_from="validation on ml-100k; l2 as its authors",
     aliases=["SimGCL"],
 )
 def simgcl(
@@ -56,6 +58,8 @@ def simgcl(
     paper="Yu, Xia, Chen, Cui, Hung, Yin, TKDE 2024",
     gives=["dot", "cosine", "half-cosine", "distance"],
     limits=["layer <= layers"],
+    recommended={"learning_rate": 0.03, "l2": 1e-4, "weight": 0.1},
+    recommended_from="validation on ml-100k; l2 as its authors",
     aliases=["XSimGCL"],
 )
 def xsimgcl(

@@ -4,7 +4,9 @@ from bench.comparison.advice import law_is_lost
 from bench.pages import defaults, losses, samplers
 from bench.pages.samplers import PAGE, registry_part, replaced, table_part
 from bench.runs.spec import CODE_PROTOCOL, check_distinct, incompatibility, parse_cell
+from recmodels.compatibility import asks
 from recmodels.losses import LOSSES
+from recmodels.models import MODELS
 from recmodels.samplers import SAMPLERS
 
 
@@ -64,13 +66,16 @@ def test_the_cells_of_a_page_are_all_methods_and_can_be_trained(cells):
     parsed = [parse_cell(cell, {}) for cell in cells]
     assert [incompatibility(cell) for cell in parsed] == [None] * len(cells)
     check_distinct(parsed)
-    assert {cell.sampler.name for cell in parsed if cell.sampler} == set(SAMPLERS) - {"given"}  # needs data that give
+    assert {cell.sampler.name for cell in parsed if cell.sampler} == {name for name in SAMPLERS if not asks(name)}
     lost = [cell.sampler.name for cell in parsed if cell.sampler and law_is_lost(cell) and cell.loss.name != "bpr"]
     assert lost == []
 
 
-def test_the_cells_of_the_losses_are_all_losses():
-    assert {cell.loss.name for cell in map(lambda c: parse_cell(c, {}), losses.cells()) if cell.loss} == set(LOSSES)
+def test_the_cells_of_the_losses_are_every_sampler_loss_and_model():
+    parsed = [parse_cell(cell, {}) for cell in losses.cells() + losses.asking()]
+    assert [incompatibility(cell) for cell in parsed] == [None] * len(parsed)
+    for kind, registry in (("sampler", SAMPLERS), ("loss", LOSSES), ("model", MODELS)):
+        assert {cell.labels()[kind] for cell in parsed} >= set(registry)
 
 
 def test_methods_are_shown_with_defaults_and_recommended_settings():
@@ -84,6 +89,15 @@ def test_methods_are_shown_with_defaults_and_recommended_settings():
     ]
     assert text.count("```") == 2
     assert "--seeds 2 --recommended " in text
+
+
+def test_methods_that_need_negatives_of_the_data_are_shown_with_the_rating_that_gives_them():
+    text = losses.asked_part(comparison(row("toppop", 0.1), row("given+softmax", 0.2)))
+    assert [line[:3] for line in lines_of(text)[2:]] == [
+        ["given+softmax", "0.2000", "0.2000 – 0.2100"],
+        ["toppop", "0.1000", "0.1000 – 0.1100"],
+    ]
+    assert f"--asking) --dataset ml-100k --seeds 2 --min-rating {losses.RATED} --recommended " in text
 
 
 def test_defaults_are_shown_against_popularity():
@@ -105,7 +119,7 @@ def test_the_page_of_defaults_names_what_is_not_verified():
     assert "make defaults ARGS=--unverified" in text
 
 
-@pytest.mark.parametrize(("module", "mark"), [(losses, "methods"), (defaults, "defaults")])
+@pytest.mark.parametrize(("module", "mark"), [(losses, "methods"), (losses, "asked"), (defaults, "defaults")])
 def test_a_page_has_one_place_for_its_table(module, mark):
     page = module.PAGE.read_text(encoding="utf-8")
     assert page.count(f"<!-- {mark} -->") == page.count(f"<!-- /{mark} -->") == 1
