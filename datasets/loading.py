@@ -17,7 +17,7 @@ from datasets.interactions import Interactions
 from datasets.protocol import JSON, Protocol
 from datasets.source import Generated, Source, resolve
 from datasets.split import CandidateLists, Content, Split
-from datasets.table import TEST, TRAIN, VALID, Table
+from datasets.table import FOLD_IN, TEST, TRAIN, VALID, Table
 
 VERSION = 2
 """Raised whenever preparing or splitting makes something else of the same table and protocol."""
@@ -93,7 +93,8 @@ def _split(
     part, facts = assign(prepared, protocol)
     facts = {**count(prepared, part), **dropped, **facts, **leakage(prepared, part)}
     arrays: dict[str, Any] = {"user_ids": prepared.user_ids, "item_ids": prepared.item_ids}
-    for name, which in (("train", TRAIN), ("valid", VALID), ("test", TEST)):
+    wanted = [("train", TRAIN), ("valid", VALID), ("test", TEST), *([("fold_in", FOLD_IN)] if protocol.strong else [])]
+    for name, which in wanted:
         piece = pieces(prepared, part, which)
         arrays |= {f"{name}_{k}": getattr(piece, k) for k in ("users", "items", "times", "values")}
     if (unwanted := negatives.given_negatives(table, prepared, part, protocol, listed, facts)) is not None:
@@ -119,7 +120,7 @@ def _warnings(source: Content, protocol: Protocol, facts: dict[str, JSON], *, ti
         warnings.append(
             f"{cold:,} held-out interactions of users without training are left out (cold=keep keeps them)."
         )
-    if facts["users_without_test"]:
+    if facts["users_without_test"] and not protocol.strong:
         warnings.append(f"{facts['users_without_test']:,} of {facts['users']:,} users have no test item.")
     if not facts["valid"]:
         warnings.append(f"{source.name} has no validation part under this split; nothing can be selected on it.")
@@ -144,4 +145,5 @@ def _unpack(arrays: Arrays, meta: Meta, source: Content, protocol: Protocol) -> 
     )
     unwanted = part("negative") if "negative_items" in arrays else None
     parts = part("train"), part("valid"), part("test")
-    return Split(*parts, users, items, source, protocol, facts, tuple(said), lists, unwanted)
+    known = part("fold_in") if "fold_in_items" in arrays else None
+    return Split(*parts, users, items, source, protocol, facts, tuple(said), lists, unwanted, known)

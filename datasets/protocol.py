@@ -18,6 +18,7 @@ SPLITS: dict[str, dict[str, Option]] = {
     "leave-random-one-out": {},
     "ratio": {"test": 0.2, "valid": 0.1, "order": "random", "rounding": "half-up"},
     "global-time": {"test": 0.1, "valid": 0.1, "cold": "drop"},
+    "strong": {"test": 0.1, "valid": 0.1, "fold_in": 0.8, "order": "random"},
     "given": {"valid": "auto"},
 }
 """Split name → its options with their defaults (docs/datasets.md says what each does)."""
@@ -36,6 +37,7 @@ _SYNONYMS = {
     **dict.fromkeys(("loo", "leave-one-out", "leave-last-out", "last"), "leave-last-one-out"),
     **dict.fromkeys(("temporal", "time", "timestamp", "global"), "global-time"),
     **dict.fromkeys(("random", "holdout", "user-ratio"), "ratio"),
+    **dict.fromkeys(("strong-generalisation", "strong-generalization", "users", "unseen-users", "fold-in"), "strong"),
 }
 _DUPLICATES = ("last", "first", "sum")
 
@@ -55,7 +57,8 @@ class Protocol:
         duplicates: of a repeated (user, item) pair keep the `last`, the `first`, or the `sum` of the values.
         candidates: what is ranked per test user: `full`, `sampled:N`, or the `given` lists.
         mask: what of a user's own a full ranking leaves out: `known`, train, and at test validation too; `train`, the
-            train part alone, at test too; `none`, nothing, so that train items are rivals.
+            train part alone, at test too; `none`, nothing, so that train items are rivals. Of a user that is held out
+            by the split `strong` it is what is folded in, or nothing.
 
     Raises:
         UserError: a name or number that means nothing.
@@ -91,6 +94,16 @@ class Protocol:
             raise UserError(
                 f"mask={self.mask} means nothing for lists of candidates, ranked as they are; leave it out."
             )
+
+        if self.mask == "train" and self.strong:
+            raise UserError(
+                f"mask=train is what known is under {self.split_name}, whose users are in one part each; leave it out."
+            )
+
+    @property
+    def strong(self) -> bool:
+        """Whether users are held out, so that a ranking is of users that nothing was trained on."""
+        return self.split_name == "strong"
 
     @property
     def core(self) -> tuple[int, int]:
@@ -138,7 +151,7 @@ def _parse(text: str) -> tuple[str, dict[str, Option]]:
         if key not in options:
             raise unknown(f"option of the split {name}", key, options)
         options[key] = _value(name, key, value)
-    shares = [v for v in options.values() if isinstance(v, float)]
+    shares = [v for key, v in options.items() if isinstance(v, float) and key != "fold_in"]
     if sum(shares) >= 1:
         raise UserError(f"The shares of '{text}' leave nothing to train on; test + valid must stay below 1.")
     return name, options
@@ -154,6 +167,10 @@ def _value(name: str, key: str, text: str) -> Option:
         share = -1.0
     if key in ("test", "valid") and 0 <= share < 1:
         return share
+    if key == "fold_in":
+        if 0 < share < 1:
+            return share
+        raise UserError(f"{name}:fold_in is '{text}'; give a share above 0 and below 1.")
     allowed = ["a share from 0 to below 1"] if key in ("test", "valid") else [*words]
     allowed += [*words] if key == "valid" and name == "given" else []
     raise UserError(f"{name}:{key} is '{text}'; give {' or '.join(allowed)}.")

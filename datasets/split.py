@@ -11,7 +11,7 @@ from datasets.errors import UserError
 from datasets.interactions import Interactions
 from datasets.prepare import random_keys
 from datasets.protocol import JSON, Protocol
-from datasets.table import TEST, TRAIN, VALID, Labels, Table
+from datasets.table import FOLD_IN, TEST, TRAIN, VALID, Labels, Table
 
 Part = NDArray[np.int8]
 
@@ -61,6 +61,8 @@ class Split:
         warnings: sentences to print with every result.
         candidates: the lists to rank instead of the whole catalogue, or None for full ranking.
         negatives: distinct pairs that users are known not to want, in no part; None where nothing gives any.
+        fold_in: what rankings may know of the users of validation and test, where these are not trained on (`strong`);
+            else None.
     """
 
     train: Interactions
@@ -74,6 +76,7 @@ class Split:
     warnings: tuple[str, ...]
     candidates: CandidateLists | None = None
     negatives: Interactions | None = None
+    fold_in: Interactions | None = None
 
 
 def assign(table: Table, protocol: Protocol) -> tuple[Part, dict[str, JSON]]:
@@ -101,6 +104,10 @@ def assign(table: Table, protocol: Protocol) -> tuple[Part, dict[str, JSON]]:
             part = _global_time(table, float(options["test"]), float(options["valid"]))
             if options["cold"] == "drop":
                 facts["held_out_rows_of_users_without_training"] = _drop_cold_users(table, part)
+        case "strong":
+            order = by_time(table) if options["order"] == "time" else at_random(table, seed, "split")
+            test, valid, fold_in = (float(options[name]) for name in ("test", "valid", "fold_in"))
+            part = _strong(table, order, test, valid, fold_in, seed)
         case _:
             part = _given(table, options["valid"], seed, facts)
     if not (part == TEST).any():
@@ -158,6 +165,33 @@ def _shares(table: Table, order: NDArray[np.intp], test: float, valid: float, *,
     part = np.zeros(len(table), dtype=np.int8)
     part[order[from_end < n_test + n_valid]] = VALID
     part[order[from_end < n_test]] = TEST
+    return part
+
+
+def _strong(table: Table, order: NDArray[np.intp], test: float, valid: float, fold_in: float, seed: int) -> Part:
+    """Shares of the users test and validate, of each the first `fold_in` share of rows being known, the rest held out.
+
+    Shares are rounded half up; of a held-out user one row at least is known and one held out, so that users with a
+    single row train (Marlin, 2004; Liang, Krishnan, Hoffman, Jebara, WWW 2018).
+
+    Raises:
+        UserError: nobody is left to train on.
+    """
+    users = np.flatnonzero(np.bincount(table.users, minlength=len(table.user_ids)) >= 2)
+    users = users[np.argsort(random_keys(seed, "strong", users), kind="stable")]
+    n_test, n_valid = (int(np.floor(len(table.user_ids) * share + 0.5)) for share in (test, valid))
+    if n_test + n_valid >= len(table.user_ids):
+        raise UserError(
+            f"A strong split of {len(table.user_ids)} users with test={test:g},valid={valid:g} leaves nobody to train "
+            "on; give more data or smaller shares."
+        )
+    of_user = np.full(len(table.user_ids), TRAIN, dtype=np.int8)
+    of_user[users[:n_test]] = TEST
+    of_user[users[n_test : n_test + n_valid]] = VALID
+    part = of_user[table.users]
+    from_end, size = _places(table, order)
+    known = np.clip(np.floor(size * fold_in + 0.5), 1, size - 1)
+    part[order[(size - from_end <= known) & (part[order] != TRAIN)]] = FOLD_IN
     return part
 
 
@@ -259,6 +293,7 @@ def count(table: Table, part: Part) -> dict[str, JSON]:
     n_users, n_items = len(table.user_ids), len(table.item_ids)
     train, test = part == TRAIN, part == TEST
     tested = np.bincount(table.users[test], minlength=n_users) > 0
+    folded = part == FOLD_IN
     trained_users = np.bincount(table.users[train], minlength=n_users) > 0
     trained_items = np.bincount(table.items[train], minlength=n_items) > 0
     tested_items = np.bincount(table.items[test], minlength=n_items) > 0
@@ -273,6 +308,7 @@ def count(table: Table, part: Part) -> dict[str, JSON]:
         "users_without_test": int(n_users - tested.sum()),
         "test_users_without_training": int((tested & ~trained_users).sum()),
         "cold_test_items": int((tested_items & ~trained_items).sum()),
+        **({"users_trained_on": int(trained_users.sum()), "fold_in": int(folded.sum())} if folded.any() else {}),
     }
 
 

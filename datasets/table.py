@@ -13,6 +13,7 @@ Labels: TypeAlias = "NDArray[Any]"
 """User or item names: int64, or fixed-width text; distinct and ascending."""
 
 TRAIN, VALID, TEST = 0, 1, 2
+FOLD_IN = 3  # what is known of users that are held out; no data come with such a part
 
 
 @dataclass(frozen=True, eq=False)

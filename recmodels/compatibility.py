@@ -19,6 +19,8 @@ FROM_SAMPLER = {
 }
 FROM_MODEL = {
     "free_vectors": "vectors that are parameters themselves",
+    "rows": "vectors that depend on the users and items of the batch alone",
+    "unseen_users": "vectors of users that it was not trained on",
     "dot": "dot products",
     "cosine": "cosines",
     "half-cosine": "cosines",
@@ -77,12 +79,14 @@ def reason(
     if nothing := _means_nothing(settings):
         return nothing
     if settings["optimizer"] == "lazy_adam":
-        if "free_vectors" not in from_model:
+        if not from_model & {"free_vectors", "rows"}:
             return f"lazy_adam updates rows alone, and the vectors of {encoder.name} depend on all rows; use adam"
         if whole:
             return f"lazy_adam updates rows alone, and {trained.name} sums over whole tables; use adam"
         if learned := trained.facts.get("learns"):
             return f"lazy_adam updates rows alone, and {trained.name} learns {learned} too; use adam"
+    if "tables" in needs & held("refuses", encoder, model[1]):
+        return f"{trained.name} reads whole tables, and {_called(model, encoder)} has a user of its own for each row"
     if whole and settings["dropout"]:
         return f"{trained.name} sums over whole tables, which dropout does not reach; use dropout=0"
     for entry, given in ((drawn, sampler[1]), (encoder, model[1])):
@@ -92,6 +96,18 @@ def reason(
             if isinstance(low, int) and isinstance(high, int) and low > high - (symbol == "<"):
                 return f"{entry.name} needs {limit}, not {low} and {high}"
     return None
+
+
+def unseen(model: tuple[str, Parameters]) -> str | None:
+    """Why a model cannot rank users that it was not trained on, in half a sentence; None where it can."""
+    entry = MODELS.entry(model[0])
+    if "unseen_users" in held("gives", entry, model[1]):
+        return None
+    able = [name for name in MODELS if "unseen_users" in MODELS.entry(name).facts.get("gives", [])]
+    return (
+        f"{_called(model, entry)} has a vector for each user that it is trained on and none for others, whom a strong "
+        f"split tests; use the model {' or '.join(able)}, or a baseline, as itemknn or ease"
+    )
 
 
 def _unfit_proposal(drawn: Entry, parameters: Parameters) -> str | None:

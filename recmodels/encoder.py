@@ -7,29 +7,36 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recmodels.types import Tables
+from recmodels.types import Batch, Tables
 
 
 class Encoder:
     """What a model encodes to, computed once between two updates.
 
     Parts of a step leave their gradient at the tables; `backward` sends the sum through the model, once for the step.
-    Tables that are the parameters themselves need no sending.
+    Tables that are the parameters themselves need no sending. A model with `queries(batch)` makes the users of the rows
+    alone, for less than all tables cost.
     """
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
-        self._encoded: Tables | None = None  # as the model gave them
-        self._tables: Tables | None = None  # the same, where a gradient stops
+        self._encoded: list[tuple[Tables, Tables]] = []  # as the model gave them, and where a gradient stops
+        self._tables: Tables | None = None
         self._terms: list[Tensor] = []
 
     def __call__(self) -> Tables:
         """The tables."""
         if self._tables is None:
             with torch.enable_grad():  # whoever asks first, the update needs the gradient
-                self._encoded = self._module()
-            self._tables = Tables(*map(_leaf, self._encoded))
+                self._tables = self._stopped(self._module())
         return self._tables
+
+    def rows(self, batch: Batch) -> tuple[Tables, Tensor]:
+        """Tables with the users of the rows, and (B,) where among them each row's stands."""
+        if not hasattr(self._module, "queries"):
+            return self(), batch.users
+        tables = self._stopped(self._module.queries(batch))  # type: ignore[operator]
+        return tables, torch.arange(len(batch.users), device=batch.users.device)
 
     def ranked(self) -> Tables:
         """The tables that rank: those of a model that is perturbed while it is trained, unperturbed."""
@@ -56,21 +63,32 @@ class Encoder:
         if not tables:
             return [parameter.grad for parameter in parameters]
         found = torch.autograd.grad(tables, parameters, gradients, retain_graph=True, allow_unused=True)
-        return [parameter.grad if sent is None else sent for parameter, sent in zip(parameters, found, strict=True)]
+        return [_both(parameter.grad, sent) for parameter, sent in zip(parameters, found, strict=True)]
 
     def forget(self) -> None:
         """To be called after every update."""
-        self._encoded = self._tables = None
-        self._terms = []
+        self._tables = None
+        self._encoded, self._terms = [], []
+
+    def _stopped(self, encoded: Tables) -> Tables:
+        """The same tables for a part of the step to leave its gradient at."""
+        tables = Tables(*map(_leaf, encoded))
+        self._encoded.append((encoded, tables))
+        return tables
 
     def _gathered(self) -> tuple[list[Tensor], list[Tensor]]:
         """The tables that are no parameters, and their gradients."""
-        assert self._encoded is not None
-        assert self._tables is not None
-        pairs = zip(self._encoded, self._tables, strict=True)
+        pairs = [pair for encoded, tables in self._encoded for pair in zip(encoded, tables, strict=True)]
         found = [(of, at.grad) for of, at in pairs if of is not None and at is not None and of is not at]
         reached = [(table, gradient) for table, gradient in found if gradient is not None]
         return [table for table, _ in reached], [gradient for _, gradient in reached]
+
+
+def _both(direct: Tensor | None, sent: Tensor | None) -> Tensor | None:
+    """The sum of two gradients, of which either may be missing."""
+    if direct is None or sent is None:
+        return sent if direct is None else direct
+    return sent + direct if direct.is_sparse else direct + sent  # a sparse one cannot come before a dense one
 
 
 def _leaf(table: Tensor | None) -> Any:

@@ -44,7 +44,7 @@ def canonical(sampler: Named, loss: Named, model: Named, settings: Parameters) -
     named, before = loss, None
     while named != before:
         named, before = _simpler(named, whole, flat, chosen["negatives"] == 1), named
-    parts = {"sampler": sampler, "loss": named, "model": model}
+    parts = {"sampler": sampler, "loss": named, "model": _simpler_model(model)}
     return json.dumps(
         {kind: [name, dict(parameters)] for kind, (name, parameters) in parts.items()} | {"settings": chosen},
         sort_keys=True,
@@ -71,6 +71,11 @@ def _simpler_sampler(sampler: Named, negatives: object, space: str) -> Named:
         case "self-adversarial" if p["scale"] is None and space in ("dot", "distance"):
             return name, {**p, "scale": 1.0}
     return sampler
+
+
+def _simpler_model(model: Named) -> Named:
+    """The same model under a simpler name, or as it is."""
+    return ("mf", {"bias": False}) if model[0] == "history" and model[1]["gamma"] == 1 else model
 
 
 def _proposal_of(parameters: Parameters) -> Named:

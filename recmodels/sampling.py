@@ -31,6 +31,7 @@ class Training:
         positives: how they become rows, as in `Settings`.
         epochs: how many times they are passed over at most, for schedules, which are shares of it.
         negatives: what users are known not to want, where the data say so.
+        fold_in: interactions of users that are ranked without being trained on, where a split has such users.
     """
 
     def __init__(
@@ -39,13 +40,25 @@ class Training:
         positives: str = "interaction",
         epochs: int = 100,
         negatives: Interactions | None = None,
+        fold_in: Interactions | None = None,
     ) -> None:
         self.interactions = interactions
+        self.fold_in = fold_in
         self.negatives = negatives
         self.positives = positives
         self.epochs = epochs
         self.n_users = interactions.n_users
         self.n_items = interactions.n_items
+
+    @cached_property
+    def histories(self) -> Interactions:
+        """What is known of every user when it is ranked: what is trained on, or what is folded in."""
+        return self.interactions if self.fold_in is None else self.interactions.joined(self.fold_in)
+
+    @cached_property
+    def n_trained(self) -> int:
+        """How many users there are, without those that are ranked without being trained on."""
+        return self.n_users - (0 if self.fold_in is None else len(np.unique(self.fold_in.users)))
 
     @cached_property
     def seen(self) -> Seen:

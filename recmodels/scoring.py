@@ -55,7 +55,7 @@ def batch_scores(
             positive = from_dot(positive, user, own, space)
             negative = from_dot(negative, user.unsqueeze(1), other, space)
     if tables.bias is not None:
-        own, other = _lookups(tables.bias, by_row[1], batch.positives, candidates.items)
+        own, other = lookups(tables.bias, by_row[1], batch.positives, candidates.items)
         positive, negative = positive + own, negative + other
     if candidates.mix is not None and space == "dot":  # the score is linear in the vector
         negative = torch.lerp(negative, positive.unsqueeze(1).expand_as(negative), candidates.mix)
@@ -70,8 +70,8 @@ def batch_vectors(
     by_row: tuple[bool, bool] = (False, False),
 ) -> Vectors:
     """The embeddings behind a batch, with their gradient; arguments as for `batch_scores`."""
-    (users,) = _lookups(tables.users, by_row[0], batch.users)
-    positives, negatives = _lookups(tables.items, by_row[1], batch.positives, candidates.embedded)
+    (users,) = lookups(tables.users, by_row[0], batch.users)
+    positives, negatives = lookups(tables.items, by_row[1], batch.positives, candidates.embedded)
     if candidates.vectors is not None:
         given = candidates.vectors
         negatives = torch.cat([negatives, given], dim=-2) if negatives.numel() else given
@@ -177,8 +177,8 @@ def ranking_tables(tables: Tables, space: str) -> Tables:
     return Tables(users / 2 if space == "half-cosine" else users, items, bias)
 
 
-def _lookups(table: Tensor, by_row: bool, *ids: Tensor) -> list[Tensor]:
-    """`table[ids]` for each of `ids`, whose gradients reach the table together."""
+def lookups(table: Tensor, by_row: bool, *ids: Tensor) -> list[Tensor]:
+    """`table[ids]` for each of `ids`, whose gradients reach the table together, with `by_row` as a sparse tensor."""
     found: Tensor = _Rows.apply(table, torch.cat([part.reshape(-1) for part in ids]), by_row)  # type: ignore[no-untyped-call]
     parts = torch.split(found, [part.numel() for part in ids])
     return [rows.view(*part.shape, *table.shape[1:]) for rows, part in zip(parts, ids, strict=True)]
@@ -196,7 +196,7 @@ class _Rows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         table, ids = ctx.saved_tensors
-        return _gradient(table, ctx.by_row, ids, None, grads[0]), None, None
+        return table_gradient(table, ctx.by_row, ids, None, grads[0]), None, None
 
 
 class _RowDot(torch.autograd.Function):
@@ -237,10 +237,10 @@ class _RowDot(torch.autograd.Function):
             squared = 2 * torch.cat([grads[3].unsqueeze(1), grads[4]], dim=1)  # (B, 1 + N): d‖v‖² = 2v
         if keep is not None:
             grad_user *= keep
-        grad_items = _gradient(items, ctx.by_row[1], ids, grad, user)
+        grad_items = table_gradient(items, ctx.by_row[1], ids, grad, user)
         if squared is not None:
             _add_own(grad_items, items, ids, squared)
-        return _gradient(users, ctx.by_row[0], u, None, grad_user), grad_items, *[None] * 6
+        return table_gradient(users, ctx.by_row[0], u, None, grad_user), grad_items, *[None] * 6
 
 
 class _SharedDot(torch.autograd.Function):
@@ -279,8 +279,8 @@ class _SharedDot(torch.autograd.Function):
             other += 2 * grads[4].unsqueeze(1) * negative
         if keep is not None:
             grad_user *= keep
-        grad_items = _gradient(items, ctx.by_row[1], torch.cat([p, n]), None, torch.cat([own, other]))
-        return _gradient(users, ctx.by_row[0], u, None, grad_user), grad_items, *[None] * 6
+        grad_items = table_gradient(items, ctx.by_row[1], torch.cat([p, n]), None, torch.cat([own, other]))
+        return table_gradient(users, ctx.by_row[0], u, None, grad_user), grad_items, *[None] * 6
 
 
 def _add_own(gradient: Tensor, table: Tensor, ids: Tensor, weights: Tensor) -> None:
@@ -292,20 +292,24 @@ def _add_own(gradient: Tensor, table: Tensor, ids: Tensor, weights: Tensor) -> N
     gradient.addcmul_(table, share.unsqueeze(1))
 
 
-def _gradient(table: Tensor, by_row: bool, ids: Tensor, weights: Tensor | None, terms: Tensor) -> Tensor:
+def table_gradient(
+    table: Tensor, by_row: bool, ids: Tensor, weights: Tensor | None, terms: Tensor, starts: Tensor | None = None
+) -> Tensor:
     """The gradient of a table: the sum over b and n of weights[b, n] · terms[b], at row ids[b, n].
 
     Args:
         table: (R, D), or (R,) where there are no weights.
         by_row: whether it is a sparse tensor of the rows in `ids`, in ascending order, each once.
         ids: (B, N), or (B,) for N = 1 and weights of 1.
-        weights: (B, N), or none for weights of 1.
+        weights: as `ids`, or none for weights of 1.
         terms: (B, D), or (B,).
+        starts: (B + 1,) where the ids of each b start and the last ones end, where their numbers differ; `ids` and
+            `weights` are then one list.
     """
     if not by_row:
-        return _scatter(len(table), ids, weights, terms)
+        return _scatter(len(table), ids, weights, terms, starts)
     rows, at = _unique(ids)
-    values = _scatter(len(rows), at, weights, terms)
+    values = _scatter(len(rows), at, weights, terms, starts)
     return torch.sparse_coo_tensor(rows.unsqueeze(0), values, table.shape, is_coalesced=True, check_invariants=False)
 
 
@@ -333,8 +337,8 @@ def row_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
     return gradient._indices()[0], gradient._values()
 
 
-def _scatter(rows: int, ids: Tensor, weights: Tensor | None, terms: Tensor) -> Tensor:
-    """(rows, D) of the sum in `_gradient`.
+def _scatter(rows: int, ids: Tensor, weights: Tensor | None, terms: Tensor, starts: Tensor | None = None) -> Tensor:
+    """(rows, D) of the sum in `table_gradient`.
 
     On the CPU a product of a sparse and a dense matrix: it adds in the order of `index_add_`, to the same bits, in
     half the time, because the (B, N, D) terms are never stored.
@@ -342,10 +346,13 @@ def _scatter(rows: int, ids: Tensor, weights: Tensor | None, terms: Tensor) -> T
     if weights is None:
         return terms.new_zeros(rows, *terms.shape[1:]).index_add_(0, ids, terms)
     if terms.device.type == "cpu":
-        (b, n), d, sums = ids.shape, terms.shape[1], terms.new_zeros(rows, terms.shape[1])
-        starts = np.arange(0, b * n + 1, n)
+        (b, d), sums = terms.shape, terms.new_zeros(rows, terms.shape[1])
+        ends = np.arange(b + 1) * ids.shape[1] if starts is None else starts.numpy()
         arrays = (part.contiguous().numpy().ravel() for part in (ids, weights, terms, sums))
-        csc_matvecs(rows, b, d, starts, *arrays)
+        csc_matvecs(rows, b, d, ends, *arrays)
         return sums
+    if starts is not None:
+        terms = weights.unsqueeze(1) * terms.repeat_interleave(starts.diff(), dim=0)
+        return terms.new_zeros(rows, terms.shape[1]).index_add_(0, ids, terms)
     terms = (weights.unsqueeze(2) * terms.unsqueeze(1)).view(-1, terms.shape[1])
     return terms.new_zeros(rows, terms.shape[1]).index_add_(0, ids.reshape(-1), terms)

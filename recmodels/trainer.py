@@ -98,7 +98,7 @@ def train(
     fit = _Fit(training, module, sampler, objective, settings, state, Encoder(module))
     updates, own = Updates([*module.parameters(), *state.parameters], settings), OwnUpdates(state, settings)
     order, negatives, dropout = (generator(seed, name) for name in ("order", "sampler", "dropout"))
-    ranking = FullRanking(some_users(valid, settings.valid_users), [training.interactions] if mask else [])
+    ranking = FullRanking(some_users(valid, settings.valid_users), [training.histories] if mask else [])
     history: list[Epoch] = []
     best, best_epoch = -math.inf, 0
     best_tables = fit.snapshot()
@@ -262,12 +262,12 @@ def _rows(training: Training, order: np.random.Generator) -> tuple[Tensor, Tenso
     return torch.from_numpy(users), torch.from_numpy(items)
 
 
-def _keep(fit: _Fit, batch: Batch, rng: np.random.Generator) -> Tensor | None:
+def _keep(fit: _Fit, tables: Tables, batch: Batch, rng: np.random.Generator) -> Tensor | None:
     """(B, D) factors that drop a share of the users' numbers and scale up the others."""
     share = fit.settings.dropout
     if not share:
         return None
-    shape = (len(batch.users), fit.encode().users.shape[1])
+    shape = (len(batch.users), tables.users.shape[1])
     kept = torch.from_numpy(rng.random(shape, dtype=np.float32) >= np.float32(share))
     return kept.to(batch.users.device) / (1 - share)
 
@@ -275,7 +275,7 @@ def _keep(fit: _Fit, batch: Batch, rng: np.random.Generator) -> Tensor | None:
 def _gradient(fit: _Fit, part: Part, dropout: np.random.Generator, observer: Diagnostics | None) -> Tensor:
     """Add the gradient of a part of a step to that of the parameters; the loss of each row (B,), detached."""
     batch, candidates, rows, last, _ = part
-    x = _loss_input(fit, batch, candidates, _keep(fit, batch, dropout))
+    x = _loss_input(fit, batch, candidates, dropout)
     values = fit.objective.loss(x)
     due = observer is not None and observer.due()
     shown = due and x.negative.requires_grad and x.negative.numel() > 0
@@ -298,15 +298,16 @@ def _gradient(fit: _Fit, part: Part, dropout: np.random.Generator, observer: Dia
     return values.detach()
 
 
-def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, keep: Tensor | None) -> LossInput:
-    tables, space, needs = fit.encode(), fit.objective.space, fit.objective.needs
-    by_row = _by_row(fit, tables.users, batch.users), _by_row(fit, tables.items, batch.positives, candidates.items)
+def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, dropout: np.random.Generator) -> LossInput:
+    (tables, at), space, needs = fit.encode.rows(batch), fit.objective.space, fit.objective.needs
+    by_row = _by_row(fit, tables.users, at), _by_row(fit, tables.items, batch.positives, candidates.items)
+    keep, pairs = _keep(fit, tables, batch, dropout), Batch(at, batch.positives)
     scored, vectors = _NOTHING if "catalogue" in needs else candidates, None
     if "vectors" in needs:
-        vectors = batch_vectors(tables, batch, scored, keep, by_row)
+        vectors = batch_vectors(tables, pairs, scored, keep, by_row)
         positive, negative = vector_scores(vectors, space)
     else:
-        positive, negative = batch_scores(tables, batch, scored, space, keep, by_row)
+        positive, negative = batch_scores(tables, pairs, scored, space, keep, by_row)
     return LossInput(
         positive=positive,
         negative=negative,
@@ -318,7 +319,7 @@ def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, keep: Tensor | 
         batch=batch,
         items=candidates.items,
         vectors=vectors,
-        tables=tables if "tables" in needs else None,
+        tables=fit.encode() if "tables" in needs else None,
         state=fit.state.tensors,
         space=space,
     )

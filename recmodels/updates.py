@@ -117,9 +117,9 @@ def learning_rate_factor(settings: Settings, epoch: int) -> float:
 def add_l2(module: nn.Module, batch: Batch, candidates: Candidates, settings: Settings, step: int) -> None:
     """Add the gradient of 1/2 · mean over rows of (a ‖u‖² + b ‖v⁺‖² + c · mean over negatives of ‖v⁻‖²).
 
-    It reaches the model's parameters `users` and `items`, before any encoding, and by counting ids; `bias`, where
-    there is one, has a weight of its own. Vectors that stand in place of an item's own are constants. The mean is over
-    the rows of the `step`, of which `batch` may be a part; under reduction=sum rows are summed.
+    It reaches the model's parameters `users`, where it has any, and `items`, before any encoding, and by counting ids;
+    `bias`, where there is one, has a weight of its own. Vectors that stand in place of an item's own are constants. The
+    mean is over the rows of the `step`, of which `batch` may be a part; under reduction=sum rows are summed.
     """
     for name, share, weight in _l2_terms(module, batch, candidates, settings, step):
         _add(getattr(module, name), share, weight)
@@ -137,14 +137,14 @@ def l2_pull(
     """‖gradient of L2‖ / ‖gradient of the loss‖ over the rows that L2 reaches: `l2_pull_users` and `l2_pull_items`.
 
     Args:
-        module: with the parameters `users` and `items`.
+        module: with the parameter `items`, and `users` where it has any.
         batch: the rows, as for `add_l2`, which is yet to come; so are the next three.
         candidates: see batch.
         settings: see batch.
         step: see batch.
         gradient: gives that of the loss by these rows for some parameters.
     """
-    names = ("users", "items")
+    names = [name for name in ("users", "items") if hasattr(module, name)]
     found = {f"l2_pull_{name}": 0.0 for name in names}
     of_loss = dict(zip(names, gradient([getattr(module, name) for name in names]), strict=True))
     for name, share, weight in _l2_terms(module, batch, candidates, settings, step):
@@ -167,10 +167,9 @@ def _l2_terms(
     """Name of a parameter, how much each row of its gradient counts, and the weight of all."""
     user, positive, negative = settings.l2_roles
     rows = step if settings.reduction == "mean" else 1
-    users, items, bias = module.users, module.items, getattr(module, "bias", None)
-    assert isinstance(users, Tensor)
+    users, items, bias = getattr(module, "users", None), module.items, getattr(module, "bias", None)
     assert isinstance(items, Tensor)
-    if user:
+    if user and isinstance(users, Tensor):
         at, size = _places(users, batch.users)
         yield "users", torch.bincount(at, minlength=size), user / rows
     if largest := max(positive, negative):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from datasets.split import Split
 
 GROUPS = {
-    "activity": "the user's interactions in train",
+    "activity": "the user's interactions in train, or of those that a strong split folds in",
     "popularity": "the train interactions of the user's test items, on average",
 }
 PARTS = 3
@@ -25,7 +25,8 @@ def user_groups(split: Split, by: str) -> dict[str, NDArray[Any]]:
     test, train = split.test, split.train
     users, owner = np.unique(test.users, return_inverse=True)
     if by == "activity":
-        values = np.bincount(train.users, minlength=train.n_users)[users].astype(np.float64)
+        own = train if split.fold_in is None else split.fold_in
+        values = np.bincount(own.users, minlength=train.n_users)[users].astype(np.float64)
     else:
         popularity = np.bincount(train.items, minlength=train.n_items)
         values = np.bincount(owner, popularity[test.items]) / np.bincount(owner)

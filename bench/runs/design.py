@@ -17,6 +17,7 @@ from bench.runs.spec import (
     expand,
     incompatibility,
     parse_cell,
+    unrankable,
 )
 from bench.runs.store import Store
 from datasets import negatives
@@ -116,7 +117,7 @@ def design(
     common, varied = shared_and_varied(settings)
     cells = [parse_cell(text, common, advise) for text in vary(texts, varied)]
     check_distinct(cells)
-    reasons = {cell.name: incompatibility(cell) for cell in cells}
+    reasons = {cell.name: incompatibility(cell) or (unrankable(cell) if protocol.strong else None) for cell in cells}
     for cell in cells:
         reason = reasons[cell.name]
         if reason is not None and (cell.name in names or len(cells) == 1):

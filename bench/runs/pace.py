@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ def measure(task: Task, split: Split) -> Pace:
     ranked: list[float] = []
     done = fitted(
         task,
-        split.train,
-        few,
-        split.negatives,
+        replace(split, valid=few),
         lambda *_: ranked.append(time.perf_counter()),
         stop_at=1,
         observing=Stopwatch,

@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +18,7 @@ from bench.runs.provenance import provenance
 from bench.runs.pruning import given_up
 from bench.runs.spec import Data, RunSpec
 from bench.runs.store import LAST_EPOCH, Result
-from datasets import Interactions, synthetic
+from datasets import synthetic
 from datasets.consent import Consent
 from datasets.download import Progress, silent
 from datasets.errors import UserError
@@ -210,25 +210,31 @@ class _Trained(NamedTuple):
 def _trained(task: Task, split: Split, on_epoch: OnEpoch) -> _Trained:
     """Train on train, and with `refit` again on train and validation for as many epochs as the first chose."""
     if not task.spec.refit or not len(split.valid):
-        return fitted(task, split.train, split.valid, split.negatives, on_epoch)
-    both, nothing = split.train.joined(split.valid), split.valid.take(np.empty(0, np.intp))
+        return fitted(task, split, on_epoch)
     if task.spec.cell.is_baseline:
-        return fitted(task, both, nothing, split.negatives, on_epoch)
-    first = fitted(task, split.train, split.valid, split.negatives, on_epoch)
-    again = fitted(task, both, nothing, split.negatives, on_epoch, stop_at=first.best_epoch)
+        return fitted(task, with_validation(split), on_epoch)
+    first = fitted(task, split, on_epoch)
+    again = fitted(task, with_validation(split), on_epoch, stop_at=first.best_epoch)
     return first._replace(tables=again.tables, observer=again.observer, seconds=first.seconds + again.seconds)
+
+
+def with_validation(split: Split) -> Split:
+    """The same with what validates as part of train, and with it what is folded in of its users."""
+    nothing, both, known = split.valid.take(np.empty(0, np.intp)), split.train.joined(split.valid), split.fold_in
+    if known is not None:
+        validates = np.isin(known.users, split.valid.users)
+        both, known = both.joined(known.take(validates)), known.take(~validates)
+    return replace(split, train=both, valid=nothing, fold_in=known)
 
 
 def fitted(
     task: Task,
-    known: Interactions,
-    valid: Interactions,
-    unwanted: Interactions | None,
+    split: Split,
     on_epoch: OnEpoch,
     stop_at: int | None = None,
     observing: type[Diagnostics] | None = None,
 ) -> _Trained:
-    """One training; what is learned from counts, seen items and laws is learned from `known`."""
+    """One training; what is learned from counts, seen items and laws is learned from its train part."""
     import torch
 
     from recmodels.diagnostics import Diagnostics
@@ -238,15 +244,15 @@ def fitted(
 
     cell = task.spec.cell
     if cell.sampler is None or cell.loss is None:
-        return _counted(task, known, valid)
+        return _counted(task, split)
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
-    training = Training(known, settings.positives, settings.epochs, unwanted)
+    training = Training(split.train, settings.positives, settings.epochs, split.negatives, split.fold_in)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
     lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
     observer = (observing or Diagnostics)(training, sampler.law if lawful else None)
     done = train(
         training,
-        valid,
+        split.valid,
         model=partial(MODELS[cell.model.name], **cell.model.parameters),
         sampler=sampler,
         objective=objective(
@@ -265,17 +271,17 @@ def fitted(
     return _Trained(done.tables, history, done.best_epoch, observer, seconds, settled(sampler, settings))
 
 
-def _counted(task: Task, known: Interactions, valid: Interactions) -> _Trained:
+def _counted(task: Task, split: Split) -> _Trained:
     """A baseline has no epochs: its history is one line, numbered 0, with the validation metric `SELECT_ON`."""
     from recmodels.evaluation import FullRanking
     from recmodels.sampling import Training
     from recmodels.trainer import some_users, validate
 
-    started = time.perf_counter()
-    tables = _baseline(task, Training(known))
+    started, training = time.perf_counter(), Training(split.train, fold_in=split.fold_in)
+    tables = _baseline(task, training)
     seconds, limit = time.perf_counter() - started, setting_parameters()["valid_users"].default
     assert isinstance(limit, int)
-    ranking = FullRanking(some_users(valid, limit), [known] if task.protocol.mask != "none" else [])
+    ranking = FullRanking(some_users(split.valid, limit), [training.histories] if task.protocol.mask != "none" else [])
     return _Trained(tables, [(0, math.nan, validate(ranking, tables, SELECT_ON), seconds)], 0, None, seconds)
 
 
@@ -309,6 +315,8 @@ def _test_ranks(model: Scores, split: Split, mask: str) -> Ranks:
     from recmodels.evaluation import FullRanking
 
     masked = {"known": [split.train, split.valid], "train": [split.train], "none": []}[mask]
+    if split.fold_in is not None and mask != "none":
+        masked.append(split.fold_in)
     return FullRanking(split.test, masked, split.candidates).ranks(model)
 
 
@@ -321,6 +329,8 @@ def _sampling_facts(observer: Diagnostics | None, split: Split, refit: bool) -> 
         law, users, items = synthetic.parse(split.source.name), split.user_ids, split.item_ids
         truth = lambda u, i: law.relevant(users[u].astype(np.int64), items[i].astype(np.int64))  # noqa: E731
     held_out = [split.test] if refit else [split.valid, split.test]
+    if split.fold_in is not None:  # nothing is held out of the users that are trained on
+        held_out = []
     return observer.summary(held_out, truth)
 
 

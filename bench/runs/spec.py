@@ -14,7 +14,7 @@ from datasets.grammar import named
 from datasets.loading import VERSION as LOAD_VERSION
 from datasets.protocol import JSON
 from datasets.readers import VERSION as READERS_VERSION
-from recmodels.compatibility import reason, text_of
+from recmodels.compatibility import reason, text_of, unseen
 from recmodels.identities import canonical as training
 from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
@@ -291,6 +291,11 @@ def incompatibility(cell: Cell) -> str | None:
         return None
     sampler, loss, model = ((part.name, part.parameters) for part in (cell.sampler, cell.loss, cell.model))
     return reason(sampler, loss, model, cell.settings)
+
+
+def unrankable(cell: Cell) -> str | None:
+    """Why this cell cannot rank users that it was not trained on, or None."""
+    return None if cell.is_baseline else unseen((cell.model.name, cell.model.parameters))
 
 
 def _kind(name: str, text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri
 
-from recmodels.baselines.product import Float, Product, check_memory, gram, matrix
+from recmodels.baselines.product import Float, Product, check_memory, gram, histories, matrix
 from recmodels.models import BASELINES
 from recmodels.sampling import Training
 from recmodels.search import Search
@@ -36,7 +36,7 @@ def ease(training: Training, *, regularisation: Annotated[float, "> 0", Search(1
     diagonal = inverse.diagonal().copy()
     inverse /= -diagonal  # each column by its own
     np.fill_diagonal(inverse, 0.0)
-    return Product(interactions, inverse)
+    return Product(histories(training, interactions), inverse)
 
 
 def _inverse(square: Float, l2: float) -> Float:

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from recmodels.baselines.product import Float, Rows, matrix, transposed
+from recmodels.baselines.product import Float, Rows, histories, matrix, transposed
 from recmodels.models import BASELINES
 from recmodels.sampling import Training
 from recmodels.search import Search
@@ -30,7 +30,8 @@ def ials(
     """Matrix factorisation of all cells, each side in turn solved exactly.
 
     Minimises Σ over interactions of (1 - u·v)² + α₀ Σ over all cells of (u·v)² + λ Σ_u (|P_u| + α₀ I)^ν ‖u‖² +
-    λ Σ_i (n_i + α₀ U)^ν ‖v‖², users and then items in every iteration, from N(0, 0.1 / √D).
+    λ Σ_i (n_i + α₀ U)^ν ‖v‖², users and then items in every iteration, from N(0, 0.1 / √D). A user that is not trained
+    on is solved for at the end, with the last vectors of the items.
 
     Args:
         training: the training interactions.
@@ -47,14 +48,20 @@ def ials(
     # as the authors draw them, though the first step replaces those of the users
     owners, vectors = (rng.normal(0.0, 0.1 / np.sqrt(factors), shape) for shape in shapes)
     for _ in range(iterations):
-        owners = _solved(users, vectors, regularisation, unobserved, nu)
-        vectors = _solved(items, owners, regularisation, unobserved, nu)
+        owners = _solved(users, vectors, training.n_items, regularisation, unobserved, nu)
+        vectors = _solved(items, owners, training.n_trained, regularisation, unobserved, nu)
+    known = histories(training, users)
+    folded = np.flatnonzero(np.diff(known.indptr) - np.diff(users.indptr))
+    owners[folded] = _solved(known[folded], vectors, training.n_items, regularisation, unobserved, nu)
     return Tables(torch.from_numpy(owners), torch.from_numpy(vectors))
 
 
-def _solved(rows: Rows, others: Float, l2: float, unobserved: float, nu: float) -> Float:
-    """(M, D) the best vector for each of `rows` (M, N), given the vectors of the `others` (N, D)."""
-    count, size = others.shape
+def _solved(rows: Rows, others: Float, count: int, l2: float, unobserved: float, nu: float) -> Float:
+    """(M, D) the best vector for each of `rows` (M, N), given the vectors of the `others` (N, D).
+
+    `count` is N without users that are not trained on, whose vectors are 0.
+    """
+    size = others.shape[1]
     of_all = unobserved * others.T @ others
     pull = l2 * (np.diff(rows.indptr) + unobserved * count) ** nu  # (M,)
     sums = rows @ others

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from recmodels.baselines.product import Float, Int, Product, Rows, matrix, nearest, transposed
+from recmodels.baselines.product import Float, Int, Product, Rows, histories, matrix, nearest, transposed
 from recmodels.models import BASELINES
 from recmodels.sampling import Training
 from recmodels.search import Search
@@ -30,7 +30,8 @@ def itemknn(
         shrink: lowers similarities that rest on few users (Bell and Koren, ICDM 2007).
     """
     interactions = matrix(training)
-    return Product(interactions, transposed(_cosines(transposed(interactions), interactions, neighbours, shrink)))
+    similar = _cosines(transposed(interactions), interactions, neighbours, shrink)
+    return Product(histories(training, interactions), transposed(similar))
 
 
 @BASELINES.register("userknn", paper="Sarwar, Karypis, Konstan, Riedl, EC 2000", aliases=["UserCF"])
@@ -43,7 +44,7 @@ def userknn(
     """A user gets the items of similar users.
 
     s_uj = Σ over the nearest v that have j of S_uv, with S_uv = |P_u ∩ P_v| / (√(|P_u| |P_v|) + shrink). The nearest
-    are the `neighbours` other users most similar to u; of equally similar ones those with the lower id.
+    are the `neighbours` other users of train most similar to u; of equally similar ones those with the lower id.
 
     Args:
         training: the training interactions.
@@ -51,15 +52,16 @@ def userknn(
         shrink: lowers similarities that rest on few items.
     """
     interactions = matrix(training)
-    return Product(_cosines(interactions, transposed(interactions), neighbours, shrink), interactions)
+    owners = histories(training, interactions)
+    return Product(_cosines(owners, transposed(interactions), neighbours, shrink), interactions)
 
 
 def _cosines(rows: Rows, columns: Rows, k: int, shrink: float) -> Rows:
-    """(M, M) the `k` largest shrunk cosines of each of `rows` (M, N) with another; `columns` are they, transposed."""
-    norms = np.sqrt(np.diff(rows.indptr))
+    """(M, M) the `k` largest shrunk cosines of each of `rows` (M, N) with each of the others in `columns` (N, M)."""
+    norms, its = np.sqrt(np.diff(rows.indptr)), np.sqrt(np.bincount(columns.indices, minlength=columns.shape[1]))
 
     def similarity(owners: Int, overlap: Rows) -> Float:
-        shared: Float = overlap.data / (norms[owners] * norms[overlap.indices] + shrink)
+        shared: Float = overlap.data / (norms[owners] * its[overlap.indices] + shrink)
         return shared
 
     return nearest(rows, columns, k, similarity)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
+from datasets import Interactions
 from recmodels.sampling import Training
 
 Float = NDArray[np.float64]
@@ -41,8 +42,18 @@ class Product:
 
 def matrix(training: Training) -> Rows:
     """(U, I) 1 where a user has an item in train, however often."""
-    offsets, items = training.interactions.by_user()
-    return sparse.csr_array((np.ones(len(items)), items, offsets), shape=(training.n_users, training.n_items))
+    return _binary(training.interactions)
+
+
+def histories(training: Training, interactions: Rows) -> Rows:
+    """(U, I) the `interactions` of train and what is folded in: by which users are ranked, trained on or not."""
+    return interactions if training.fold_in is None else interactions + _binary(training.fold_in)
+
+
+def _binary(interactions: Interactions) -> Rows:
+    offsets, items = interactions.by_user()
+    shape = (interactions.n_users, interactions.n_items)
+    return sparse.csr_array((np.ones(len(items)), items, offsets), shape=shape)
 
 
 def transposed(rows: Rows) -> Rows:

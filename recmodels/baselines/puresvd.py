@@ -9,7 +9,7 @@ import torch
 from scipy.sparse.linalg import svds
 
 from datasets.errors import UserError
-from recmodels.baselines.product import matrix
+from recmodels.baselines.product import histories, matrix
 from recmodels.models import BASELINES
 from recmodels.sampling import Training
 from recmodels.search import Search
@@ -39,4 +39,4 @@ def puresvd(training: Training, *, factors: Annotated[int, ">= 1", Search(1, 350
     start = np.random.Generator(np.random.SFC64(0)).random(min(interactions.shape))  # a constant: no chance in it
     _, _, vectors = svds(interactions, k=factors, v0=start)
     items = np.ascontiguousarray(vectors.T)
-    return Tables(torch.from_numpy(interactions @ items), torch.from_numpy(items))
+    return Tables(torch.from_numpy(histories(training, interactions) @ items), torch.from_numpy(items))

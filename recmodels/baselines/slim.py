@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from datasets.errors import UserError
-from recmodels.baselines.product import Product, check_memory, gram, matrix, transposed
+from recmodels.baselines.product import Product, check_memory, gram, histories, matrix, transposed
 from recmodels.models import BASELINES
 from recmodels.sampling import Training
 from recmodels.search import Search
@@ -47,7 +47,7 @@ def slim(
     interactions, n_items = matrix(training), training.n_items
     together = gram(interactions)
     # All that coordinate descent reads of X is XᵀX, XᵀX_j and ‖X_j‖. One row stands for its U, at U times the penalty.
-    row, penalty = np.zeros((1, n_items)), [alpha * training.n_users]
+    row, penalty = np.zeros((1, n_items)), [alpha * training.n_trained]
     found = []
     for j in range(n_items):
         shared = together[j].copy()
@@ -66,4 +66,4 @@ def slim(
         )
         together[j] = together[:, j] = shared
         found.append(sparse.csr_array(weights.T))
-    return Product(interactions, transposed(sparse.vstack(found, format="csr")))
+    return Product(histories(training, interactions), transposed(sparse.vstack(found, format="csr")))

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from recmodels.baselines.product import Float, Int, Product, Rows, entries_of_rows, matrix, nearest, transposed
+from recmodels.baselines.product import (
+    Float,
+    Int,
+    Product,
+    Rows,
+    entries_of_rows,
+    histories,
+    matrix,
+    nearest,
+    transposed,
+)
 from recmodels.models import BASELINES
 from recmodels.sampling import Training
 from recmodels.search import Search
@@ -79,4 +89,4 @@ def _walks(
     if normalise:
         owners = entries_of_rows(weights)
         weights.data /= np.bincount(owners, weights.data, minlength=training.n_items)[owners]
-    return Product(users, weights)
+    return Product(histories(training, users), weights)

@@ -16,7 +16,7 @@ from datasets.candidates import candidate_lists
 from datasets.errors import UserError
 from datasets.prepare import prepare
 from datasets.split import assign, leakage
-from datasets.table import TEST, TRAIN, VALID, Table
+from datasets.table import FOLD_IN, TEST, TRAIN, VALID, Table
 
 SPLITS = [
     "leave-last-one-out",
@@ -127,6 +127,65 @@ def test_the_shares_of_a_ratio_split_are_rounded_half_up(n):
     assert (own == TEST).sum() == min(expected, n - 1)
     assert (own == VALID).sum() == min(expected, n - 1 - (own == TEST).sum())
     assert own[-1] == (TEST if expected and n > 1 else TRAIN)
+
+
+STRONG = ["strong", "strong:test=0.3,valid=0.3", "strong:fold_in=0.5,order=time", "strong:fold_in=0.01,valid=0"]
+
+
+@pytest.mark.parametrize("split", STRONG)
+@settings(max_examples=80, deadline=None)
+@given(rows=rows_strategy, seed=st.integers(0, 3))
+def test_users_of_a_strong_split_train_or_are_known_in_part(split, rows, seed):
+    """No held-out user is trained on, all that is held out is in one part, and something is known of each."""
+    table = table_from(rows)
+    try:
+        part, _ = assign(table, Protocol(split, split_seed=seed))
+    except UserError as error:
+        assert "leaves n" in str(error)  # noqa: PT017
+        return
+    assert set(np.unique(part)) <= {TRAIN, VALID, TEST, FOLD_IN}
+    parts = [set(part[table.users == user]) for user in range(len(table.user_ids))]
+    assert all(mine in ({TRAIN}, {FOLD_IN, VALID}, {FOLD_IN, TEST}) for mine in parts)
+    options = Protocol(split).split_options
+    n_test, n_valid = (int(len(parts) * options[name] + 0.5) for name in ("test", "valid"))
+    able = sum((table.users == user).sum() > 1 for user in range(len(parts)))
+    assert sum(TEST in mine for mine in parts) == min(able, n_test)
+    assert sum(VALID in mine for mine in parts) == min(max(0, able - n_test), n_valid)
+    for user, mine in enumerate(parts):
+        own, times = part[table.users == user], table.times[table.users == user]
+        if mine == {TRAIN}:
+            continue
+        wanted = np.floor(len(own) * options["fold_in"] + 0.5)
+        assert (own == FOLD_IN).sum() == min(max(1, wanted), len(own) - 1)
+        if options["order"] == "time":
+            assert times[own == FOLD_IN].max() <= times[own != FOLD_IN].min()
+
+
+def test_who_is_held_out_is_drawn_uniformly_and_by_the_seed_alone():
+    table = table_from([(u, i, 0) for u in range(300) for i in range(2)])
+    held_out = np.zeros(300)
+    for seed in range(200):
+        part, _ = assign(table, Protocol("strong:test=0.2,valid=0.1", split_seed=seed))
+        held_out[np.unique(table.users[part == TEST])] += 1
+    assert held_out.sum() == 200 * 60
+    assert np.abs(held_out - 40).max() < 5 * np.sqrt(200 * 0.2 * 0.8)
+    for other in ("strong:test=0.2,valid=0", "strong:test=0.2,fold_in=0.5,order=time"):
+        again, _ = assign(table, Protocol(other, split_seed=199))
+        assert set(table.users[again == TEST]) == set(table.users[part == TEST])
+
+
+def test_a_strong_split_is_loaded_with_what_is_folded_in(ratings_csv):
+    split = load(str(ratings_csv), Protocol("strong:test=0.25,valid=0.1"))
+    known = split.fold_in
+    assert {len(np.unique(part.users)) for part in (split.test,)} == {10}
+    assert set(known.users) == set(split.test.users) | set(split.valid.users)
+    assert not set(known.users) & set(split.train.users)
+    assert len(split.train) + len(split.valid) + len(split.test) + len(known) == 480
+    assert (len(split.test), len(split.valid), len(known)) == (20, 8, 140)  # 12 interactions each: 9.6 are 10
+    assert split.facts["users_trained_on"] == 26
+    assert split.facts["fold_in"] == 140
+    assert not [warning for warning in split.warnings if "no test item" in warning]
+    assert load(str(ratings_csv)).fold_in is None
 
 
 def test_leakage_equals_brute_force():

@@ -1,4 +1,7 @@
-"""`lazy_adam` moves the rows of a step's users, positives and candidates, and no others, in every cell that has it."""
+"""`lazy_adam` moves the rows of a step's users, positives and candidates, and no others, in every cell that has it.
+
+Items of the history of a step's user are rows of the step too.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,16 @@ OPTIONS: dict[str, list[dict[str, str]]] = {
     "memory": [{"mode": "ids"}, {"mode": "frozen", "warm_up": "0"}],
     "inbatch": [{}, {"negatives": "all"}],
 }
+VARIANTS: dict[tuple[str, str], list[dict[str, str]]] = {
+    ("mf", "bpr"): [{}, {"bias": "true"}],
+    ("history", "bpr"): [
+        {},
+        {"gamma": "0", "linear": "false"},
+        {"pool": "attention", "separate": "true"},
+        {"pool": "attention", "leave_out": "true"},
+    ],
+}
+OF_ALL_ROWS = ("map", "keys", "key_bias", "query")  # parameters of a model that every row has
 
 
 def data() -> Training:
@@ -62,9 +75,16 @@ def moved(sampler: Any, loss: Any, model: Any, settings: dict[str, Any], monkeyp
         step(self, rate)
         users = torch.cat([part.batch.users for part in steps[-1]])
         items = torch.cat([torch.cat([p.batch.positives, p.candidates.items.flatten()]) for p in steps[-1]])
+        known = training.interactions
+        reached = torch.from_numpy(known.items[np.isin(known.users, users)].astype(np.int64))
+        if model[0] == "history":
+            items = torch.cat([items, reached])
         for (name, parameter), old in zip(modules[0].named_parameters(), before, strict=True):
+            if name in OF_ALL_ROWS:
+                assert (parameter != old).any(), name
+                continue
             changed = (parameter != old).reshape(len(old), -1).any(dim=1).nonzero().flatten()
-            mine = users if name == "users" else items
+            mine = {"users": users, "inputs": reached}.get(name, items)
             assert set(changed.tolist()) <= set(mine.tolist()), name
             assert len(changed) or name == "bias"
         steps.append([])
@@ -95,7 +115,7 @@ def test_rows_that_a_step_does_not_have_stay_as_they_are(name: str, monkeypatch:
         sampler = name, SAMPLERS.parameters(name, own)
         for loss in LOSSES:
             for model in MODELS:
-                for given in ({}, {"bias": "true"}) if (model, loss) == ("mf", "bpr") else ({},):
+                for given in VARIANTS.get((model, loss), [{}]):
                     cell = sampler, (loss, LOSSES.parameters(loss, {})), (model, MODELS.parameters(model, given))
                     if reason(*cell, settings) is None:
                         with monkeypatch.context() as patch:
