@@ -308,7 +308,7 @@ def count(table: Table, part: Part) -> dict[str, JSON]:
         "users_without_test": int(n_users - tested.sum()),
         "test_users_without_training": int((tested & ~trained_users).sum()),
         "cold_test_items": int((tested_items & ~trained_items).sum()),
-        **({"users_trained_on": int(trained_users.sum()), "fold_in": int(folded.sum())} if folded.any() else {}),
+        **({"users_trained_on": int(trained_users.sum()), "folded_in": int(folded.sum())} if folded.any() else {}),
     }
 
 

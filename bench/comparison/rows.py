@@ -118,7 +118,7 @@ def _protocol(experiment: Experiment, split: dict[str, Any]) -> dict[str, Any]:
     """The protocol as it was applied, with the facts of the split that a caption needs."""
     wanted = ("users_without_test", "users_with_tied_last_time")
     if experiment.protocol.strong:
-        wanted = ("users_trained_on", "fold_in")
+        wanted = ("users_trained_on", "folded_in")
     told = {**experiment.protocol.as_dict(), **{name: split[name] for name in wanted if name in split}}
     if experiment.expect_sampled is not None:
         told["expected_over_sampled_candidates"] = experiment.expect_sampled

@@ -87,7 +87,7 @@ def _masked(protocol: Mapping[str, Any]) -> str:
         "none": "ranking masks nothing",
     }
     if str(protocol.get("split")).partition(":")[0] == "strong":
-        words["known"] = "ranking is of users that are not trained on, and masks what is folded in of them"
+        words["known"] = "ranking is of users that are not trained on and masks what is folded in of them"
     masked = words.get(str(protocol.get("mask"))) if protocol.get("candidates") == "full" else None
     refit = f"trained again {protocol['refit']}" if "refit" in protocol else "trained on train alone"
     return ", ".join(filter(None, (masked, refit if masked else None)))

@@ -183,7 +183,7 @@ def test_a_strong_split_is_loaded_with_what_is_folded_in(ratings_csv):
     assert len(split.train) + len(split.valid) + len(split.test) + len(known) == 480
     assert (len(split.test), len(split.valid), len(known)) == (20, 8, 140)  # 12 interactions each: 9.6 are 10
     assert split.facts["users_trained_on"] == 26
-    assert split.facts["fold_in"] == 140
+    assert split.facts["folded_in"] == 140
     assert not [warning for warning in split.warnings if "no test item" in warning]
     assert load(str(ratings_csv)).fold_in is None
 
