@@ -12,12 +12,13 @@ import typer
 from bench.cli.grammar import Seeds, said
 from bench.cli.request import SEARCH, TABLE, option
 from bench.cli.training import CUTOFFS, Training
-from bench.files import writing
+from bench.files import check_writable, writing
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.runs.design import Experiment
     from bench.runs.runner import Task
+    from bench.runs.spec import RunSpec
     from bench.runs.store import Result
     from bench.tuning.study import Answer, Asked, Plan, Study
     from bench.tuning.tuned import TunedCell
@@ -99,8 +100,15 @@ class Tune(Training):
             raise UserError(f"--seeds {min(self.seeds)} is for tables; tuning seeds start at {FIRST_SEED}.")
         if len(self.seeds) < 2:
             raise UserError("--seeds needs two at least: one for the trials, the others for the finalists.")
-        if self.out is not None and len(self.datasets) > 1:
-            raise UserError(f"--out is for one data set and there are {len(self.datasets)}; choose one.")
+        for flag, path in (("--out", self.out), ("--curve", self.curve)):
+            if path is not None and len(self.datasets) > 1:
+                raise UserError(f"{flag} is for one data set and there are {len(self.datasets)}; choose one.")
+            if path is not None:
+                check_writable(path, f"give another {flag}")
+        if self.curve is not None:
+            from bench.tables.figures import drawable
+
+            drawable(self.curve)
         try:
             import optuna  # noqa: F401
         except ImportError as error:
@@ -129,29 +137,44 @@ class Tune(Training):
         return found
 
     def _evaluate(self, experiment: "Experiment", asked: "Sequence[Asked]") -> "list[Answer]":
-        """Train what the store does not know of these, and read the answers."""
-        from bench.tuning.kept import answer, keep
+        """Train what the store does not know of these, and read the answers.
 
-        specs = [(experiment.spec(one.cell, one.seed), one.floors) for one in asked]
-        held_to = {spec.run_id: floors for spec, floors in specs}
+        Two cells may ask for one training with different floors; where it was given up for one, the other has it made
+        again.
+
+        Raises:
+            UserError: trials ended and are not in the store.
+        """
+        from bench.tuning.kept import answer
+
+        trials = [(experiment.spec(one.cell, one.seed), one.floors) for one in asked]
+        answers = [answer(experiment.store, *trial, experiment.device) for trial in trials]
+        failed = [self.retry_failed and one is not None and one.failure is not None for one in answers]
+        wanted = [trial for trial, one, again in zip(trials, answers, failed, strict=True) if one is None or again]
+        while wanted:
+            self._try(experiment, {spec.run_id: (spec, floors) for spec, floors in wanted})
+            answers = [answer(experiment.store, *trial, experiment.device) for trial in trials]
+            left = [trial for trial, one in zip(trials, answers, strict=True) if one is None]
+            if len(left) >= len(wanted):
+                raise UserError(
+                    f"{len(left)} trials ended and are not in {experiment.store.root}, as when another command removes "
+                    "runs there; repeat the command, and it goes on from those that are."
+                )
+            wanted = left
+        return [one for one in answers if one is not None]
+
+    def _try(self, experiment: "Experiment", trials: "dict[str, tuple[RunSpec, tuple[float, ...]]]") -> None:
+        """Train these, each held to its floors; one that was given up is kept as no run."""
+        from bench.tuning.kept import keep
 
         def kept(task: "Task", result: "Result") -> None:
             if result.given_up is not None:
-                keep(experiment.store, task.spec, held_to[task.spec.run_id], result, experiment.device)
+                keep(experiment.store, task.spec, task.floors, result, experiment.device)
             else:
                 experiment.store.save(task.spec, result, list(CUTOFFS), experiment.device)
 
-        missing = [
-            spec
-            for spec, floors in specs
-            if (known := answer(experiment.store, spec, floors, experiment.device)) is None
-            or (self.retry_failed and known.failure is not None)
-        ]
-        if missing:
-            tasks = [replace(task, floors=held_to[task.spec.run_id]) for task in self.tasks(experiment, missing)]
-            self.carry_out(experiment, tasks, kept)
-        answers = [answer(experiment.store, spec, floors, experiment.device) for spec, floors in specs]
-        return [one for one in answers if one is not None]
+        tasks = self.tasks(experiment, [spec for spec, _ in trials.values()])
+        self.carry_out(experiment, [replace(task, floors=trials[task.spec.run_id][1]) for task in tasks], kept)
 
     def _report(self, experiment: "Experiment", studies: "dict[str, Study]", found: "list[TunedCell]") -> None:
         from bench.tables.tuning import render_tuning
@@ -167,10 +190,13 @@ class Tune(Training):
             for remark in cell.remarks:
                 typer.echo(f"Warning: {cell.name}: {remark}.", err=True)
         typer.echo(f"Wrote {path}; use it with --tuned-from {path}.", err=True)
-        if self.curve is not None:
+        if self.curve is not None and found:
+            from bench.tables.figures import save
             from bench.tables.tuning import tuning_curve
 
-            tuning_curve(studies, self.curve)
+            with writing(self.curve, "give another --curve"):
+                self.curve.parent.mkdir(parents=True, exist_ok=True)
+                save(tuning_curve(studies), self.curve)
             typer.echo(f"Wrote {self.curve}.", err=True)
 
     def _plan(self, studies: "dict[str, Study]") -> None:

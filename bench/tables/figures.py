@@ -34,12 +34,21 @@ def save(figure: Figure, path: Path | str) -> Path:
     """
     import matplotlib as mpl
 
-    path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"A figure is written as {', '.join(SUFFIXES)}, not '{path.suffix}'; name one of these.")
+    path = drawable(Path(path))
     dateless = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[path.suffix]
     with mpl.rc_context({"svg.hashsalt": "contrarec", "svg.fonttype": "none", "pdf.fonttype": 42}):
         figure.savefig(path, dpi=200, bbox_inches="tight", metadata=dateless)
+    return path
+
+
+def drawable(path: Path) -> Path:
+    """The path of a figure.
+
+    Raises:
+        UserError: its ending is none that a figure is written as.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"A figure is written as {', '.join(SUFFIXES)}, not '{path.suffix}'; name one of these.")
     return path
 
 
@@ -105,14 +114,9 @@ def curves(histories: Mapping[str, Sequence[FloatArray]], metric: str = "ndcg@10
         histories: row → one array per seed, the metric after each epoch.
         metric: what the values are.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    columns = min(len(histories), 3 if len(histories) <= 12 else 5)
-    rows = -(-len(histories) // columns)
-    figure, panels = _figures(7.5, 0.9 + (1.5 if columns <= 3 else 1.1) * rows, rows, columns)
-    figure.set_layout_engine("constrained")
+    figure, panels = multiples([*histories])
     tables = {name: _padded(seeds) for name, seeds in histories.items()}
-    for panel, (name, seeds) in zip(panels, histories.items(), strict=False):
+    for panel, (name, seeds) in zip(panels, histories.items(), strict=True):
         for other, table in tables.items():
             if other != name:
                 panel.plot(range(1, table.shape[1] + 1), table.mean(axis=0), color="0.85", linewidth=0.6, zorder=1)
@@ -121,11 +125,6 @@ def curves(histories: Mapping[str, Sequence[FloatArray]], metric: str = "ndcg@10
         panel.fill_between(epochs, table.min(axis=0), table.max(axis=0), color=COLORS[0], alpha=0.25, linewidth=0)
         panel.plot(epochs[:stop], mean[:stop], color=COLORS[0], linewidth=1.4, label=name)
         panel.plot(epochs[stop - 1 :], mean[stop - 1 :], color=COLORS[0], linewidth=1.2, linestyle=(0, (2, 1)))
-        panel.set_title(name, fontsize=8 if columns <= 3 else 6)
-        panel.tick_params(labelsize=7)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for panel in panels[len(histories) :]:
-        panel.set_visible(False)
     padded = any(len({len(values) for values in seeds}) > 1 for seeds in histories.values())
     band = " (band: all seeds" + ("; dashed: stopped seeds keep their last value)" if padded else ")")
     figure.supxlabel(f"epoch{band}", fontsize=9)
@@ -284,6 +283,23 @@ def profile(names: Sequence[str], runs: Sequence[FloatArray], unit: str) -> Figu
 def style(i: int) -> tuple[str, str, Any]:
     """Colour, marker and line of row i: the first 35 differ in colour or line, the first 56 in colour or marker."""
     return COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)], LINES[i // len(COLORS) % len(LINES)]
+
+
+def multiples(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """A small panel under each title, in rows of three, of five where there are more than twelve; axes are shared."""
+    from matplotlib.ticker import MaxNLocator
+
+    columns = min(len(titles), 3 if len(titles) <= 12 else 5)
+    rows = -(-len(titles) // columns)
+    figure, panels = _figures(7.5, 0.9 + (1.5 if columns <= 3 else 1.1) * rows, rows, columns)
+    figure.set_layout_engine("constrained")
+    for panel, title in zip(panels, titles, strict=False):
+        panel.set_title(title, fontsize=8 if columns <= 3 else 6)
+        panel.tick_params(labelsize=7)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for panel in panels[len(titles) :]:
+        panel.set_visible(False)
+    return figure, panels[: len(titles)]
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from bench.tables.figures import COLORS, LINES, save
+from bench.tables.figures import COLORS, multiples
 from recmodels.compatibility import text_of
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from bench.tuning.study import Plan, Study
     from bench.tuning.tuned import TunedCell
-
-WITHIN = 0.01  # of the best: what counts as having found it
 
 
 def render_tuning(dataset: str, cells: Sequence[TunedCell], plan: Plan) -> str:
@@ -28,51 +27,46 @@ def render_tuning(dataset: str, cells: Sequence[TunedCell], plan: Plan) -> str:
             f"{cell.facts['validation']:.4f}",
             _number(cell.facts["validation_std"]),
             f"{cell.facts['trials']}",
+            f"{cell.facts['enough']}",
             f"{cell.facts['given_up']}",
             f"{cell.facts['failed']}",
             " ".join(f"{key}={text_of(value)}" for key, value in cell.values.items()) or "nothing to search",
         ]
         for cell in sorted(cells, key=lambda one: -one.facts["validation"])
     ]
-    header = ["cell", "default", "tuned", "± seeds", "trials", "given up", "failed", "settings"]
+    header = ["cell", "default, 1 seed", "tuned", "± seeds", "trials", "to 1 %", "given up", "failed", "settings"]
     size = f"{plan.trials} trials" if plan.budget is None else f"{plan.budget:g} s a cell (not reproducible)"
     title = f"{dataset} · validation · {size}, {plan.finalists} finalists × {len(plan.seeds) - 1} seeds"
     return f"{title}\n{tabulate(lines, header, disable_numparse=True)}"
 
 
-def enough(best: Sequence[float]) -> int:
-    """The number of trials after which the best so far is within `WITHIN` of the last."""
-    return next((at for at, value in enumerate(best, start=1) if value >= best[-1] * (1 - WITHIN)), len(best))
+def tuning_curve(studies: Mapping[str, Study]) -> Figure:
+    """The best validation metric so far against trials, a panel per cell, in which grey lines are the other cells.
 
-
-def tuning_curve(studies: Mapping[str, Study], path: Path) -> Path:
-    """Draw the best validation metric so far against trials, a line per cell.
-
-    Around each line stands the spread of the finalists over their seeds, one standard deviation to either side: what a
-    lucky seed can feign. The legend says how many trials each cell needs to be within 1 % of its best.
+    Dots are trials, hollow where they were given up. Around the line stands the spread of the finalists over their
+    seeds, one standard deviation to either side: what a lucky seed can feign. The title says how many trials the cell
+    needs to be within 1 % of its best. A cell none of whose trials ended well has no panel.
     """
-    from matplotlib.figure import Figure
+    from bench.tuning.study import best_so_far, enough
 
-    from bench.tuning.study import best_so_far
-
-    figure = Figure(figsize=(7, 4))
-    axes = figure.subplots()
-    for at, (name, study) in enumerate(studies.items()):
-        best = best_so_far(study.trials)
-        if not best or math.isnan(best[-1]):
-            continue
-        color, numbers = COLORS[at % len(COLORS)], range(1, len(best) + 1)
-        label = f"{name} ({enough(best)} of {len(best)})"
-        axes.step(
-            numbers, best, where="post", color=color, linestyle=LINES[at // len(COLORS) % len(LINES)], label=label
-        )
-        spread = _spread(study)
-        axes.fill_between(
-            numbers, [b - spread for b in best], [b + spread for b in best], step="post", color=color, alpha=0.12
-        )
-    axes.set(xlabel="trials", ylabel="best validation metric so far")
-    axes.legend(title="trials to within 1 %", fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    return save(figure, path)
+    best = {name: best_so_far(study.trials) for name, study in studies.items()}
+    drawn = {name: line for name, line in best.items() if line and not math.isnan(line[-1])}
+    figure, panels = multiples([f"{name}\n{enough(line)} of {len(line)} trials" for name, line in drawn.items()])
+    for panel, (name, line) in zip(panels, drawn.items(), strict=True):
+        for other in drawn.keys() - {name}:
+            panel.step(
+                range(1, len(drawn[other]) + 1), drawn[other], where="post", color="0.85", linewidth=0.6, zorder=1
+            )
+        numbers, spread = range(1, len(line) + 1), _spread(studies[name])
+        low, high = [value - spread for value in line], [value + spread for value in line]
+        panel.fill_between(numbers, low, high, step="post", color=COLORS[0], alpha=0.25, linewidth=0)
+        panel.step(numbers, line, where="post", color=COLORS[0], linewidth=1.4)
+        for trial in studies[name].trials:
+            face = COLORS[1] if trial.answer.given_up is None else "white"
+            panel.plot(trial.number + 1, trial.answer.score or math.nan, "o", mfc=face, mec=COLORS[1], ms=3)
+    figure.supxlabel("trials (band: ± one standard deviation over the finalists' seeds; hollow: given up)", fontsize=9)
+    figure.supylabel("validation metric, best so far", fontsize=9)
+    return figure
 
 
 def _spread(study: Study) -> float:

@@ -12,6 +12,7 @@ from bench.tuning.proposals import Told, propose
 from bench.tuning.space import Dimension, Values, values_of, with_values
 
 ROUND = 5  # trials that are asked for at once, whatever the number of workers
+WITHIN = 0.01  # of the best: what counts as having found it
 
 
 @dataclass(frozen=True)
@@ -175,3 +176,8 @@ def best_so_far(trials: Iterable[Trial]) -> list[float]:
     for one in trials:
         found.append(max([*found[-1:], *([] if one.answer.score is None else [one.answer.score])], default=math.nan))
     return found
+
+
+def enough(best: Sequence[float]) -> int:
+    """The number of trials after which the best so far is within `WITHIN` of the last."""
+    return next((at for at, value in enumerate(best, start=1) if value >= best[-1] * (1 - WITHIN)), len(best))

@@ -15,7 +15,7 @@ from bench.runs.design import Experiment
 from bench.runs.spec import CODE_PROTOCOL, REGISTRIES, Cell, Data, given_name
 from bench.tuning.proposals import DIGITS
 from bench.tuning.space import Dimension
-from bench.tuning.study import ROUND, Plan, Study, Trial, best_so_far
+from bench.tuning.study import ROUND, Plan, Study, Trial, best_so_far, enough
 from datasets.errors import UserError
 from recmodels.compatibility import text_of
 from recmodels.recommended import Recommended
@@ -35,7 +35,7 @@ class TunedCell:
     Attributes:
         values: key → value, for everything that was searched, and for all that is not as by default.
         searched: key → where it was looked for, in words.
-        facts: trials, given_up, failed, validation, validation_std, spread, edges, late, exhausted.
+        facts: trials, enough, given_up, failed, validation, validation_std, spread, edges, late, exhausted.
     """
 
     name: str
@@ -141,6 +141,7 @@ def tuned_cell(study: Study, name: str) -> TunedCell | None:
     scores = [one.answer.score for one in study.trials if one.answer.score is not None]
     facts = {
         "trials": len(study.trials),
+        "enough": enough(best_so_far(study.trials)),
         "given_up": sum(one.answer.given_up is not None for one in study.trials),
         "failed": sum(one.answer.failure is not None for one in study.trials),
         "trial": chosen.trial.number,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli.tune import Tune
 from bench.runs.design import design
+from bench.runs.pruning import given_up
 from bench.runs.spec import parse_cell
-from bench.runs.store import Store
+from bench.runs.store import Store, failed
 from bench.tuning import kept
 from bench.tuning.space import space
-from bench.tuning.study import Answer, Plan, Study, search
+from bench.tuning.study import Answer, Asked, Plan, Study, search
 from bench.tuning.tuned import edges, late, read, tuned_cell, tuned_text
 from datasets.errors import UserError
 from datasets.protocol import Protocol
@@ -167,33 +170,86 @@ def test_a_whole_run_answers_as_if_it_had_been_given_up(tmp_path):
     assert (answer.given_up, len(answer.curve)) == (10, 10)
 
 
+def trained_as_far_as_the_floors(self, experiment, tasks, keep, total=None):
+    """In place of training: every curve has 12 epochs at 0.1."""
+    for task in tasks:
+        stopped = given_up([0.1] * 12, task.floors, 0)
+        history = [(epoch, 0.5, 0.1, 0.1) for epoch in range(1, (stopped or 12) + 1)]
+        keep(task, replace(result(), history=history, given_up=stopped))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_cells_that_ask_for_one_training_have_it_by_their_own_floors(experiment, tmp_path, monkeypatch, first):
+    monkeypatch.setattr(Tune, "carry_out", trained_as_far_as_the_floors)
+    asked = [Asked(experiment.cells[0], 1000, floors) for floors in ((), (0.2,) * 12)]
+    answers = Tune()._evaluate(experiment, asked[first:] + asked[:first])
+    assert [one.given_up for one in answers[first:] + answers[:first]] == [None, 10]
+
+
+def test_trials_that_are_not_in_the_store_are_one_sentence(experiment, monkeypatch):
+    monkeypatch.setattr(Tune, "carry_out", lambda *_: None)
+    with pytest.raises(UserError, match=r"1 trials ended and are not in .*; repeat the command"):
+        Tune()._evaluate(experiment, [Asked(experiment.cells[0], 1000)])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"seeds": (0, 1001)}, "tuning seeds start at 1000"),
+        ({"seeds": (1000,)}, "--seeds needs two at least"),
+        ({"out": "tuned.toml", "dataset": ["a", "b"]}, "--out is for one data set and there are 2"),
+        ({"curve": "curve.png", "dataset": ["a", "b"]}, "--curve is for one data set and there are 2"),
+        ({"curve": "curve.gif"}, r"written as .svg, .pdf, .png, not '.gif'"),
+        ({"out": "."}, "is a folder; give another --out"),
+        ({"curve": "file/curve.png"}, "file is a file; give another --curve"),
+    ],
+)
+def test_what_would_stop_a_search_at_its_end_is_refused_before_it(tmp_path, monkeypatch, asked, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    paths = {key: Path(value) for key, value in asked.items() if key in ("out", "curve")}
+    with pytest.raises(UserError, match=said):
+        Tune(**asked | paths)._check()
+
+
+def test_a_run_of_another_command_that_failed_is_tried_again_once_where_asked(experiment, monkeypatch):
+    spec, tried = experiment.spec(experiment.cells[0], 1000), []
+    experiment.store.save(spec, failed("no memory"), [10])
+
+    def fails_again(self, experiment, tasks, keep, total=None):
+        for task in tasks:
+            tried.append(task.spec.run_id)
+            keep(task, failed("no memory at all"))
+
+    monkeypatch.setattr(Tune, "carry_out", fails_again)
+    asked = [Asked(experiment.cells[0], 1000)]
+    assert [one.failure for one in Tune()._evaluate(experiment, asked)] == ["no memory"]
+    assert tried == []
+    assert [one.failure for one in Tune(retry_failed=True)._evaluate(experiment, asked)] == ["no memory at all"]
+    assert tried == [spec.run_id]
+
+
 COMMAND = [sys.executable, "-m", "bench", "tune", "uniform+bpr", "inbatch+softmax", "--trials", "7", "--finalists", "2"]
 COMMAND += ["--set", "epochs=12", "--set", "embedding_size=8", "--space", "negatives=1..8:log", "--quiet"]
 
 
 @pytest.mark.slow
-def test_a_study_that_is_killed_and_goes_on_with_other_workers_ends_alike(ratings_csv, tmp_path):
+@pytest.mark.timeout(900)
+def test_a_study_that_is_killed_twice_and_goes_on_with_other_workers_ends_alike(ratings_csv, tmp_path):
     def start(name, jobs):
-        words = [
-            "--dataset",
-            str(ratings_csv),
-            "--results",
-            str(tmp_path / name),
-            "--out",
-            str(tmp_path / f"{name}.toml"),
-        ]
-        return subprocess.Popen([*COMMAND, *words, "--jobs", jobs], cwd=ROOT, stdout=subprocess.DEVNULL)
+        words = ["--dataset", ratings_csv, "--results", tmp_path / name, "--out", tmp_path / f"{name}.toml"]
+        return subprocess.Popen([*COMMAND, *map(str, words), "--jobs", jobs], cwd=ROOT, stdout=subprocess.DEVNULL)
 
-    assert start("whole", "1").wait(250) == 0
-    for after in (1, 5):
-        running = start("killed", "2")
-        deadline = time.monotonic() + 100
-        while len(list((tmp_path / "killed").glob("*/*/run.json"))) < after and running.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        running.kill()
-        running.wait()
-    assert start("killed", "2").wait(250) == 0
+    assert start("whole", "1").wait(400) == 0
+    for runs, jobs in ((1, "2"), (6, "3")):
+        running = start("killed", jobs)
+        while len(list((tmp_path / "killed").glob("*/*/run.json"))) < runs:
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.send_signal(signal.SIGKILL)
+        assert running.wait() == -signal.SIGKILL
+        assert not (tmp_path / "killed.toml").exists()
+    assert start("killed", "2").wait(400) == 0
     assert (tmp_path / "killed.toml").read_bytes() == (tmp_path / "whole.toml").read_bytes()
 
 

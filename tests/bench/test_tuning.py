@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from bench.runs.pruning import WARM_UP, floors, given_up
 from bench.runs.spec import parse_cell
+from bench.tables.figures import save
+from bench.tables.tuning import tuning_curve
 from bench.tuning.space import freed, space, with_values
-from bench.tuning.study import ROUND, Answer, Plan, Study, best_so_far, search
+from bench.tuning.study import ROUND, Answer, Plan, Study, best_so_far, enough, search
 from datasets.errors import UserError
 from recmodels.recommended import recommended
 from recmodels.search import Search
@@ -201,6 +203,40 @@ def test_best_so_far():
         lambda asked: [Answer(curve=(c,)) for c in (0.1, 0.3, 0.2, 0.4, 0.1)][: len(asked)],
     )
     assert best_so_far(one.trials) == [0.1, 0.3, 0.3, 0.4, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("best", "trials"), [([0.1, 0.3, 0.4, 0.4], 3), ([0.397, 0.4], 1), ([0.395, 0.4], 2), ([math.nan, 0.4], 2), ([], 0)]
+)
+def test_enough_is_the_first_trial_within_a_hundredth_of_the_best(best, trials):
+    assert enough(best) == trials
+
+
+def test_the_curve_says_how_many_trials_a_cell_needs_and_draws_its_band_over_seeds(tmp_path):
+    """Finalists over two seeds: 0.1 to either side of their mean, whose pooled standard deviation is √(2 · 0.1²)."""
+
+    def scores(asked):
+        first = dict(zip((0, 1, 2, 3, 4), (0.1, 0.3, 0.2, 0.4, 0.3), strict=True))
+        return [
+            Answer(
+                curve=(first[i % 5] if one.seed == 1000 else 0.4 + 0.1 * (-1) ** one.seed,),
+                given_up=12 * (i == 2) or None,
+            )
+            for i, one in enumerate(asked)
+        ]
+
+    one, other, hopeless = study(), study(name="y"), study(name="z")
+    search([one, other], Plan(5, 2, (1000, 1001, 1002)), scores)
+    search([hopeless], Plan(5, 2, (1000, 1001)), lambda asked: [Answer(failure="no") for _ in asked])
+    figure = tuning_curve({"uniform+bpr": one, "hopeless": hopeless, "other": other})
+    first, _ = figure.axes
+    assert first.get_title() == "uniform+bpr\n4 of 5 trials"
+    band = first.collections[0].get_paths()[0].get_extents()
+    spread = math.sqrt(2) * 0.1
+    assert (band.y0, band.y1) == (pytest.approx(0.1 - spread), pytest.approx(0.4 + spread))
+    hollow = [line for line in first.lines if line.get_marker() == "o" and line.get_markerfacecolor() == "white"]
+    assert [float(line.get_xdata()[0]) for line in hollow] == [3.0]
+    assert save(figure, tmp_path / "curve.png").stat().st_size > 10_000
 
 
 def test_floors_are_lower_quartiles_of_the_best_so_far():

@@ -1,0 +1,80 @@
+"""The commands of docs/baselines.md that wait for files which may not be shipped: without them, and with small ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+USERS, ITEMS = 90, 80  # more than the factors that puresvd has by default
+FILES = {
+    "gowalla-lightgcn": ["train.txt", "test.txt"],
+    "ml-1m-ncf": ["ml-1m.train.rating", "ml-1m.test.rating", "ml-1m.test.negative"],
+}
+
+
+def documented(dataset: str) -> list[str]:
+    """The words of the page's command, without `bench`."""
+    page = (ROOT / "docs" / "baselines.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = [line for line in page.splitlines() if line.startswith("bench ") and f"--dataset {dataset} " in line]
+    return shlex.split(line)[1:]
+
+
+def bench(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "mirror").mkdir(exist_ok=True)
+    env = {**os.environ, "BENCH_OFFLINE": "1", "BENCH_DATA": str(folder / "data")}
+    env |= {"BENCH_DATA_MIRROR": str(folder / "mirror"), "BENCH_RESULTS": str(folder / "runs")}
+    command = [sys.executable, "-m", "bench", *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+def write(folder: Path, dataset: str) -> None:
+    """Eight items of each user to train on and one to find, in the layout of the data set; NCF's lists have 20."""
+    rng = np.random.default_rng(0)
+    drawn = [rng.permutation(ITEMS)[:29].tolist() for _ in range(USERS)]
+    texts = {
+        "train.txt": "".join(f"{user} {' '.join(map(str, items[:8]))}\n" for user, items in enumerate(drawn)),
+        "test.txt": "".join(f"{user} {items[8]}\n" for user, items in enumerate(drawn)),
+        "ml-1m.train.rating": "".join(
+            f"{user}\t{item}\t5\t{100 + at}\n" for user, items in enumerate(drawn) for at, item in enumerate(items[:8])
+        ),
+        "ml-1m.test.rating": "".join(f"{user}\t{items[8]}\t5\t200\n" for user, items in enumerate(drawn)),
+        "ml-1m.test.negative": "".join(
+            f"({user},{items[8]})\t" + "\t".join(map(str, items[9:])) + "\n" for user, items in enumerate(drawn)
+        ),
+    }
+    place = folder / "mirror" / dataset
+    place.mkdir(parents=True)
+    for name in FILES[dataset]:
+        (place / name).write_text(texts[name], encoding="utf-8")
+
+
+@pytest.mark.parametrize("dataset", FILES)
+def test_without_the_files_the_command_names_what_it_waits_for(dataset: str, tmp_path: Path) -> None:
+    done = bench(documented(dataset), tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    (sentence,) = done.stderr.strip().splitlines()
+    assert dataset in sentence
+    assert FILES[dataset][0] in sentence
+    assert "BENCH_DATA_MIRROR" in sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", FILES)
+def test_with_files_in_that_layout_the_command_makes_its_table(dataset: str, tmp_path: Path) -> None:
+    write(tmp_path, dataset)
+    words = documented(dataset)
+    done = bench([*words, "--unverified", "--format", "json"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = json.loads(done.stdout)
+    assert [row["name"] for row in table["rows"]] == words[1 : words.index("--dataset")]
+    assert (table["users"], table["failed"], table["data"]["verified"]) == (USERS, [], False)
+    metric = table["metric"]
+    assert all(0 < row["metrics"][metric]["mean"] < 1 for row in table["rows"])

@@ -1,0 +1,97 @@
+"""The tables of docs/tuning.md: places, rank correlations, what was chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.pages.tuning import PAGE, cells, main, orders_part, search_part, test_part
+from bench.runs.spec import CODE_PROTOCOL, incompatibility, parse_cell
+from bench.tuning.tuned import Tuned, TunedCell
+
+FACTS = {
+    "trials": 20,
+    "enough": 7,
+    "given_up": 4,
+    "failed": 0,
+    "trial": 13,
+    "validation_std": 0.001,
+    "spread": [0.01, 0.06, 0.08],
+    "edges": ["l2=1e-6 of 0 or 1e-06 to 0.1 by ratio"],
+    "late": True,
+    "exhausted": False,
+}
+
+
+def tuned(**validation: float) -> Tuned:
+    found = {
+        f"{name}+bpr+mf": TunedCell(
+            f"{name}+bpr+mf",
+            {"l2": 1e-6, "sampler.reject": False, "schedule": "linear"},
+            {"l2": "0 or 1e-06 to 0.1 by ratio", "sampler.reject": "true, false"},
+            {**FACTS, "validation": value},
+        )
+        for name, value in validation.items()
+    }
+    return Tuned("tuned.toml", "bench tune …", {}, {"trials": 20, "seeds": [1000, 1001]}, found)
+
+
+def comparison(**means: float) -> dict[str, Any]:
+    rows = [
+        {"name": f"{name}+bpr", "metrics": {"ndcg@10": {"mean": value, "ci": [value - 0.01, value + 0.01]}}}
+        for name, value in means.items()
+    ]
+    return {"dataset": "ml-100k", "metric": "ndcg@10", "users": 943, "seeds": [0, 1], "rows": rows}
+
+
+def lines_of(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+
+
+def test_rows_have_their_place_by_each_kind_of_settings() -> None:
+    comparisons = {
+        "default": comparison(uniform=0.07, popularity=0.06, inbatch=0.06),
+        "recommended": comparison(uniform=0.07, popularity=0.06, inbatch=0.05),
+        "tuned": comparison(uniform=0.07, popularity=0.08, inbatch=0.06),
+    }
+    text = test_part(tuned(uniform=0.1, popularity=0.09, inbatch=0.08), comparisons)
+    head, _, first, second, third, *_ = lines_of(text)
+    assert head == ["", "default", "recommended", "tuned"]
+    assert first == ["`popularity+bpr`", "0.0600 ± 0.0100 (2)", "0.0600 ± 0.0100 (2)", "0.0800 ± 0.0100 (1)"]
+    assert second[3] == "0.0700 ± 0.0100 (2)"
+    assert third[1] == "0.0600 ± 0.0100 (2)"
+    assert ["tuned", "validation of the tuned", "0.33"] in lines_of(text)  # (2 pairs alike - 1 reversed) / 3
+    assert f"943 users × 2 seeds, code protocol {CODE_PROTOCOL}" in text
+    assert "--dataset ml-100k \\\n  --seeds 2 --recommended --format json --out recommended.json" in text
+
+
+def test_orders_are_compared_by_kendalls_tau() -> None:
+    """By hand: one pair of six reversed is (5 - 1) / 6; with one tie in one of them (5 - 0) / √(6 · 5) = 0.91."""
+    names = ("a", "b", "c", "d")
+    orders = {
+        "one": dict(zip(names, (4.0, 3.0, 2.0, 1.0), strict=True)),
+        "swapped": dict(zip(names, (4.0, 3.0, 1.0, 2.0), strict=True)),
+        "tied": dict(zip(names, (4.0, 3.0, 1.0, 1.0), strict=True)),
+        "back": dict(zip(names, (1.0, 2.0, 3.0, 4.0), strict=True)),
+    }
+    found = {(line[0], line[1]): line[2] for line in lines_of(orders_part(orders))}
+    assert found["one", "swapped"] == "0.67"
+    assert found["one", "tied"] == "0.91"
+    assert found["one", "back"] == "-1.00"
+
+
+def test_what_was_chosen_stands_beside_its_space_and_what_speaks_against_it() -> None:
+    _, _, first, second = lines_of(search_part(tuned(uniform=0.1, inbatch=0.2)))
+    assert (first[0], second[0]) == ("`inbatch+bpr+mf`", "`uniform+bpr+mf`")
+    assert first[1] == "`l2=1e-06` of 0 or 1e-06 to 0.1 by ratio<br>`sampler.reject=false` of true, false"
+    assert first[2:7] == ["0.2000 ± 0.0010", "0.0100, 0.0600, 0.0800", "4", "13", "7"]
+    assert first[7] == "edge: l2=1e-6 of 0 or 1e-06 to 0.1 by ratio; late"
+
+
+def test_the_cells_are_the_nine_of_the_page_and_can_be_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--cells"])
+    assert capsys.readouterr().out.split() == cells()
+    assert [incompatibility(parse_cell(cell, {})) for cell in cells()] == [None] * 9
+    table = PAGE.read_text(encoding="utf-8").partition("<!-- test -->")[2].partition("<!-- /test -->")[0]
+    assert {f"`{cell}`" for cell in cells()} <= {line[0] for line in lines_of(table)}
