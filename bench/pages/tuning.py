@@ -32,7 +32,7 @@ def cells() -> list[str]:
     return [f"{sampler}+{loss}" for sampler in SAMPLERS for loss in LOSSES]
 
 
-def test_part(tuned: Tuned, comparisons: Mapping[str, dict[str, Any]]) -> str:
+def results_part(tuned: Tuned, comparisons: Mapping[str, dict[str, Any]]) -> str:
     """The commands; a line per cell with its metric and place by each kind of settings; how alike the orders are."""
     first = comparisons["default"]
     metric = first["metric"]
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> None:
     comparisons = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
     page = PAGE.read_text(encoding="utf-8")
     page = replaced(page, "search", search_part(found))
-    page = replaced(page, "test", test_part(found, dict(zip(ASKED, comparisons, strict=True))))
+    page = replaced(page, "test", results_part(found, dict(zip(ASKED, comparisons, strict=True))))
     PAGE.write_text(page, encoding="utf-8")
 
 

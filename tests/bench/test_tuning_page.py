@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.pages.tuning import PAGE, cells, main, orders_part, search_part, test_part
+from bench.pages.tuning import PAGE, cells, main, orders_part, results_part, search_part
 from bench.runs.spec import CODE_PROTOCOL, incompatibility, parse_cell
 from bench.tuning.tuned import Tuned, TunedCell
 
@@ -55,7 +55,7 @@ def test_rows_have_their_place_by_each_kind_of_settings() -> None:
         "recommended": comparison(uniform=0.07, popularity=0.06, inbatch=0.05),
         "tuned": comparison(uniform=0.07, popularity=0.08, inbatch=0.06),
     }
-    text = test_part(tuned(uniform=0.1, popularity=0.09, inbatch=0.08), comparisons)
+    text = results_part(tuned(uniform=0.1, popularity=0.09, inbatch=0.08), comparisons)
     head, _, first, second, third, *_ = lines_of(text)
     assert head == ["", "default", "recommended", "tuned"]
     assert first == ["`popularity+bpr`", "0.0600 ± 0.0100 (2)", "0.0600 ± 0.0100 (2)", "0.0800 ± 0.0100 (1)"]
