@@ -44,10 +44,12 @@ def results_part(tuned: Tuned, comparisons: Mapping[str, dict[str, Any]]) -> str
     ]
     said = (
         f"Test {metric} with its 95 % interval over users and seeds, and the place among the {len(lines)} rows; "
-        f"{first['users']} users × {len(first['seeds'])} seeds, code protocol {CODE_PROTOCOL}."
+        f"{first['users']} users × {len(first['seeds'])} seeds, code protocol {CODE_PROTOCOL}. Tuned: "
+        f"{tuned.study['trials']} trials a row, {tuned.study['finalists']} finalists × "
+        f"{len(tuned.study['seeds']) - 1} seeds."
     )
     validation = {"validation of the tuned": {name: _cell(tuned, name).facts["validation"] for name in means["tuned"]}}
-    parts = [_commands(first), said, markdown(["", *found], lines), orders_part(means | validation)]
+    parts = [_commands(tuned, first), said, markdown(["", *found], lines), orders_part(means | validation)]
     return "\n\n".join(parts)
 
 
@@ -89,13 +91,13 @@ def _cell(tuned: Tuned, name: str) -> TunedCell:
     return tuned.cells[name + MODEL]
 
 
-def _commands(comparison: dict[str, Any]) -> str:
+def _commands(tuned: Tuned, comparison: dict[str, Any]) -> str:
     """What makes the page, in order."""
-    where = f"--dataset {comparison['dataset']}"
-    lines = [f"bench tune $(python -m bench.pages.tuning --cells) {where} --out tuned.toml --curve docs/tuning.png"]
+    asked, where = "$(python -m bench.pages.tuning --cells)", f"--dataset {comparison['dataset']}"
+    lines = [f"{tuned.command.replace(' '.join(cells()), asked)} --out tuned.toml --curve docs/tuning.png"]
     for kind, option in ASKED.items():
         lines += [
-            f"bench compare $(python -m bench.pages.tuning --cells) {where} \\",
+            f"bench compare {asked} {where} \\",
             f"  --seeds {len(comparison['seeds'])}{option} --format json --out {kind}.json",
         ]
     lines.append("python -m bench.pages.tuning tuned.toml " + " ".join(f"{kind}.json" for kind in ASKED))

@@ -34,7 +34,8 @@ def tuned(**validation: float) -> Tuned:
         )
         for name, value in validation.items()
     }
-    return Tuned("tuned.toml", "bench tune …", {}, {"trials": 20, "seeds": [1000, 1001]}, found)
+    command = f"bench tune {' '.join(cells())} --dataset ml-100k --trials 20"
+    return Tuned("tuned.toml", command, {}, {"trials": 20, "finalists": 3, "seeds": [1000, 1001]}, found)
 
 
 def comparison(**means: float) -> dict[str, Any]:
@@ -63,6 +64,8 @@ def test_rows_have_their_place_by_each_kind_of_settings() -> None:
     assert third[1] == "0.0600 ± 0.0100 (2)"
     assert ["tuned", "validation of the tuned", "0.33"] in lines_of(text)  # (2 pairs alike - 1 reversed) / 3
     assert f"943 users × 2 seeds, code protocol {CODE_PROTOCOL}" in text
+    assert "20 trials a row, 3 finalists × 1 seeds." in text
+    assert "bench tune $(python -m bench.pages.tuning --cells) --dataset ml-100k --trials 20 --out tuned.toml" in text
     assert "--dataset ml-100k \\\n  --seeds 2 --recommended --format json --out recommended.json" in text
 
 
