@@ -52,7 +52,7 @@ def measure(task: Task, split: Split) -> Pace:
     if task.spec.cell.is_baseline:
         began, limit = time.perf_counter(), setting_parameters()["valid_users"].default
         assert isinstance(limit, int)
-        fit = fitted(task, split.train, few, split.negatives, lambda *_: None)
+        fit = fitted(task, replace(split, valid=few), lambda *_: None)
         ranking = time.perf_counter() - began - fit.seconds
         return Pace(fit.seconds, ranking * min(users, limit) / max(1, sampled))
     settings = task.spec.cell.settings
