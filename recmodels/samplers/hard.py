@@ -230,7 +230,13 @@ def _unseen_below(
     return count / (~seen).sum(dim=1, keepdim=True).clamp(min=1)
 
 
-@SAMPLERS.register("mixgcf", paper="Huang, Dong, Ding, Yang, Feng, Wang, Tang, KDD 2021", gives=["vectors"])
+@SAMPLERS.register(
+    "mixgcf",
+    paper="Huang, Dong, Ding, Yang, Feng, Wang, Tang, KDD 2021",
+    gives=["vectors"],
+    recommended={"pool": 4, "negatives": 4, "l2": 1e-4},
+    recommended_from="validation on ml-100k",
+)
 def mixgcf(
     training: Training,
     *,
