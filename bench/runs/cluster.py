@@ -6,6 +6,7 @@ store. Whoever can reach a Dask scheduler can run code on its workers: use trust
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import platform
 import queue
@@ -312,8 +313,18 @@ def _knock(address: str) -> None:
         with socket.create_connection((place.hostname, port), timeout=PATIENCE) as connection:
             if place.scheme == "tcp" and GREETING not in _heard(connection):  # with TLS the client would speak first
                 raise ConnectionError("what listens there is something else")
+        if place.scheme == "tcp" and (kind := asyncio.run(_kind(f"tcp://{place.netloc}"))) != "Scheduler":
+            raise ConnectionError(f"what listens there is a {kind.lower()}")
     except OSError as error:
         raise _nobody(address, error) from error
+
+
+async def _kind(address: str) -> str:
+    """Whether a Dask server is a scheduler, a worker or a nanny."""
+    from distributed import rpc
+
+    async with asyncio.timeout(PATIENCE), rpc(address) as server:
+        return str((await server.identity())["type"])
 
 
 def _heard(connection: socket.socket) -> bytes:

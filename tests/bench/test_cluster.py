@@ -122,6 +122,8 @@ def test_a_run_that_takes_too_long_is_failed_and_ctrl_c_keeps_what_is_done(
 
 @pytest.mark.slow
 def test_workers_that_are_not_as_they_must_be_are_refused(cluster: Cluster, ratings_csv: Path, tmp_path: Path) -> None:
+    from distributed import Client
+
     def refused(*words: str) -> str:
         code, stdout, stderr = finish(start(ratings_csv, tmp_path / "results", "uniform", "--quiet", *words))
         assert (code, stdout, stderr.count("\n")) == (2, "", 1), stderr
@@ -144,6 +146,9 @@ def test_workers_that_are_not_as_they_must_be_are_refused(cluster: Cluster, rati
     assert "offers a GPU; start those that have one with --resources GPU=1" in refused(
         "--cluster", cluster.address, "--device", "cuda"
     )
+    with Client(cluster.address, set_as_default=False) as watcher:
+        (address,) = watcher.scheduler_info(n_workers=-1)["workers"]
+    assert "(what listens there is a worker)" in refused("--cluster", address)
     assert "No Dask scheduler answers at tcp://127.0.0.1:9" in refused("--cluster", "tcp://127.0.0.1:9")
     cluster.stop("plain")
 
