@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.cli.request import Request
+
+P = TypeVar("P")
 
 
 def alone(name: str, kind: type[Request]) -> typer.Typer:
@@ -27,8 +29,32 @@ def examples(*commands: str) -> str:
     return "\n\n".join(("Examples:", *commands))
 
 
+KINDS = {"bool": "", "int": "N", "float": "NUMBER", "str": "TEXT", "Path": "PATH", "list[str]": "NAME"}
+"""What help calls a value of a type that a program has another word for; a switch has none."""
+
+
+def readable(params: list[P]) -> list[P]:
+    """The same options, whose values have words that are no types of Python."""
+    for one in params:
+        if isinstance(one, TyperOption) and one.metavar is None:
+            one.metavar = KINDS.get(one.bare_type())
+    return params
+
+
+class Command(TyperCommand):
+    """A command whose help is in words."""
+
+    def get_params(self, ctx):  # type: ignore[no-untyped-def]  # typer's types of these are private
+        """Its options and --help."""
+        return readable(super().get_params(ctx))
+
+
 class Group(TyperGroup):
     """A group of commands that knows what others call them, and shows its help where none is named."""
+
+    def get_params(self, ctx):  # type: ignore[no-untyped-def]  # typer's types of these are private
+        """Its options and --help."""
+        return readable(super().get_params(ctx))
 
     def parse_args(self, ctx, args):  # type: ignore[no-untyped-def]  # typer's types of these are private
         """The words after the group's name."""
@@ -50,7 +76,7 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-class RequestCommand(TyperCommand):
+class RequestCommand(Command):
     """A command whose callback is a class of requests: typer fills in the fields, and the request is run."""
 
     def __init__(self, *args, **attributes) -> None:  # type: ignore[no-untyped-def]  # typer's

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.command import Group
+from bench.cli.command import Command, Group
 from bench.cli.hints import check_dataset
 from bench.cli.output import as_json
 from bench.files import JSONObject, writing
@@ -37,7 +37,7 @@ Offline = Annotated[bool, typer.Option("--offline", help="never open a connectio
 Format = Annotated[str, typer.Option("--format", help="table or json")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(
     format: Format = "table", families: Annotated[bool, typer.Option(help="list every category")] = False
 ) -> None:
@@ -58,7 +58,7 @@ def list_(
     typer.echo(f"{home()}: {held}; `bench data gc` frees what can be made again.", err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def info(
     name: Name,
     split: Annotated[str, typer.Option("--split", help="the split whose leakage is measured")] = "leave-last-one-out",
@@ -103,7 +103,7 @@ def info(
     typer.echo(json.dumps(facts, indent=2) if wants_json else _readable(facts))
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(
     names: Names, unverified: Unverified = False, accept_unpinned: AcceptUnpinned = False, offline: Offline = False
 ) -> None:
@@ -119,7 +119,7 @@ def fetch(
             typer.echo(f"{entry.id}\t{one.path}\tsha256:{one.sha256}\t{_word(one.verified)}\t{one.source}")
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     name: Annotated[str, typer.Argument(help="a name of `bench data list`")],
     files: Annotated[list[Path], typer.Argument(help="its files or archives, downloaded by hand")],
@@ -135,7 +135,7 @@ def add(
         typer.echo(f"{entry.id}\t{kept.path}\tsha256:{kept.sha256}\t{_word(kept.verified)}")
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     folder: Annotated[Path, typer.Argument(help="the folder that becomes a mirror")],
     names: Names,
@@ -166,7 +166,7 @@ def export(
             typer.echo(str(target))
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(names: Annotated[list[str] | None, typer.Argument(help="all that are here, if left out")] = None) -> None:
     """Read every file in the data folder again and compare its checksum; exit code 1 if one is wrong."""
     from datasets.fetch import cached, digest_of, sha256_of
@@ -193,7 +193,7 @@ def verify(names: Annotated[list[str] | None, typer.Argument(help="all that are 
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command)
 def gc(
     days: Annotated[float, typer.Option("--days", min=0, help="for how long nobody has used it; 0 takes all")] = 30,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would go; remove nothing")] = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.command import examples
+from bench.cli.command import Command, examples
 from bench.cli.hints import check_listed
 from bench.cli.output import as_json
 from datasets.errors import UserError
@@ -14,7 +14,7 @@ from datasets.errors import UserError
 app = typer.Typer(add_completion=False)
 
 
-@app.command("list", epilog=examples("bench list samplers", "bench list dns"))
+@app.command("list", cls=Command, epilog=examples("bench list samplers", "bench list dns"))
 def list_(
     kind: Annotated[
         str,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import __version__
-from bench.cli.command import examples
+from bench.cli.command import Command, examples
 from bench.cli.lazy import Known, LazyGroup
 
 REQUESTS = {
@@ -85,7 +85,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-@app.command("help")
+@app.command("help", cls=Command)
 def help_(
     context: typer.Context,
     words: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]", help="a command, as in data fetch")] = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.command import Group
+from bench.cli.command import Command, Group
 from bench.cli.output import as_json
 from datasets.errors import UserError, unknown
 
@@ -36,7 +36,7 @@ COLUMNS = ("run", "dataset", "cell", "conditions", "seed", "state", "ndcg@10", "
 SHORT = 10  # letters of a run id in a table, unless two begin alike
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(
     dataset: Dataset = None,
     cell: Annotated[str | None, typer.Option("--cell", help="only runs whose cell has this text in it")] = None,
@@ -92,7 +92,7 @@ def _cut(text: str, size: int) -> str:
     return text.ljust(size) if len(text) <= size else f"{text[: size - 1]}…"
 
 
-@app.command()
+@app.command(cls=Command)
 def show(run: Annotated[str, typer.Argument(help="run id, or the beginning of one")], results: Results = None) -> None:
     """All that is known about one run; a failed one with its traceback, a damaged one with exit code 1."""
     folder = _one(_store(results), run)
@@ -107,7 +107,7 @@ def show(run: Annotated[str, typer.Argument(help="run id, or the beginning of on
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command)
 def rm(
     runs: Annotated[list[str] | None, typer.Argument(help="run ids, or the beginnings of some")] = None,
     dataset: Dataset = None,
@@ -133,7 +133,7 @@ def rm(
     typer.echo(f"{'Would remove' if dry_run else 'Removed'} {_runs(len(chosen))}.")
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(dataset: Dataset = None, results: Results = None) -> None:
     """Read every run and compare it with its hashes; each damaged one is a line, and the exit code is 1."""
     folders = _chosen(_store(results), dataset, failed=False)
@@ -146,7 +146,7 @@ def verify(dataset: Dataset = None, results: Results = None) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command)
 def gc(
     given_up: Annotated[
         bool, typer.Option("--given-up", help="trials too that bench tune gave up; the same search runs them again")
@@ -175,7 +175,7 @@ def gc(
         typer.echo(f"{_counted(len(found), 'given-up trial')} of bench tune kept; --given-up removes them.", err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def merge(
     sources: Annotated[list[Path], typer.Argument(help="results folders of other machines")], results: Results = None
 ) -> None:

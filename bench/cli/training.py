@@ -36,7 +36,12 @@ class Training(Request):
         float | None, option("--cell-timeout", RUNNING, "seconds after which a run is failed", more=True, min=0)
     ] = None
     dry_run: Annotated[
-        bool, option("--dry-run", RUNNING, "print what would run, what is done, time and memory; run nothing")
+        bool,
+        option(
+            "--dry-run",
+            RUNNING,
+            "print what is done, and what the rest takes by a few steps of it; run nothing",
+        ),
     ] = False
     quiet: Annotated[bool, option("--quiet", RUNNING, "no progress", more=True)] = False
     retry_failed: Annotated[bool, option("--retry-failed", RUNNING, "run failed runs again")] = False

@@ -72,6 +72,8 @@ def test_help_is_in_panels_and_help_all_has_the_rest() -> None:
     assert "more options: bench compare --help-all" in some.stdout
     assert "Significance" in some.stdout
     assert "--split-seed" not in some.stdout
+    assert "PATH" in some.stdout
+    assert not {"<bool>", "<int>", "<float>", "<path>"} & {*everything.stdout.split()}, "types of a program"
     assert "--split-seed" in everything.stdout
     assert same.returncode == 0
     assert "--correction" in same.stdout
