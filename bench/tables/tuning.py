@@ -51,7 +51,9 @@ def tuning_curve(studies: Mapping[str, Study]) -> Figure:
 
     best = {name: best_so_far(study.trials) for name, study in studies.items()}
     drawn = {name: line for name, line in best.items() if line and not math.isnan(line[-1])}
-    figure, panels = multiples([f"{name}\n{enough(line)} of {len(line)} trials" for name, line in drawn.items()])
+    figure, panels = multiples(
+        [f"{name}\nwithin 1 % after {enough(line)} of {len(line)}" for name, line in drawn.items()]
+    )
     for panel, (name, line) in zip(panels, drawn.items(), strict=True):
         for other in drawn.keys() - {name}:
             panel.step(

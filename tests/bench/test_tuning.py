@@ -230,7 +230,7 @@ def test_the_curve_says_how_many_trials_a_cell_needs_and_draws_its_band_over_see
     search([hopeless], Plan(5, 2, (1000, 1001)), lambda asked: [Answer(failure="no") for _ in asked])
     figure = tuning_curve({"uniform+bpr": one, "hopeless": hopeless, "other": other})
     first, _ = figure.axes
-    assert first.get_title() == "uniform+bpr\n4 of 5 trials"
+    assert first.get_title() == "uniform+bpr\nwithin 1 % after 4 of 5"
     band = first.collections[0].get_paths()[0].get_extents()
     spread = math.sqrt(2) * 0.1
     assert (band.y0, band.y1) == (pytest.approx(0.1 - spread), pytest.approx(0.4 + spread))
