@@ -14,13 +14,12 @@ from typing import Any
 
 from bench import ROOT
 from bench.pages.samplers import markdown, mean, number, replaced
-from bench.runs.spec import CODE_PROTOCOL
+from bench.runs.spec import CODE_PROTOCOL, given_name, spoken
 from bench.tuning.tuned import Tuned, TunedCell, read
 from recmodels.compatibility import text_of
 
 PAGE = ROOT / "docs" / "tuning.md"
 SAMPLERS, LOSSES = ("uniform", "popularity", "inbatch"), ("bpr", "bce", "softmax")
-MODEL = "+mf"  # what a file of tuned settings says of these cells beside sampler and loss
 ASKED = {"default": "", "recommended": " --recommended", "tuned": " --tuned-from tuned.toml"}
 """How the same cells are compared, and the option that asks for it."""
 
@@ -70,7 +69,8 @@ def search_part(tuned: Tuned) -> str:
     lines = []
     for cell in sorted(tuned.cells.values(), key=lambda cell: -cell.facts["validation"]):
         facts = cell.facts
-        chosen = "<br>".join(f"`{key}={text_of(cell.values[key])}` of {space}" for key, space in cell.searched.items())
+        used = [(key, space) for key, space in cell.searched.items() if key in cell.values]
+        chosen = "<br>".join(f"`{key}={text_of(cell.values[key])}` of {space}" for key, space in used)
         again = f"{number(facts['validation'], 4)} ± {number(facts['validation_std'], 4)}"
         low, middle, high = (number(value, 4) for value in facts["spread"])
         counts = [str(facts[name]) for name in ("given_up", "trial", "enough")]
@@ -88,7 +88,9 @@ def _placed(means: Mapping[str, float], row: dict[str, Any], metric: str) -> str
 
 
 def _cell(tuned: Tuned, name: str) -> TunedCell:
-    return tuned.cells[name + MODEL]
+    """What was found for a row, which may be named in short."""
+    parts, given, _ = spoken(name)
+    return tuned.cells[given_name(parts, given)]
 
 
 def _commands(tuned: Tuned, comparison: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ def tuned(**validation: float) -> Tuned:
         f"{name}+bpr+mf": TunedCell(
             f"{name}+bpr+mf",
             {"l2": 1e-6, "sampler.reject": False, "schedule": "linear"},
-            {"l2": "0 or 1e-06 to 0.1 by ratio", "sampler.reject": "true, false"},
+            {"init_std": "0.01 to 0.3", "l2": "0 or 1e-06 to 0.1 by ratio", "sampler.reject": "true, false"},
             {**FACTS, "validation": value},
         )
         for name, value in validation.items()
