@@ -100,7 +100,7 @@ SPLITS: list[Case] = [
     ("--split strong:fold_in=1", 2, ["strong:fold_in", "'1'", "above 0 and below 1"]),
     ("--split strong:fold_in=80%", 2, ["strong:fold_in", "'80%'", "above 0 and below 1"]),
     ("--split strong:test=0.5,valid=0.5", 2, ["test + valid", "below 1"]),
-    ("--split strong:test=0.6,valid=0.39 --model history", 0, ["cells"]),
+    ("--split strong:test=0.6,valid=0.39 --model history", 2, ["40 users", "nobody to train on", "smaller shares"]),
     ("--split strong:order=date", 2, ["'date'", "time"]),
     ("--split strong:rounding=down", 2, ["option of the split strong", "'rounding'"]),
     ("--split strong --mask train", 2, ["mask=train", "strong", "leave it out"]),
