@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -121,7 +121,7 @@ def read_delimited(
     as_text = time_format is not None or not number(layout.time or "0")
     for time_type in (pa.string(),) if as_text else (pa.int64(), pa.float64(), pa.string()):
         try:
-            columns = _parse_text(path, layout, time_type, quoted)
+            columns = parse_text(path, layout, {"rating": pa.float32(), "timestamp": time_type}, quoted)
         except pa.ArrowInvalid as error:
             if "invalid UTF8" in str(error) and layout.encoding == "utf-8":  # further down than the first lines
                 return read_delimited(
@@ -134,20 +134,20 @@ def read_delimited(
                 )
             if "timestamp" in layout.roles.values() and time_type != pa.string() and _about(error, layout, "timestamp"):
                 continue
-            raise _complaint(place, layout, error, quoted) from error
+            raise complaint(place, layout, error, quoted) from error
         return from_columns(place, columns, drop_missing=drop_missing, time_format=time_format)
     raise AssertionError("text always parses as text")
 
 
-def _parse_text(path: Path, layout: Layout, time_type: Any, quoted: bool) -> dict[str, Any]:
-    """Role → column as pyarrow read it."""
+def parse_text(path: Path, layout: Layout, types: Mapping[str, Any], quoted: bool = True) -> dict[str, Any]:
+    """Role → column as pyarrow read it; `types` says how all but users and items, whose ids are text."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     step = 2 if layout.separator == "::" else 1
     names = [f"c{k}" for k in range(step * (layout.width - 1) + 1)]
     ids = pa.dictionary(pa.int32(), pa.string())
-    types = {"user": ids, "item": ids, "rating": pa.float32(), "timestamp": time_type}
+    kinds = {"user": ids, "item": ids, **types}
     roles = {f"c{step * k}": role for k, role in layout.roles.items()}
     table = arrow_csv.read_csv(
         path,
@@ -158,7 +158,7 @@ def _parse_text(path: Path, layout: Layout, time_type: Any, quoted: bool) -> dic
             delimiter=layout.separator[0], quote_char='"' if quoted else False, ignore_empty_lines=True
         ),
         convert_options=arrow_csv.ConvertOptions(
-            include_columns=list(roles), column_types={name: types[role] for name, role in roles.items()}
+            include_columns=list(roles), column_types={name: kinds[role] for name, role in roles.items()}
         ),
     )
     return {role: table.column(name) for name, role in roles.items()}
@@ -169,7 +169,7 @@ def _about(error: Exception, layout: Layout, role: str) -> bool:
     return f"CSV column #{step * (layout.column(role) or 0)}:" in str(error)
 
 
-def _complaint(place: Place, layout: Layout, error: Exception, quoted: bool) -> UserError:
+def complaint(place: Place, layout: Layout, error: Exception, quoted: bool = True) -> UserError:
     """pyarrow's complaint in our words, with the line."""
     text = str(error).splitlines()[0]
     if "Empty CSV file" in text:
@@ -208,19 +208,30 @@ def _lines(place: Place, layout: Layout, quoted: bool = True) -> Iterator[tuple[
 
 
 def _read_parquet(path: Path, place: Place, columns: Columns, time_format: str | None) -> Table:
+    read, _ = parquet_columns(path, place, lambda names: parquet_roles(place, names, columns))
+    return from_columns(place, read, time_format=time_format)
+
+
+def parquet_columns(
+    path: Path, place: Place, roles_of: Callable[[Sequence[str]], Mapping[int, str]]
+) -> tuple[dict[str, Any], list[str]]:
+    """Role → column, and the names of all columns, of which `roles_of` says what is read as what.
+
+    Raises:
+        UserError: it is no Parquet file, or has two columns of one name.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
     names = list(parquet_schema(path, place).names)
-    roles = parquet_roles(place, names, columns)
+    roles = roles_of(names)
     if len(set(names)) < len(names):
         raise UserError(f"{place.file} has two columns of one name; rename one of {', '.join(names)}.")
     try:
         table = parquet.read_table(path, columns=[names[k] for k in roles])
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(place, error) from error
-    read = {role: table.column(names[k]) for k, role in roles.items()}
-    return from_columns(place, read, time_format=time_format)
+    return {role: table.column(names[k]) for k, role in roles.items()}, names
 
 
 def parquet_schema(path: Path, place: Place) -> Any:

@@ -87,7 +87,7 @@ def sniff(path: Path, columns: str | Sequence[str] | None = None) -> Layout:
         raise UserError(
             f"{path.name} has one column only ('{first[:40]}'); separate user and item by a comma or a tab."
         )
-    fields, row = (_fields(line, separator) for line in (first, lines[min(1, len(lines) - 1)]))
+    fields, row = (cells_of(line, separator) for line in (first, lines[min(1, len(lines) - 1)]))
     names: tuple[str, ...] = ()
     revised = False
     if isinstance(wanted, list):
@@ -138,7 +138,8 @@ def _text(path: Path) -> tuple[str, str]:
         return whole.decode("latin-1"), "latin-1"
 
 
-def _fields(line: str, separator: str) -> list[str]:
+def cells_of(line: str, separator: str) -> list[str]:
+    """The cells of a line, without blanks and quotes around them."""
     cells = line.split(separator) if len(separator) > 1 else next(csv.reader([line], delimiter=separator))
     return [cell.strip().strip('"') for cell in cells]
 
