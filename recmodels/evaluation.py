@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datasets import Interactions
 from datasets.split import CandidateLists
-from recmodels.metrics import Int, Ranks
+from recmodels.metrics import Float, Int, Ranks
 from recmodels.scoring import ascending
 from recmodels.types import Scores
 
@@ -65,16 +65,41 @@ class FullRanking:
             Diverged: a score is not finite.
         """
         ranks = Ranks(*(np.empty(len(self._items), np.int64) for _ in Ranks._fields))  # (P,) each
-        size, done = max(LEAST, min(CHUNK, CELLS // self._n_items)), 0
-        for first in range(0, len(self.users), size):
-            part = self._chunk(model, self.users[first : first + size])
+        done = 0
+        for users in self._chunks():
+            part = self._chunk(model, users)
             for column, values in zip(ranks, part, strict=True):
                 column[done : done + len(values)] = values
             done += len(part.users)
         return ranks
 
-    def _chunk(self, model: Scores, users: Int) -> Ranks:
-        scores = model.scores(torch.from_numpy(users))  # (C, I)
+    @torch.no_grad()
+    def top(self, model: Scores, depth: int) -> Iterator[tuple[Int, Int, Float]]:
+        """The first `depth` items of each user in `users`, and all that are level with the last of them.
+
+        Yields users, items and scores (n,) for some users at a time, the best item of a user first.
+
+        Raises:
+            Diverged: a score is not finite.
+        """
+        for users in self._chunks():
+            scores = self._scores(model, users)[0]
+            least = scores.topk(min(depth, self._n_items), dim=1).values[:, -1:]
+            row, item = ((scores >= least) & (scores > -torch.inf)).nonzero(as_tuple=True)
+            values = scores[row, item].cpu().numpy()
+            row_, item_ = row.cpu().numpy(), item.cpu().numpy()
+            order = np.lexsort((item_, -values, row_))
+            yield users[row_[order]], item_[order], values[order].astype(np.float64)
+
+    def _chunks(self) -> Iterator[Int]:
+        """The users, some at a time."""
+        size = max(LEAST, min(CHUNK, CELLS // self._n_items))
+        for first in range(0, len(self.users), size):
+            yield self.users[first : first + size]
+
+    def _scores(self, model: Scores, users: Int) -> tuple[Tensor, Tensor, Int, Int]:
+        """Scores (C, I) of what is ranked, -∞ for the rest, and those (P,) of the relevant items, with row and item."""
+        scores = model.scores(torch.from_numpy(users))
         device = scores.device
         if not torch.isfinite(scores.sum()):
             raise Diverged("the model's scores are not finite")
@@ -88,11 +113,16 @@ class FullRanking:
             listed = _index(users, self._only.offsets, self._only.items, device)
             scores = torch.full_like(scores, -torch.inf).index_put_(listed, scores[listed])
         scores[rows, items] = own
+        return scores, own, row, item
+
+    def _chunk(self, model: Scores, users: Int) -> Ranks:
+        scores, own, row, item = self._scores(model, users)
         if self._single:
             better, level = (_count(scores, own[:, None], how) for how in ("greater", "equal"))
         else:
             sorted_scores = ascending(scores)
-            column = torch.from_numpy(np.arange(len(row)) - np.searchsorted(row, row)).to(device)
+            rows = torch.from_numpy(row).to(scores.device)
+            column = torch.from_numpy(np.arange(len(row)) - np.searchsorted(row, row)).to(scores.device)
             wanted = scores.new_zeros(len(users), int(column.max()) + 1)  # (C, most relevant items of a user)
             wanted[rows, column] = own
             above = torch.searchsorted(sorted_scores, wanted, right=True)[rows, column]
