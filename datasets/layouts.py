@@ -36,12 +36,13 @@ def write_split(split: Split, folder: Path, layout: str) -> list[Path]:
     pattern, words = LAYOUTS[layout]
     if split.candidates is not None and layout != "csv":
         raise UserError(f"The layout {layout} has no place for candidates; use --layout csv, or --candidates full.")
-    if layout == "recbole" and not len(split.valid):
-        raise UserError("RecBole needs a validation part and this split has none; give another split.")
-    parts = {"train": split.train, "valid": split.valid, "test": split.test}
+    if layout == "recbole" and (split.fold_in is not None or not len(split.valid)):
+        lacking = "no validation part" if split.fold_in is None else "users that nothing is trained on"
+        raise UserError(f"The layout recbole has no place for a split with {lacking}; use another layout or split.")
+    parts = {"train": split.train, "valid": split.valid, "test": split.test, "fold_in": split.fold_in}
     written = []
     for part, rows in parts.items():
-        if len(rows):
+        if rows is not None and len(rows):
             path = folder / pattern.format(name=folder.name, part=part)
             write_columns(path, _columns(split, rows, words))
             written.append(path)
@@ -58,7 +59,7 @@ def write_split(split: Split, folder: Path, layout: str) -> list[Path]:
 
 def unwritten(split: Split) -> tuple[int, int]:
     """Users and items that occur in no part, so that no file of the split names them."""
-    parts = (split.train, split.valid, split.test)
+    parts = [split.train, split.valid, split.test, *([] if split.fold_in is None else [split.fold_in])]
     users, items = (np.unique(np.concatenate([getattr(part, what) for part in parts])) for what in ("users", "items"))
     return len(split.user_ids) - len(users), len(split.item_ids) - len(items)
 

@@ -5,8 +5,8 @@ from math import inf
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.cli.completing import Completing
+from bench.cli.option import SIGNIFICANCE, option
 from bench.cli.outcome import outcome
-from bench.cli.request import SIGNIFICANCE, option
 from bench.cli.shown import Captioned, Tested, told
 from datasets.errors import UserError
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.cli.completing import Completing
+from bench.cli.option import SIGNIFICANCE, option
 from bench.cli.outcome import outcome
 from bench.cli.output import Output
-from bench.cli.request import SIGNIFICANCE, option
 from datasets.errors import UserError
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.cli.request import Request
+    from bench.cli.splitting import Splitting
 
 P = TypeVar("P")
 
 
-def alone(name: str, kind: type[Request]) -> typer.Typer:
+def alone(name: str, kind: type[Splitting]) -> typer.Typer:
     """The command `name` of a kind of request, for a group to take in."""
     app = typer.Typer(add_completion=False)
     app.command(name, cls=RequestCommand, help=inspect.getdoc(kind), epilog=examples(*kind.examples))(kind)
@@ -80,7 +80,7 @@ class RequestCommand(Command):
     """A command whose callback is a class of requests: typer fills in the fields, and the request is run."""
 
     def __init__(self, *args, **attributes) -> None:  # type: ignore[no-untyped-def]  # typer's
-        from bench.cli.request import PANELS
+        from bench.cli.option import PANELS
 
         super().__init__(*args, **attributes)
         self.params.sort(key=lambda one: [None, *PANELS].index(getattr(one, "rich_help_panel", None)))
@@ -111,10 +111,12 @@ class RequestCommand(Command):
 
     def invoke(self, ctx: typer.Context) -> None:  # type: ignore[override]
         """Build the request, from its experiment file where there is one, and run it."""
-        request: Request = super().invoke(ctx)
+        from bench.cli.request import Request
+
+        request: Splitting = super().invoke(ctx)
         given = [name for name in ctx.params if _was_given(ctx, name)]
-        names = request.names or []
-        if any(name.lower().endswith(".toml") for name in names):
+        names = (request.names or []) if isinstance(request, Request) else []
+        if isinstance(request, Request) and any(name.lower().endswith(".toml") for name in names):
             from pathlib import Path
 
             from bench.cli.experiment_file import from_file, keep, resolved

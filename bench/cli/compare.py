@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.cli.completing import Completing
+from bench.cli.option import RUNNING, option
 from bench.cli.outcome import outcome
-from bench.cli.request import RUNNING, option
 from bench.cli.shown import Shown
 from datasets.errors import UserError
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli.option import RUNNING, option
 from bench.cli.reported import Reported
-from bench.cli.request import RUNNING, option
 from bench.cli.training import CUTOFFS, Training
 
 if TYPE_CHECKING:

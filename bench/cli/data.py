@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
+from inspect import getdoc
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.cli.command import Command, Group
+from bench.cli.command import Command, Group, RequestCommand, examples
+from bench.cli.exporting import Export
 from bench.cli.hints import check_dataset
 from bench.cli.output import as_json
-from bench.files import JSONObject, writing
+from bench.files import JSONObject
 from datasets import catalog
 from datasets.catalog import Entry
 from datasets.columns import with_format
@@ -135,35 +136,7 @@ def add(
         typer.echo(f"{entry.id}\t{kept.path}\tsha256:{kept.sha256}\t{_word(kept.verified)}")
 
 
-@app.command(cls=Command)
-def export(
-    folder: Annotated[Path, typer.Argument(help="the folder that becomes a mirror")],
-    names: Names,
-    unverified: Unverified = False,
-    accept_unpinned: AcceptUnpinned = False,
-    offline: Offline = False,
-) -> None:
-    """Write a mirror: set BENCH_DATA_MIRROR to the folder on a machine without a network."""
-    from bench.cli.progress import fetching
-    from datasets.fetch import obtain, slug
-
-    consent = Consent(unverified, accept_unpinned, offline or None)
-    for entry in [catalog.one(name) for name in names]:
-        for file in entry.files:
-            with fetching() as progress:
-                kept = obtain(entry, file, consent, progress)
-            part = (
-                kept.sha256
-                if kept.verified and file.stored.pin and file.stored.pin.kind == "sha256"
-                else slug(entry.id)
-            )
-            target = folder / part / kept.path.name
-            with writing(folder, "give another folder"):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary = target.with_name(f".{target.name}.tmp")
-                shutil.copyfile(kept.path, temporary)
-                temporary.replace(target)
-            typer.echo(str(target))
+app.command("export", cls=RequestCommand, help=getdoc(Export), epilog=examples(*Export.examples))(Export)
 
 
 @app.command(cls=Command)

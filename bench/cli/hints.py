@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -86,8 +86,8 @@ def unknown_command(word: str, known: Iterable[str], path: str) -> UserError:
     return UserError(f"{path} has no command '{word}'.{hint} It has {', '.join(known)}; see `{path} --help`.")
 
 
-def check_words(request: Request) -> None:
-    """Refuse words of a request that belong elsewhere in it.
+def check_words(request: Request, imported: Collection[str] = ()) -> None:
+    """Refuse words of a request that belong elsewhere in it; `imported` rows may be named.
 
     Raises:
         UserError: saying where.
@@ -99,6 +99,10 @@ def check_words(request: Request) -> None:
         for text in texts or ():
             _check_kind(kind, text)
     for name in request.names or ():
+        if name in imported:
+            continue
+        if imported and not kind_of(name) and (close := closest(name, [*imported, *_names()])) in imported:
+            raise UserError(f"No row is called '{name}'. Did you mean '{close}', which was imported?")
         if not _means_something(name):
             place = _belongs(name) or "see `bench list`"
             raise UserError(f"'{name}' is no sampler, loss, model or baseline; {place}.")
@@ -167,16 +171,21 @@ def kind_of(name: str) -> str | None:
 
 def _means_something(text: str) -> bool:
     """Whether it is a cell, or a misspelt one, of which the grammar of cells says what is wrong."""
-    from bench.runs.spec import REGISTRIES
-
     if all(kind_of(piece) for piece in text.split("+")):
         return True
-    entries = [entry for registry in REGISTRIES.values() for entry in registry.entries.values()]
-    names = [name for entry in entries for name in (entry.name, *entry.aliases)]
+    names = _names()
     pieces = [piece.partition(":")[0] for piece in text.split("+")]
     if len(pieces) > 1 and not all(pieces):
         return True  # the grammar of cells says what is wrong
     return all(closest(piece, names) for piece in pieces) and not {",", " "} & {*pieces[0]}
+
+
+def _names() -> list[str]:
+    """What methods are called, here and elsewhere."""
+    from bench.runs.spec import REGISTRIES
+
+    entries = [entry for registry in REGISTRIES.values() for entry in registry.entries.values()]
+    return [name for entry in entries for name in (entry.name, *entry.aliases)]
 
 
 def _belongs(word: str) -> str | None:
@@ -279,12 +288,14 @@ def _words(kind: type[Request]) -> Sequence[str]:
 def unknown_key(key: str, path: Path, kind: type[Request]) -> UserError:
     """An experiment file for this kind of request has no such key: a setting, a key of another command, or misspelt."""
     from bench.cli.main import REQUESTS
+    from bench.cli.request import Request
     from recmodels.settings import SYNONYMS, setting_parameters
 
     meant = SYNONYMS.get(key, key)
     if meant in setting_parameters():
         return UserError(f"{path}: '{key}' is a trainer setting; write {meant} = … under a line [set].")
-    kinds = {name: found for name, known in REQUESTS.items() if isinstance(found := known.load(), type)}
+    loaded = {name: known.load() for name, known in REQUESTS.items()}
+    kinds = {name: found for name, found in loaded.items() if isinstance(found, type) and issubclass(found, Request)}
     commands = [f"bench {name}" for name, other in kinds.items() if key in _words(other)]
     if commands:
         name = next(f"bench {name}" for name, other in kinds.items() if other is kind)

@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from bench.cli.command import Group, alone
 
 if TYPE_CHECKING:
-    from bench.cli.request import Request
+    from bench.cli.splitting import Splitting
 
 Command = TyperCommand | TyperGroup
 
@@ -24,9 +24,9 @@ class Known(NamedTuple):
     attribute: str  # a `typer.Typer`, or a class of requests
     help: str
 
-    def load(self) -> typer.Typer | type[Request]:
+    def load(self) -> typer.Typer | type[Splitting]:
         """What the command is made of; imports its module."""
-        found: typer.Typer | type[Request] = getattr(import_module(self.module), self.attribute)
+        found: typer.Typer | type[Splitting] = getattr(import_module(self.module), self.attribute)
         return found
 
 

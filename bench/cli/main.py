@@ -45,9 +45,12 @@ REQUESTS = {
 
 COMMANDS = {
     **REQUESTS,
+    "import": Known(
+        "bench.cli.importing", "Import", "Put another program's lists, for the same split, beside our rows."
+    ),
     "list": Known("bench.cli.list", "app", "What there is: name, one line, parameters, paper."),
     "data": Known("bench.cli.data", "app", "Data sets: list, info, fetch, add, export, verify, gc."),
-    "runs": Known("bench.cli.runs", "app", "The store of finished runs: list, show, rm, verify, gc, merge."),
+    "runs": Known("bench.cli.runs", "app", "The store of finished runs: list, show, export, rm, verify, gc, merge."),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.request import TABLE, option
+from bench.cli.option import TABLE, option
 from bench.files import check_writable, writing
 from bench.tables import FORMATS
 from datasets.errors import UserError, unknown

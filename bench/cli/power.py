@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from bench.cli.calibrate import whole_rows
 from bench.cli.completing import Completing
+from bench.cli.option import SIGNIFICANCE, option
 from bench.cli.outcome import outcome
 from bench.cli.output import Formatted
-from bench.cli.request import SIGNIFICANCE, option
 from datasets.errors import UserError
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from bench.cli.request import CELLS, SIGNIFICANCE, Request, option
+from bench.cli.option import CELLS, SIGNIFICANCE, option
+from bench.cli.request import Request
 from datasets.errors import UserError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Group,
-    help="The store of finished runs: list, show, rm, verify, gc, merge.",
+    help="The store of finished runs: list, show, export, rm, verify, gc, merge.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -105,6 +105,31 @@ def show(run: Annotated[str, typer.Argument(help="run id, or the beginning of on
     if problem := _problem(folder):
         typer.echo(problem, err=True)
         raise typer.Exit(1)
+
+
+@app.command(cls=Command)
+def export(
+    runs: Annotated[list[str], typer.Argument(help="run ids, or the beginnings of some, on one data set")],
+    out: Annotated[Path, typer.Option("--out", help="a .csv, .tsv or .parquet; text also as .gz, .bz2 or .zst")],
+    depth: Annotated[int, typer.Option("--depth", min=1, help="items of a list, and all level with the last")] = 100,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="the path, where the data are a file")] = None,
+    results: Results = None,
+) -> None:
+    """What runs with kept vectors recommend to the test users: user, item, score, seed."""
+    from bench.files import check_writable, writing
+    from bench.runs.exported import lists_of_all
+    from bench.runs.stored import read
+    from datasets.writing import check_ending, write_columns
+
+    check_ending(out)
+    check_writable(out, "give another --out")
+    store = _store(results)
+    chosen = [read(_one(store, run)) for run in dict.fromkeys(runs)]
+    columns = lists_of_all(chosen, dataset, depth)
+    with writing(out, "give another --out"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_columns(out, columns)
+    typer.echo(f"Wrote {len(columns['user']):,} rows of {_runs(len(chosen))} to {out}.", err=True)
 
 
 @app.command(cls=Command)

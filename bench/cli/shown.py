@@ -4,14 +4,14 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from sys import argv
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, get_args
 
 import typer
 
 from bench.cli.grammar import Cutoffs, said
+from bench.cli.option import SIGNIFICANCE, TABLE, option
 from bench.cli.output import Formatted
 from bench.cli.reported import Reported
-from bench.cli.request import SIGNIFICANCE, TABLE, option
 from bench.files import check_writable
 from datasets.errors import UserError, unknown
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from bench.comparison.nouns import Comparison
     from bench.runs.design import Experiment
+    from bench.runs.imported import Imported
+    from bench.runs.spec import Cell
     from bench.statistics.crossed import Alternative
 
 CAPTIONS = ("short", "full")
@@ -58,6 +60,8 @@ class Tested(Reported):
         str | None, option("--baseline", SIGNIFICANCE, "compare every row with this one instead of all pairs")
     ] = None
 
+    imports: ClassVar[bool] = True
+
     @property
     def by(self) -> str:
         """The test on one data set."""
@@ -93,13 +97,15 @@ class Tested(Reported):
             UserError: an unknown test, correction, side or row, or a level or number of seeds that means nothing.
         """
         from bench.comparison.guards import check_options, check_seeds
+        from bench.comparison.imported import check_depth
         from bench.comparison.names import short_names
 
         self.metrics(self.cutoffs)
         found = self.experiments()
         for experiment in found:
-            cells = short_names(experiment).cells
-            check_options(cells, self.by, self.correction, self.alpha, self.side, self.row(experiment), None)
+            named: tuple[Cell | Imported, ...] = (*short_names(experiment).cells, *experiment.imported)
+            check_depth(experiment.imported, self.metric)
+            check_options(named, self.by, self.correction, self.alpha, self.side, self.row(experiment), None)
             check_seeds(self.by, len(experiment.seeds))
         return found
 

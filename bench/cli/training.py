@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-from bench.cli.request import RUNNING, Request, option
+from bench.cli.option import RUNNING, option
+from bench.cli.request import Request
 from datasets.errors import UserError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from bench.cli.grammar import Seeds, said
-from bench.cli.request import SEARCH, TABLE, option
+from bench.cli.option import SEARCH, TABLE, option
 from bench.cli.training import CUTOFFS, Training
 from bench.files import check_writable, writing
 from datasets.errors import UserError

@@ -71,10 +71,10 @@ def compare(
 
 
 def _values(row: Row, metrics: Sequence[str], alpha: float) -> dict[str, Value]:
-    """Means with their intervals; a row with failed seeds keeps its mean and gets no interval."""
+    """Means with their intervals, which a row with failed seeds lacks; of what is not known both are left empty."""
     values = {}
     for metric in metrics:
-        if not row.seeds:
+        if not row.seeds or np.isnan(row.metrics[metric]).any():
             values[metric] = Value(math.nan, None, None, None)
             continue
         m = moments(row.metrics[metric])

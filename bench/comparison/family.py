@@ -72,7 +72,7 @@ def family(
             alone[outcome.note].append(f"{a.name} − {b.name}")
         tested.append((a, b, m, outcome, wider))
         if shared < max(len(a.seeds), len(b.seeds)):
-            notes.append(f"{a.name} and {b.name} are paired on the {shared} seeds both have.")
+            notes.append(f"{a.name} and {b.name} are paired on the {shared} seed{'s' * (shared > 1)} both have.")
         if outcome.note == CONSTANT:
             notes.append(f"{a.name} − {b.name} in {metric} has p = {outcome.p:.2g}: {outcome.note}.")
         if outcome.p is None:

@@ -42,6 +42,7 @@ class Row:
         results: (S,) sha256 of what each run measured.
         settings: all parameters: {"sampler", "loss", "model", "trainer"}, each name → value.
         canonical: a text that rows share which are the same training by identity; "" where nothing is known.
+        imported: of a row that another program trained, {"file", "sha256", "read_as", "depth", "seeds"}.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Row:
     results: tuple[str, ...] = ()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     canonical: str = ""
+    imported: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -271,6 +273,7 @@ def _row_dict(row: Row, values: Mapping[str, Value]) -> dict[str, Any]:
         "runs": list(row.runs),
         "results": list(row.results),
         "settings": {kind: dict(values) for kind, values in row.settings.items()},
+        **({"imported": dict(row.imported)} if row.imported else {}),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.comparison import advice
+from bench.comparison import advice, imported
 from bench.comparison.nouns import Context, Row
 from bench.comparison.told import by_value, facts, settings_of
 from bench.files import JSONObject
@@ -21,7 +21,7 @@ from datasets.errors import UserError
 
 
 def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context]:
-    """One row per cell from the store, and what a table must say beside them.
+    """One row per cell and per imported row, from the store, and what a table must say beside them.
 
     Raises:
         UserError: a run is missing.
@@ -44,10 +44,14 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
         provenances += [run.record["provenance"] for run in good]
         for run in good:
             warnings |= dict.fromkeys(w for w in run.record["warnings"] if w != LAST_EPOCH)
+    for row in experiment.imported:
+        found.append(imported.row_of(row, experiment, cutoffs))
+        warnings |= dict.fromkeys([*row.runs[0].record["warnings"], *imported.remarks(row, cutoffs)])
     if experiment.expect_sampled is not None:
         warnings[SAMPLED] = None
     origin = manifest(provenances)
     warnings |= dict.fromkeys(mixed(origin))
+    provenances += [run.record["provenance"] for row in experiment.imported for run in row.runs]
     provenance = provenances[0] if provenances else {}
     context = Context(
         dataset=experiment.data.name,
@@ -68,6 +72,8 @@ def _facts(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
         told["recommended"] = recommended
     if searched := advice.searched(experiment.cells):
         told["tuned"] = searched
+    if experiment.imported:
+        told["imported"] = imported.origin(experiment.imported)
     scored = [(row.name, n) for row in rows if (n := row.diagnostics.get("candidates_per_positive")) is not None]
     if scored:
         told["candidates scored per positive"] = by_value((name, f"{n:.6g}") for name, n in scored)

@@ -40,7 +40,9 @@ def described(folder: Path) -> Row:
     ]
     return {
         **row,
-        "cell": _cell({kind: _part(kind, spec[kind]) for kind in ("sampler", "loss", "model") if spec[kind]}),
+        "cell": imported["name"]
+        if (imported := run.record.get("imported"))
+        else _cell({kind: _part(kind, spec[kind]) for kind in ("sampler", "loss", "model") if spec[kind]}),
         "conditions": " ".join(conditions),
         "seed": spec["seed"],
         "state": "done" if run.failure is None else f"failed: {run.failure}",

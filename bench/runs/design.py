@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from bench.runs.imported import Imported, chosen, own_names
 from bench.runs.spec import (
     REGISTRIES,
     Cell,
@@ -47,6 +48,7 @@ class Experiment:
     expect_sampled: int | None = None  # report metrics as expected over so many sampled candidates
     refit: bool = False  # train again on train and validation before the test
     advise: Advise | None = None  # where settings came from that nobody gave
+    imported: tuple[Imported, ...] = ()  # rows of another program
 
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of a cell with a seed; a deterministic one has the same run for all."""
@@ -103,11 +105,14 @@ def design(
 
     `names` are completed by each of `samplers`, `losses` and `models`; without names, these multiply by themselves.
     A cell that was named as it is and cannot run is refused; one that came from multiplying is skipped with its reason.
+    The name of an imported row stands for that row.
 
     Raises:
         UserError: anything that means nothing, before anything is trained.
     """
-    if not names and not (samplers or losses or models):
+    own = own_names(names, dataset, store)
+    names = [name for name in names if name not in own]
+    if not names and not own and not (samplers or losses or models):
         raise UserError("Nothing to run: name cells, as in `bench compare uniform popularity`, or give a sampler.")
     for kind, given in (("sampler", samplers), ("loss", losses), ("model", models)):
         for text in given:
@@ -128,12 +133,9 @@ def design(
         if reasons[cell.name] is not None
     ]
     runnable = tuple(cell for cell in cells if reasons[cell.name] is None)
-    if not runnable:
+    if not runnable and not own:
         raise UserError(f"None of the cells can be trained: {skipped[0]['reason']}.")
-    source = resolve(dataset, columns)
-    content, protocol = source.content(consent), source.in_force(protocol)
-    sha256 = content.sha256 if negatives_from is None else negatives.identity(content.sha256, negatives_from)
-    data = Data(dataset, sha256, protocol.as_dict(), content.columns or None, negatives_from, content.reading)
+    data, protocol = data_of(dataset, protocol, columns, negatives_from, consent)
     if expect_sampled is not None and protocol.candidates != "full":
         raise UserError("Metrics expected over sampled candidates are computed from full ranks; leave candidates out.")
     return Experiment(
@@ -147,7 +149,22 @@ def design(
         expect_sampled=expect_sampled,
         refit=refit,
         advise=advise,
+        imported=chosen(own, data),
     )
+
+
+def data_of(
+    dataset: str, protocol: Protocol, columns: str | None, negatives_from: str | None, consent: Consent
+) -> tuple[Data, Protocol]:
+    """Which data these are, and the protocol in force on them.
+
+    Raises:
+        UserError: the data cannot be had, or come split and the protocol asks for another split.
+    """
+    source = resolve(dataset, columns)
+    content, protocol = source.content(consent), source.in_force(protocol)
+    sha256 = content.sha256 if negatives_from is None else negatives.identity(content.sha256, negatives_from)
+    return Data(dataset, sha256, protocol.as_dict(), content.columns or None, negatives_from, content.reading), protocol
 
 
 def shared_and_varied(settings: Settings) -> tuple[dict[str, str], dict[str, list[str]]]:

@@ -33,6 +33,7 @@ from recmodels.settings import Settings, setting_parameters
 
 if TYPE_CHECKING:
     from bench.runs.pace import Pace
+    from datasets import Interactions
     from datasets.table import Labels
     from recmodels.diagnostics import Diagnostics
     from recmodels.sampling import Training
@@ -314,10 +315,13 @@ def _baseline(task: Task, training: Training) -> Scores:
 def _test_ranks(model: Scores, split: Split, mask: str) -> Ranks:
     from recmodels.evaluation import FullRanking
 
+    return FullRanking(split.test, masked(split, mask), split.candidates).ranks(model)
+
+
+def masked(split: Split, mask: str) -> list[Interactions]:
+    """What of a user's own a ranking of the test part leaves out."""
     masked = {"known": [split.train, split.valid], "train": [split.train], "none": []}[mask]
-    if split.fold_in is not None and mask != "none":
-        masked.append(split.fold_in)
-    return FullRanking(split.test, masked, split.candidates).ranks(model)
+    return [*masked, split.fold_in] if split.fold_in is not None and mask != "none" else masked
 
 
 def _sampling_facts(observer: Diagnostics | None, split: Split, refit: bool) -> dict[str, float]:

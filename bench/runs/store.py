@@ -26,6 +26,7 @@ from datasets.table import Labels
 from recmodels.metrics import Ranks
 
 if TYPE_CHECKING:
+    from bench.runs.imported import ImportedSpec
     from bench.runs.spec import RunSpec
 
 _ID = re.compile(r"[0-9a-f]{16}(-[a-z]+)?").fullmatch
@@ -45,6 +46,7 @@ class Result:
         warnings: sentences for whoever reads a table made of this run.
         failure: {"reason", "traceback"} of a run that failed; the traceback becomes `traceback.txt`.
         peak_bytes: most memory the process held while it ran; None where the system does not say.
+        imported: what file of another program the ranks come from, and what of it was used; None for a run of ours.
         settled: the epoch in which the last schedule of the training ends.
         given_up: the epoch in which a trial was given up; such a result is no run.
         embeddings: arrays to keep, where they were asked for.
@@ -63,6 +65,7 @@ class Result:
     failure: dict[str, str] | None = None
     embeddings: Mapping[str, Labels] | None = None
     peak_bytes: int | None = None
+    imported: JSONObject | None = None
 
 
 def failed(reason: str, traceback: str = "") -> Result:
@@ -87,12 +90,12 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def path(self, spec: RunSpec, device: str = "cpu") -> Path:
+    def path(self, spec: RunSpec | ImportedSpec, device: str = "cpu") -> Path:
         """Where the run of `spec` is kept; another kind of device has its own place, for its numbers differ."""
         kind = device.partition(":")[0]
         return self.root / spec.data.folder / (spec.run_id if kind == "cpu" else f"{spec.run_id}-{kind}")
 
-    def find(self, spec: RunSpec, device: str = "cpu") -> StoredRun | None:
+    def find(self, spec: RunSpec | ImportedSpec, device: str = "cpu") -> StoredRun | None:
         """The finished run of `spec` on this kind of device, or None."""
         path = self.path(spec, device)
         return self.at(path.parent.name, path.name)
@@ -115,7 +118,7 @@ class Store:
         """
         yield from map(read, self.folders())
 
-    def save(self, spec: RunSpec, result: Result, cutoffs: list[int], device: str = "cpu") -> StoredRun:
+    def save(self, spec: RunSpec | ImportedSpec, result: Result, cutoffs: list[int], device: str = "cpu") -> StoredRun:
         """Write a run; if another process was first, keep what it wrote.
 
         Raises:
@@ -247,7 +250,7 @@ def _umask() -> int:
     return mask
 
 
-def _record(spec: RunSpec, result: Result) -> JSONObject:
+def _record(spec: RunSpec | ImportedSpec, result: Result) -> JSONObject:
     return {
         "schema": SCHEMA,
         "run_id": spec.run_id,
@@ -263,4 +266,5 @@ def _record(spec: RunSpec, result: Result) -> JSONObject:
         "warnings": list(result.warnings),
         "peak_bytes": result.peak_bytes,
         "failure": None if result.failure is None else {"reason": result.failure["reason"]},
+        **({} if result.imported is None else {"imported": result.imported}),
     }

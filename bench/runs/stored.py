@@ -56,6 +56,12 @@ class StoredRun:
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
     @property
+    def depth(self) -> int | None:
+        """Metrics@K are known for K up to this, where imported lists are cut off; None for every K."""
+        imported = self.record.get("imported")
+        return None if imported is None else imported["depth"]
+
+    @property
     def has_embeddings(self) -> bool:
         """Whether its trained vectors are kept."""
         return (self.path / EMBEDDINGS).exists()
@@ -65,7 +71,8 @@ class StoredRun:
     ) -> tuple[Labels, dict[str, NDArray[np.float64]]]:
         """Labels of the test users, and one value per user for each metric@K; any cut-offs, from the stored ranks.
 
-        With `sampled`, the values are those expected if each user's rivals were so many candidates drawn at random.
+        What imported lists are too short to know is left out. With `sampled`, the values are those expected if each
+        user's rivals were so many candidates drawn at random.
 
         Raises:
             UserError: a damaged run, as `measured` says; `sampled` for users with several held-out items, or more than
@@ -73,7 +80,13 @@ class StoredRun:
         """
         labels, ranks = self.measured()
         if sampled is None:
-            return labels, user_metrics(ranks, cutoffs)[1]
+            known = [k for k in cutoffs if self.depth is None or k <= self.depth]
+            return labels, user_metrics(ranks, known)[1] if known else {}
+        if self.depth is not None:
+            raise UserError(
+                f"Run {self.run_id} was imported from lists that are cut off after {self.depth} items, of which "
+                "metrics over samples cannot be computed; import scores of all items, or leave --expect-sampled out."
+            )
         if len(ranks.users) != len(labels):
             raise UserError(SEVERAL)
         try:

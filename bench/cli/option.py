@@ -1,0 +1,15 @@
+"""`option`: a field of a request as an option of the command line, in a panel of the help."""
+
+import typer
+from typer.models import OptionInfo
+
+CELLS, DATA, SIGNIFICANCE, TABLE, RUNNING = "What is compared", "Data", "Significance", "Table", "Running"
+SEARCH = "Search"
+PANELS = (CELLS, SEARCH, DATA, SIGNIFICANCE, RUNNING, TABLE)
+"""In the order of the help, whichever class of requests adds to which."""
+
+
+def option(flag: str, panel: str, help: str, *, more: bool = False, min: float | None = None) -> OptionInfo:
+    """An option in a panel of the help; with `more` it is shown by --help-all alone."""
+    info: OptionInfo = typer.Option(flag, help=help, rich_help_panel=panel, hidden=more, min=min)
+    return info
