@@ -25,7 +25,7 @@ CONFIG = "recbole.yaml"
 
 
 def write_split(split: Split, folder: Path, layout: str) -> list[Path]:
-    """Write train, valid and test to an empty folder; read back as a ready split, `csv` is the same split.
+    """Write train, valid, test and what is folded in to a new or empty folder; read back as a ready split, `csv` is the same split.
 
     Ids are the labels of the data, rows are in the order of the split, times in seconds. Candidates go with `csv`
     alone, which has a word for them.
@@ -39,6 +39,7 @@ def write_split(split: Split, folder: Path, layout: str) -> list[Path]:
     if layout == "recbole" and (split.fold_in is not None or not len(split.valid)):
         lacking = "no validation part" if split.fold_in is None else "users that nothing is trained on"
         raise UserError(f"The layout recbole has no place for a split with {lacking}; use another layout or split.")
+    folder.mkdir(parents=True, exist_ok=True)
     parts = {"train": split.train, "valid": split.valid, "test": split.test, "fold_in": split.fold_in}
     written = []
     for part, rows in parts.items():

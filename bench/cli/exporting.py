@@ -93,7 +93,6 @@ class Export(Splitting):
         with fetching() as told:
             split = load_split(data, protocol, self.consent, told)
         with writing(self.folder, CURE):
-            self.folder.mkdir(parents=True, exist_ok=True)
             for path in write_split(split, self.folder, layout):
                 typer.echo(str(path))
         users, items = unwritten(split)

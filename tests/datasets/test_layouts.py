@@ -104,7 +104,7 @@ def test_what_no_part_has_is_counted_and_an_empty_part_has_no_file(ratings_csv: 
     split = load(str(ratings_csv), Protocol("ratio:test=0.3,valid=0"))
     written = write_split(split, tmp_path, "csv")
     assert [path.name for path in written] == ["train.csv", "test.csv"]
-    with pytest.raises(UserError, match="validation part"):
+    with pytest.raises(UserError, match="no validation part"):
         write_split(split, tmp_path, "recbole")
     rows = "user,item,timestamp\n" + "".join(f"{u},{i},{100 * u + i}\n" for u in (1, 2) for i in range(10))
     late = tmp_path / "late.csv"
