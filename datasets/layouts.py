@@ -25,10 +25,10 @@ CONFIG = "recbole.yaml"
 
 
 def write_split(split: Split, folder: Path, layout: str) -> list[Path]:
-    """Write train, valid, test and what is folded in to a new or empty folder; read back as a ready split, `csv` is the same split.
+    """Write train, valid and test, and what is folded in, to a new or empty folder.
 
-    Ids are the labels of the data, rows are in the order of the split, times in seconds. Candidates go with `csv`
-    alone, which has a word for them.
+    Read back as a ready split, `csv` is the same split, where nothing is folded in. Ids are the labels of the data,
+    rows are in the order of the split, times in seconds. Candidates go with `csv` alone, which has a word for them.
 
     Raises:
         UserError: the split has candidates or no validation part, and the layout has no place for that.
