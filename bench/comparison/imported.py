@@ -21,7 +21,8 @@ def row_of(imported: Imported, experiment: Experiment, cutoffs: list[int]) -> Ro
     runs = imported.runs[: len(experiment.seeds)]
     per_run = [run.user_metrics(cutoffs, experiment.expect_sampled) for run in runs]
     unknown = np.full(len(per_run[0][0]), np.nan)
-    metrics = [f"{name}@{k}" for name in METRICS for k in cutoffs]
+    sampled = experiment.expect_sampled is not None
+    metrics = list(per_run[0][1]) if sampled else [f"{name}@{k}" for name in METRICS for k in cutoffs]
     return Row(
         name=imported.name,
         sampler="",
