@@ -209,6 +209,8 @@ def _work(pipe: Connection) -> None:
         while True:
             task: Task = pipe.recv()
             if not task.trained:
+                with suppress(ImportError, OSError, MemoryError):  # `pace_of` meets it again, and says so
+                    import_module("recmodels.trainer")  # and torch with it, which is not this task's time
                 _send(pipe, "began", None)
                 _send(pipe, "pace", pace_of(task))
                 continue

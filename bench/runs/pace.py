@@ -31,8 +31,8 @@ def pace_of(task: Task) -> Pace | str:
     """The pace of a cell, or a clause on what its first steps met; the split is opened for it."""
     from bench.runs.runner import open_split, reason, settle
 
-    settle(task.threads)
     try:
+        settle(task.threads)
         return measure(task, open_split(task.spec.data, task.protocol, task.consent))
     except Exception as error:  # whatever a cell does wrong is told of that cell
         return f"its first steps fail: {reason(error)}"

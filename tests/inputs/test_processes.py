@@ -165,20 +165,21 @@ def test_what_listens_and_is_no_scheduler_is_a_sentence(
     from datasets.errors import UserError
 
     monkeypatch.setattr(cluster, "PATIENCE", 0.5)
-    open_ends: list[socket.socket] = []
+    heard = threading.Event()
 
     def answer() -> None:
-        end = listener.accept()[0]
-        open_ends.append(end)
-        if said is not None:
-            end.sendall(said)
-            end.close()
+        with listener.accept()[0] as end:
+            if said is None:
+                heard.wait(30)
+            else:
+                end.sendall(said)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=answer, daemon=True).start()
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(UserError, match=f"No Dask scheduler answers at {address} .*something else"):
             cluster._knock(address)
+        heard.set()
 
 
 def test_a_web_server_in_place_of_a_scheduler_is_a_sentence(here: Path) -> None:
