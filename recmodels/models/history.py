@@ -32,7 +32,7 @@ from recmodels.types import Batch, Tables
         "unseen_users": "gamma != 1.0",
     },
     refuses={"tables": "leave_out == true"},
-    aliases={"SimpleX": "", "YouTubeDNN": "gamma=0,separate=true"},
+    aliases={"YouTubeDNN": "gamma=0,separate=true"},
 )
 def history(
     training: Training,
