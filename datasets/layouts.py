@@ -22,6 +22,8 @@ LAYOUTS: dict[str, tuple[str, tuple[str, str, str, str]]] = {
 }
 """Layout → the name of a part's file, and what it calls user, item, rating and time."""
 CONFIG = "recbole.yaml"
+BUNDLED = ("ml-100k",)
+"""What RecBole 1.2.1 reads from its own package by name, though `data_path` says otherwise."""
 
 
 def write_split(split: Split, folder: Path, layout: str) -> list[Path]:
@@ -31,7 +33,8 @@ def write_split(split: Split, folder: Path, layout: str) -> list[Path]:
     rows are in the order of the split, times in seconds. Candidates go with `csv` alone, which has a word for them.
 
     Raises:
-        UserError: the split has candidates or no validation part, and the layout has no place for that.
+        UserError: the split has candidates or no validation part, and the layout has no place for that; RecBole would
+            not read a folder of this name.
     """
     pattern, words = LAYOUTS[layout]
     if split.candidates is not None and layout != "csv":
@@ -39,6 +42,11 @@ def write_split(split: Split, folder: Path, layout: str) -> list[Path]:
     if layout == "recbole" and (split.fold_in is not None or not len(split.valid)):
         lacking = "no validation part" if split.fold_in is None else "users that nothing is trained on"
         raise UserError(f"The layout recbole has no place for a split with {lacking}; use another layout or split.")
+    if layout == "recbole" and folder.name in BUNDLED:
+        raise UserError(
+            f"RecBole takes {folder.name} from its own package, whatever the configuration says; give the folder "
+            f"another name, as in {folder.with_name(folder.name + '-split')}."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     parts = {"train": split.train, "valid": split.valid, "test": split.test, "fold_in": split.fold_in}
     written = []

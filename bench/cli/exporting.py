@@ -32,7 +32,7 @@ class Export(Splitting):
 
     examples: ClassVar[tuple[str, ...]] = (
         "bench data export stick ml-100k ml-1m",
-        "bench data export for-recbole/ml-100k ml-100k --layout recbole",
+        "bench data export for-recbole/ml-100k-loo ml-100k --layout recbole",
     )
 
     def run(self) -> int:

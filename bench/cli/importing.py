@@ -66,7 +66,8 @@ class Import(Splitting):
             )
             typer.echo(f"{self.name}\tseed {run.record['spec']['seed']}\t{run.path.name}\t{means}")
         row = Imported(self.name, tuple(runs))
-        for line in (f"Read {row.origin['file']} as {row.origin['read_as']}", *remarks(row, CUTOFFS)):
+        read = [f"Read {file['file']} as {file['read_as']}" for file in row.files]
+        for line in (*read, *remarks(row, CUTOFFS)):
             typer.echo(f"{line}.", err=True)
         return 0
 

@@ -135,7 +135,7 @@ class Request(Splitting, Cells):
         from bench.runs.store import store_at
 
         store = store_at(self.results)
-        imported = names_on(store, dataset)
+        imported = names_on(store, dataset, self.names or ())
         check_words(self, imported)
         if not self.imports and (own := [name for name in self.names or () if name in imported]):
             raise UserError(f"'{own[0]}' was imported from another program, so that it has no training; leave it out.")

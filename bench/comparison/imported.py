@@ -37,13 +37,18 @@ def row_of(imported: Imported, experiment: Experiment, cutoffs: list[int]) -> Ro
         runs=tuple(run.run_id for run in runs),
         results=tuple(run.record["result_sha256"] for run in runs),
         identity={"data": experiment.data.sha256},
-        imported={**imported.origin, "depth": imported.depth, "seeds": [run.record["spec"]["seed"] for run in runs]},
+        imported={
+            "files": imported.files,
+            "depth": imported.depth,
+            "seeds": [run.record["spec"]["seed"] for run in runs],
+        },
     )
 
 
 def origin(rows: Iterable[Imported]) -> str:
     """Which rows come from which files, for a caption."""
-    return ", ".join(f"{row.name} from {row.origin['file']} (sha256 {row.origin['sha256'][:12]})" for row in rows)
+    files = {row.name: [f"{file['file']} (sha256 {file['sha256'][:12]})" for file in row.files] for row in rows}
+    return ", ".join(f"{name} from {' and '.join(each)}" for name, each in files.items())
 
 
 def remarks(row: Imported, cutoffs: Iterable[int]) -> list[str]:

@@ -42,7 +42,7 @@ class Row:
         results: (S,) sha256 of what each run measured.
         settings: all parameters: {"sampler", "loss", "model", "trainer"}, each name → value.
         canonical: a text that rows share which are the same training by identity; "" where nothing is known.
-        imported: of a row that another program trained, {"file", "sha256", "read_as", "depth", "seeds"}.
+        imported: of a row that another program trained, {"files", "depth", "seeds"}.
     """
 
     name: str

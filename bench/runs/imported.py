@@ -14,7 +14,7 @@ import numpy as np
 from bench.files import JSONObject
 from bench.runs.spec import REGISTRIES, Data, run_id_of
 from bench.runs.store import Result, Store
-from bench.runs.stored import StoredRun, read
+from bench.runs.stored import Damaged, StoredRun, read
 from datasets.errors import UserError, plain
 from datasets.loading import VERSION as LOAD_VERSION
 from datasets.protocol import JSON
@@ -85,9 +85,10 @@ class Imported:
         return min((run.depth for run in self.runs if run.depth is not None), default=None)
 
     @property
-    def origin(self) -> JSONObject:
-        """{"file", "sha256", "read_as"} of what it was read from."""
-        return {key: self.runs[0].record["imported"][key] for key in ("file", "sha256", "read_as")}
+    def files(self) -> list[JSONObject]:
+        """{"file", "sha256", "read_as"} of what it was read from, each file once."""
+        told = [{key: run.record["imported"][key] for key in ("file", "sha256", "read_as")} for run in self.runs]
+        return [each for k, each in enumerate(told) if each not in told[:k]]
 
 
 def check_name(name: str) -> None:
@@ -178,17 +179,29 @@ def conditions(split: Split) -> JSONObject:
     return {**provenance(), "device": "cpu", "data": data, "facts": split.facts}
 
 
-def names_on(store: Store, dataset: str) -> dict[str, list[StoredRun]]:
-    """The imported runs on a data set by the name of their row, whatever its split.
+def names_on(store: Store, dataset: str, words: Iterable[str]) -> dict[str, list[StoredRun]]:
+    """The imported runs on a data set by the name of their row, whatever its split, for a request of these words.
 
     Raises:
-        Damaged: one of them is not as it was written.
+        Damaged: one of them is not as it was written, and a word that names no method may mean its row.
     """
     found: dict[str, list[StoredRun]] = {}
+    damaged: list[Damaged] = []
     for path in sorted((store.root / Data(dataset, "", {}).folder).glob(f"*-{IMPORTED}")):
-        run = read(path)
-        found.setdefault(str(run.record["imported"]["name"]), []).append(run)
+        try:
+            run = read(path)
+        except Damaged as error:
+            damaged.append(error)
+        else:
+            found.setdefault(str(run.record["imported"]["name"]), []).append(run)
+    if damaged and not all(map(_begins_with_a_method, words)):
+        raise damaged[0]
     return found
+
+
+def _begins_with_a_method(word: str) -> bool:
+    name = word.partition("+")[0].partition(":")[0].strip()
+    return any(name in registry for registry in REGISTRIES.values())
 
 
 def check_free(store: Store, dataset: str, name: str, specs: Iterable[ImportedSpec]) -> None:
@@ -197,7 +210,7 @@ def check_free(store: Store, dataset: str, name: str, specs: Iterable[ImportedSp
     Raises:
         UserError: saying which.
     """
-    there = [(other, run) for other, runs in names_on(store, dataset).items() for run in runs]
+    there = [(other, run) for other, runs in names_on(store, dataset, [name]).items() for run in runs]
     for spec in specs:
         told, same = spec.as_dict(), of_data(spec.data)
         for other, run in there:
@@ -221,7 +234,8 @@ def own_names(words: Iterable[str], dataset: str, store: Store) -> dict[str, lis
     Raises:
         UserError: a word is given twice, or has come to be the name of a method too.
     """
-    found = names_on(store, dataset)
+    words = list(words)
+    found = names_on(store, dataset, words)
     words = [word for word in words if word in found]
     for word in words:
         check_name(word)

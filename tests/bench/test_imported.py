@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -111,8 +112,9 @@ def test_a_table_with_an_imported_row_tests_it_and_says_where_it_is_from(bench: 
     assert [row["name"] for row in table["rows"]] == ["uniform", "toppop", "mine"]
     mine = table["rows"][2]
     assert (mine["sampler"], mine["loss"], mine["model"], mine["train_seconds"]) == (None, None, "imported", None)
-    assert mine["imported"]["file"] == "mine.csv"
-    assert len(mine["imported"]["sha256"]) == 64
+    (file,) = mine["imported"]["files"]
+    assert file["file"] == "mine.csv"
+    assert file["sha256"] == hashlib.sha256(Path("mine.csv").read_bytes()).hexdigest()
     assert mine["imported"]["seeds"] == [40, 41]
     assert "imported" not in table["rows"][0]
     pairs = [pair for pair in table["pairs"] if pair["metric"] == "ndcg@10"]
@@ -205,6 +207,7 @@ def test_a_tampered_import_is_found(bench: Bench) -> None:
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
     check(bench("runs verify"), 1, [str(folder.name), "was changed"])
     check(bench("table mine DATA"), 2, ["was changed", "bench runs rm"])
+    check(bench(f"compare uniform --seeds 2 {QUICK} DATA"), 0, ["uniform"])  # others are none the worse for it
 
 
 @pytest.mark.parametrize(
