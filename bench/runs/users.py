@@ -36,17 +36,17 @@ def _ranks(table: pa.Table) -> Ranks:
 
     better, tied = (table.column(name).combine_chunks() for name in ("better", "tied"))
     if pa.types.is_list(better.type):
-        per_user = np.diff(_numpy(better.offsets))
+        per_user = np.diff(as_numpy(better.offsets))
         better, tied = better.flatten(), tied.flatten()
     else:
         per_user = np.ones(len(better), np.int64)
     users = np.repeat(np.arange(len(per_user)), per_user)
-    candidates = np.repeat(_numpy(table.column("candidates").combine_chunks()), per_user).astype(np.int64)
+    candidates = np.repeat(as_numpy(table.column("candidates").combine_chunks()), per_user).astype(np.int64)
     nowhere = np.zeros(len(users), np.int64)
-    return Ranks(users, nowhere, _numpy(better).astype(np.int64), _numpy(tied).astype(np.int64), candidates)
+    return Ranks(users, nowhere, as_numpy(better).astype(np.int64), as_numpy(tied).astype(np.int64), candidates)
 
 
-def _numpy(array: pa.Array) -> Labels:
+def as_numpy(array: pa.Array) -> Labels:
     """The array in numpy; `array.to_numpy()` would import pandas."""
     import pyarrow as pa
 
@@ -60,4 +60,4 @@ def read_users(file: Path) -> tuple[Labels, Ranks]:
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(file).read()  # read_table would import pyarrow.dataset
-    return _numpy(table.column("user").combine_chunks()), _ranks(table)
+    return as_numpy(table.column("user").combine_chunks()), _ranks(table)

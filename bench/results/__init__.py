@@ -1,0 +1,1 @@
+"""Published tables: a folder with the table, what made it, and the ranks from which anybody recomputes it."""
