@@ -52,10 +52,19 @@ def read(path: Path, kind: type[Request]) -> JSONObject:
     Raises:
         UserError: no such file, no TOML, a key that is no option of the command, or a value of another type.
     """
+    return meant(path, parsed(path), kind)
+
+
+def meant(path: Path, content: JSONObject, kind: type[Request]) -> JSONObject:
+    """The fields of a request of this kind that the content of a file, or a part of it, names.
+
+    Raises:
+        UserError: a key that is no option of the command, or a value of another type.
+    """
     types = get_type_hints(kind, include_extras=True)
     known = {word(field.name): field.name for field in fields(kind)}
     given: JSONObject = {}
-    for key, value in parsed(path).items():
+    for key, value in content.items():
         if key not in known:
             raise unknown_key(key, path, kind)
         given[known[key]] = _typed(path, key, value, types[known[key]])

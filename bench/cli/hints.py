@@ -298,6 +298,6 @@ def unknown_key(key: str, path: Path, kind: type[Request]) -> UserError:
     kinds = {name: found for name, found in loaded.items() if isinstance(found, type) and issubclass(found, Request)}
     commands = [f"bench {name}" for name, other in kinds.items() if key in _words(other)]
     if commands:
-        name = next(f"bench {name}" for name, other in kinds.items() if other is kind)
+        name = next((f"bench {name}" for name, other in kinds.items() if other is kind), "a published table")
         return UserError(f"{path}: {name} has no '{key}', which is a word of {', '.join(commands)}.")
     return unknown(f"word of an experiment file ({path})", key, _words(kind), {**OPTIONS, "settings": "set"})

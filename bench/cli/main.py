@@ -48,6 +48,12 @@ COMMANDS = {
     "import": Known(
         "bench.cli.importing", "Import", "Put another program's lists, for the same split, beside our rows."
     ),
+    "publish": Known(
+        "bench.cli.publish", "app", "Make the table of a folder, with the ranks from which anybody recomputes it."
+    ),
+    "verify": Known(
+        "bench.cli.verify", "app", "Recompute every number of a published table from its ranks; train runs of it again."
+    ),
     "list": Known("bench.cli.list", "app", "What there is: name, one line, parameters, paper."),
     "data": Known("bench.cli.data", "app", "Data sets: list, info, fetch, add, export, verify, gc."),
     "runs": Known("bench.cli.runs", "app", "The store of finished runs: list, show, export, rm, verify, gc, merge."),

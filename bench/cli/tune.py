@@ -67,16 +67,11 @@ class Tune(Training):
 
     def run(self) -> int:
         """Search, write the file, and say what was found."""
-        from bench.tuning.study import search
-        from bench.tuning.tuned import tuned_cell
-
         for experiment in self.checked():
-            studies = self._studies(experiment)
             if self.dry_run:
-                self._plan(studies)
+                self._plan(self._studies(experiment))
                 continue
-            search(list(studies.values()), self._search_plan, partial(self._evaluate, experiment))
-            found = [cell for name, study in studies.items() if (cell := tuned_cell(study, name)) is not None]
+            studies, found = self.searched(experiment)
             self._report(experiment, studies, found)
             if len(found) < len(studies):
                 lost = ", ".join(sorted({*studies} - {cell.name for cell in found}))
@@ -89,8 +84,18 @@ class Tune(Training):
         self._check()
         return super().checked()
 
+    def searched(self, experiment: "Experiment") -> "tuple[dict[str, Study], list[TunedCell]]":
+        """The study of each cell by the cell's name, once all are done, and what those chose that did not fail."""
+        from bench.tuning.study import search
+        from bench.tuning.tuned import tuned_cell
+
+        studies = self._studies(experiment)
+        search(list(studies.values()), self.search_plan, partial(self._evaluate, experiment))
+        return studies, [cell for name, study in studies.items() if (cell := tuned_cell(study, name)) is not None]
+
     @property
-    def _search_plan(self) -> "Plan":
+    def search_plan(self) -> "Plan":
+        """How every cell is searched."""
         from bench.tuning.study import Plan
 
         return Plan(self.trials, self.finalists, tuple(self.seeds), self.budget)
@@ -180,12 +185,12 @@ class Tune(Training):
         from bench.tables.tuning import render_tuning
         from bench.tuning.tuned import tuned_text
 
-        text = tuned_text(experiment, self._search_plan, self.command(experiment), found)
+        text = tuned_text(experiment, self.search_plan, self.command(experiment), found)
         path = self.out or experiment.store.root / "tuned" / f"{experiment.data.folder}-{_digest(text)}.toml"
         with writing(path, "give another --out"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        typer.echo(render_tuning(experiment.data.name, found, self._search_plan))
+        typer.echo(render_tuning(experiment.data.name, found, self.search_plan))
         for cell in found:
             for remark in cell.remarks:
                 typer.echo(f"Warning: {cell.name}: {remark}.", err=True)

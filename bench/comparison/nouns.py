@@ -80,6 +80,7 @@ class Context:
         warnings: sentences for the reader.
         manifest: what the runs were made with, as `bench.runs.provenance.manifest` says it.
         command: the command as typed, or "".
+        table: name and version of a published table, as in "ml-100k/loo v1", or "".
     """
 
     dataset: str
@@ -91,6 +92,7 @@ class Context:
     warnings: tuple[str, ...] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
+    table: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,11 @@ class Comparison:
         return max(len(row.users) for row in self.rows)
 
     @property
+    def code_protocol(self) -> str | None:
+        """Of the code that made the runs, which all rows share; None where nobody said."""
+        return next((row.identity.get("code protocol") for row in self.rows), None)
+
+    @property
     def digest(self) -> str:
         """SHA-256 of run ids and result hashes in the table's order; "" where the hashes are not known."""
         return list_sha256(self.evidence) if self.evidence else ""
@@ -256,6 +263,8 @@ class Comparison:
             "manifest": dict(context.manifest),
             "digest": self.digest or None,
         }
+        if context.table:
+            result |= {"table": context.table, "code_protocol": self.code_protocol}
         return _finite(result)  # type: ignore[no-any-return]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,25 @@ from bench.comparison.told import by_value, facts, settings_of
 from bench.files import JSONObject
 from bench.runs.design import Experiment
 from bench.runs.provenance import manifest, mixed
-from bench.runs.spec import Cell, same_training
+from bench.runs.spec import CODE_PROTOCOL, Cell, same_training
 from bench.runs.store import LAST_EPOCH
 from bench.runs.stored import Damaged, StoredRun, read
 from datasets.errors import UserError
+
+
+@dataclass(frozen=True)
+class Head:
+    """A row before its runs are read: what `Row` says of the same names, and whether one run stands for all seeds."""
+
+    name: str
+    sampler: str
+    loss: str
+    model: str
+    seeds: tuple[int, ...]
+    once: bool
+    settings: Mapping[str, Mapping[str, Any]]
+    canonical: str
+    identity: Mapping[str, str]
 
 
 def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context]:
@@ -26,21 +42,32 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
     Raises:
         UserError: a run is missing.
     """
+    return rows_of(experiment, [_stored(experiment, cell) for cell in experiment.cells], cutoffs)
+
+
+def _stored(experiment: Experiment, cell: Cell) -> list[StoredRun]:
+    stored = [experiment.store.find(spec, experiment.device) for spec in experiment.of(cell)]
+    runs = [run for run in stored if run is not None]
+    if len(runs) < len(stored):
+        raise UserError(
+            f"{len(stored) - len(runs)} of {len(stored)} runs of '{cell.name}' are not in {experiment.store.root}; "
+            f"make them with `bench compare`, or name the results folder that has them.{_changed(experiment)}"
+        )
+    return runs
+
+
+def rows_of(
+    experiment: Experiment, each: Sequence[Sequence[StoredRun]], cutoffs: list[int]
+) -> tuple[list[Row], Context]:
+    """One row per cell from its runs, wherever they are kept, and what a table must say beside them."""
     failures: list[dict[str, str]] = []
     found: list[Row] = []
     provenances: list[JSONObject] = []
     warnings = dict.fromkeys(advice.warnings(experiment.cells))
-    for cell in experiment.cells:
-        stored = [experiment.store.find(spec, experiment.device) for spec in experiment.of(cell)]
-        runs = [run for run in stored if run is not None]
-        if len(runs) < len(stored):
-            raise UserError(
-                f"{len(stored) - len(runs)} of {len(stored)} runs of '{cell.name}' are not in {experiment.store.root}; "
-                f"make them with `bench compare`, or name the results folder that has them.{_changed(experiment)}"
-            )
+    for cell, runs in zip(experiment.cells, each, strict=True):
         good = [run for run in runs if run.failure is None]
         failures += [{"run": run.run_id, "reason": str(run.failure)} for run in runs if run.failure is not None]
-        found.append(_row(cell, good, len(runs), experiment, cutoffs))
+        found.append(row_of(head_of(experiment, cell), runs, cutoffs, experiment.expect_sampled))
         provenances += [run.record["provenance"] for run in good]
         for run in good:
             warnings |= dict.fromkeys(w for w in run.record["warnings"] if w != LAST_EPOCH)
@@ -83,32 +110,49 @@ def _facts(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
 SAMPLED = "metrics over sampled candidates do not order models as full ranking does (Krichene and Rendle, KDD 2020)"
 
 
-def _row(cell: Cell, runs: list[StoredRun], total: int, experiment: Experiment, cutoffs: list[int]) -> Row:
-    per_run = [run.user_metrics(cutoffs, experiment.expect_sampled) for run in runs]
-    seeds = tuple(run.record["spec"]["seed"] for run in runs)
-    if cell.deterministic and runs:  # what it gives with every seed, so that it pairs with the others
-        seeds, per_run = experiment.seeds, per_run * len(experiment.seeds)
+def head_of(experiment: Experiment, cell: Cell) -> Head:
+    """What is known of the row of a cell without its runs."""
     labels = cell.labels()
-    last = sum(LAST_EPOCH in run.record["warnings"] for run in runs)
-    return Row(
+    return Head(
         name=cell.name,
         sampler=labels["sampler"] or "",
         loss=labels["loss"] or "",
         model=str(labels["model"]),
-        seeds=seeds,
-        users=per_run[0][0] if runs else np.empty(0, np.int64),
-        metrics={name: np.stack([values[name] for _, values in per_run]) for name in per_run[0][1]} if runs else {},
-        diagnostics=_mean_diagnostics(runs),
-        train_seconds=float(np.mean([run.record["seconds"]["train"] for run in runs])) if runs else float("nan"),
-        epochs=float(np.mean([run.record["epochs"] for run in runs])) if runs else float("nan"),
-        runs=tuple(run.run_id for run in runs),
-        results=tuple(run.record["result_sha256"] for run in runs),
+        seeds=experiment.seeds,
+        once=cell.deterministic,
         settings=settings_of(cell),
         canonical="" if cell.is_baseline else same_training(cell),
-        marks=(f"best epoch was the last allowed in {last} of {len(runs)} runs",) if last else (),
-        failed=(f"{total - len(runs)} of {total} failed",) if len(runs) < total else (),
-        identity={"data": experiment.data.sha256},
-        peak_bytes=max((p for run in runs if (p := run.record.get("peak_bytes")) is not None), default=None),
+        identity={"data": experiment.data.sha256, "code protocol": str(CODE_PROTOCOL)},
+    )
+
+
+def row_of(head: Head, runs: Sequence[StoredRun], cutoffs: list[int], sampled: int | None = None) -> Row:
+    """The row of a cell from its runs, of which some may have failed."""
+    good = [run for run in runs if run.failure is None]
+    per_run = [run.user_metrics(cutoffs, sampled) for run in good]
+    seeds = tuple(run.record["spec"]["seed"] for run in good)
+    if head.once and good:  # what it gives with every seed, so that it pairs with the others
+        seeds, per_run = head.seeds, per_run * len(head.seeds)
+    last = sum(LAST_EPOCH in run.record["warnings"] for run in good)
+    return Row(
+        name=head.name,
+        sampler=head.sampler,
+        loss=head.loss,
+        model=head.model,
+        seeds=seeds,
+        users=per_run[0][0] if good else np.empty(0, np.int64),
+        metrics={name: np.stack([values[name] for _, values in per_run]) for name in per_run[0][1]} if good else {},
+        diagnostics=_mean_diagnostics(good),
+        train_seconds=float(np.mean([run.record["seconds"]["train"] for run in good])) if good else float("nan"),
+        epochs=float(np.mean([run.record["epochs"] for run in good])) if good else float("nan"),
+        runs=tuple(run.run_id for run in good),
+        results=tuple(run.record["result_sha256"] for run in good),
+        settings=head.settings,
+        canonical=head.canonical,
+        marks=(f"best epoch was the last allowed in {last} of {len(good)} runs",) if last else (),
+        failed=(f"{len(runs) - len(good)} of {len(runs)} failed",) if len(good) < len(runs) else (),
+        identity=head.identity,
+        peak_bytes=max((p for run in good if (p := run.record.get("peak_bytes")) is not None), default=None),
     )
 
 

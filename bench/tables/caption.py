@@ -30,6 +30,7 @@ def caption(c: Comparison, users: int | None = None) -> str:
         f"{c.test} test{_side(c)}, {corrected}, α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
         _data(c),
         _code(context.manifest),
+        f"table {context.table}" if context.table else "",
     ]
     return f"{parts[0]}. {sentences(parts[1:])}"
 

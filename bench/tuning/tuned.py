@@ -145,10 +145,10 @@ def tuned_cell(study: Study, name: str) -> TunedCell | None:
         "given_up": sum(one.answer.given_up is not None for one in study.trials),
         "failed": sum(one.answer.failure is not None for one in study.trials),
         "trial": chosen.trial.number,
-        "validation": _rounded(chosen.mean),
-        "validation_std": _rounded(statistics.stdev(chosen.scores)) if len(chosen.scores) > 1 else None,
-        "validation_default": study.trials[0].answer.score and _rounded(study.trials[0].answer.score),
-        "spread": [_rounded(value) for value in (min(scores), statistics.median(scores), max(scores))],
+        "validation": rounded(chosen.mean),
+        "validation_std": rounded(statistics.stdev(chosen.scores)) if len(chosen.scores) > 1 else None,
+        "validation_default": study.trials[0].answer.score and rounded(study.trials[0].answer.score),
+        "spread": [rounded(value) for value in (min(scores), statistics.median(scores), max(scores))],
         "edges": list(edges(chosen.trial, study.dimensions)),
         "late": late(study.trials),
         "exhausted": study.exhausted,
@@ -234,7 +234,8 @@ def _values(cell: Cell, searched: Collection[str]) -> dict[str, Value]:
     return {key: value for key, (default, value) in sorted(found.items()) if value != default or key in searched}
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """With as many digits as the file has."""
     return float(f"{value:.{DIGITS + 3}g}")
 
 

@@ -22,7 +22,7 @@ from recmodels.sampling import Training
 from recmodels.search import Search
 
 
-@BASELINES.register("p3alpha", paper="Cooper, Lee, Radinsky, Siantos, WWW 2014", aliases=["P3a"])
+@BASELINES.register("p3alpha", paper="Cooper, Lee, Radzik, Siantos, WWW Companion 2014", aliases=["P3a"])
 def p3alpha(
     training: Training,
     *,

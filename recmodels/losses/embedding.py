@@ -31,7 +31,7 @@ def uniformity(directions: Tensor) -> Tensor:
 
 @LOSSES.register(
     "directau",
-    paper="Wang, Yu, Ma, Zhang, Zhang, KDD 2022",
+    paper="Wang, Yu, Ma, Zhang, Chen, Liu, Ma, KDD 2022",
     space="cosine",
     rank_space="dot",
     needs=["vectors", "no_negatives"],

@@ -95,7 +95,7 @@ def infonce(
 
 @LOSSES.register(
     "sl",
-    paper="Yeh et al., ECCV 2022; Wu, Chen, Wu, Shi, He, Wang, ICDE 2024",
+    paper="Yeh et al., ECCV 2022; Wu, Chen, Wu, Shi, Zhang, Wang, ICDE 2024",
     space="cosine",
     spaces=["cosine", "half-cosine"],
     spaces_why="without the positive in its sum it has no lower bound where scores have none",
@@ -121,7 +121,7 @@ def sl(
 
 @LOSSES.register(
     "bsl",
-    paper="Wu, Chen, Wu, Shi, He, Wang, ICDE 2024",
+    paper="Wu, Chen, Wu, Shi, Zhang, Wang, ICDE 2024",
     space="cosine",
     needs={"batch": "form == multi"},
     spaces=["cosine", "half-cosine"],

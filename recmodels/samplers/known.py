@@ -19,7 +19,7 @@ from recmodels.types import Batch, Candidates
 
 @SAMPLERS.register(
     "given",
-    paper="Ding, Feng, He, Yu, Li, Jin, IJCAI 2018 (exposures as negatives)",
+    paper="Ding, Quan, He, Li, Jin, IJCAI 2019 (exposures as negatives)",
     gives=["log_q", "ordered"],
     asks=["negatives"],
     aliases=["explicit negatives", "exposure", "dislikes"],

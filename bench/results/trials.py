@@ -1,0 +1,67 @@
+"""The trials of a study as they are published beside the runs they led to, and what a search is said to have found."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.files import JSONObject
+from bench.results.differences import same
+from bench.tuning.study import Study
+from bench.tuning.tuned import TunedCell, rounded
+
+STUDY = ("study", "search", "trials", "finalists")
+"""What the record of a cell says of the search for its settings; null where none was."""
+
+
+def study_record(name: str, search: JSONObject, study: Study) -> JSONObject:
+    """Trials and finalists of the study that is called `name` in `tuned.toml`, and what was asked of it.
+
+    Of each trial its values, the best validation metric, epochs, and how it ended.
+    """
+    return {
+        "study": name,
+        "search": search,
+        "trials": [
+            {
+                "origin": trial.origin,
+                "values": dict(trial.values),
+                "score": trial.answer.score,
+                "epochs": len(trial.answer.curve),
+                "given_up": trial.answer.given_up,
+                "failure": trial.answer.failure,
+                "run": trial.answer.run_id,
+            }
+            for trial in study.trials
+        ],
+        "finalists": [{"trial": one.trial.number, "scores": list(one.scores)} for one in study.finalists],
+    }
+
+
+def trial_faults(cell: TunedCell, trials: Sequence[JSONObject], finalists: Sequence[JSONObject]) -> Iterator[str]:
+    """Where a cell of `tuned.toml` says otherwise than its trials."""
+    scores = [trial["score"] for trial in trials if trial["score"] is not None]
+    mean = {one["trial"]: math.fsum(one["scores"]) / len(one["scores"]) for one in finalists}
+    best = max(mean, key=lambda number: (mean[number], -number))
+    chosen = next(one["scores"] for one in finalists if one["trial"] == best)
+    first = trials[0]["score"]
+    facts: dict[str, Any] = {
+        "trials": len(trials),
+        "given_up": sum(trial["given_up"] is not None for trial in trials),
+        "failed": sum(trial["failure"] is not None for trial in trials),
+        "trial": best,
+        "validation": rounded(mean[best]),
+        "validation_std": rounded(statistics.stdev(chosen)) if len(chosen) > 1 else None,
+        "validation_default": first and rounded(first),
+    }
+    for name, value in facts.items():
+        if not same(cell.facts.get(name), value):
+            yield f"{name} is {cell.facts.get(name)}; the trials give {value}"
+    spread = [rounded(value) for value in (min(scores), statistics.median(scores), max(scores))]
+    if not all(same(a, b) for a, b in zip(cell.facts["spread"], spread, strict=True)):
+        yield f"spread is {cell.facts['spread']}; the trials give {spread}"
+    for key, value in trials[best]["values"].items():
+        if key in cell.values and not same(cell.values[key], value):
+            yield f"values.{key} is {cell.values[key]}; trial {best} has {value}"
