@@ -40,6 +40,9 @@ REQUESTS = {
         "Power",
         "From the runs of two cells: the difference that seeds and users can find, and the seeds one needs.",
     ),
+    "cite": Known(
+        "bench.cli.cite", "Cite", "BibTeX, a methods paragraph and the manifest of a table, or of cells yet to be run."
+    ),
 }
 """Commands that are requests: their options are keys of experiment files too."""
 

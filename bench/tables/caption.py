@@ -24,9 +24,9 @@ def caption(c: Comparison, users: int | None = None) -> str:
     context = c.context
     parts = [
         ": ".join(filter(None, (context.dataset, _words(_told(context.protocol))))),
-        f"{users or c.users} test users, {_seeds(c.seeds)}",
+        f"{users or c.users} test users, {seeds_words(c.seeds)}",
         _words(context.facts),
-        _masked(context.protocol),
+        masked_words(context.protocol),
         f"{c.test} test{_side(c)}, {corrected}, α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
         _data(c),
         _code(context.manifest),
@@ -43,7 +43,7 @@ def shared(comparisons: Sequence[Comparison]) -> list[str]:
         each = [getattr(c.context, kind) for c in comparisons]
         return {k: v for k, v in each[0].items() if all(k in other and other[k] == v for other in each)}
 
-    words = [_words(_told(common("protocol"))), _words(common("facts")), _masked(common("protocol"))]
+    words = [_words(_told(common("protocol"))), _words(common("facts")), masked_words(common("protocol"))]
     return [*words, _code(first.manifest)]
 
 
@@ -80,7 +80,7 @@ def runs_line(comparisons: Sequence[Comparison]) -> str:
     return f"Runs: {len(runs)}, {runs[0]} … {runs[-1]}{digest}."
 
 
-def _masked(protocol: Mapping[str, Any]) -> str:
+def masked_words(protocol: Mapping[str, Any]) -> str:
     """What a full ranking leaves out, and whether the model saw validation."""
     words = {
         "known": "ranking masks what the user has in train and validation",
@@ -124,7 +124,8 @@ def _words(facts: Mapping[str, Any]) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {text_of(value)}" for key, value in facts.items())
 
 
-def _seeds(seeds: Sequence[int]) -> str:
+def seeds_words(seeds: Sequence[int]) -> str:
+    """How many, and which."""
     if len(seeds) < 2:
         return f"{len(seeds)} seed"
     run = list(seeds) == list(range(seeds[0], seeds[-1] + 1))
