@@ -36,6 +36,10 @@ DOCUMENTS = {"table.md": "markdown", "table.tex": "latex", "table.csv": "csv"}
 CURE = "give a folder that can be written"
 
 
+class OtherSchema(UserError):
+    """A manifest that another version wrote."""
+
+
 @dataclass(frozen=True)
 class Published:
     """A published table as it was read.
@@ -150,7 +154,8 @@ def read_manifest(folder: Path) -> JSONObject:
     """The manifest of a published table.
 
     Raises:
-        UserError: it is missing, not to be read, or of another schema.
+        OtherSchema: another version wrote it.
+        UserError: it is missing, or cannot be read.
     """
     file = folder / MANIFEST
     try:
@@ -161,7 +166,7 @@ def read_manifest(folder: Path) -> JSONObject:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{file} cannot be read ({error}).") from error
     if schema != SCHEMA:
-        raise UserError(f"{file} has schema {schema} and this version reads {SCHEMA}; use the version that wrote it.")
+        raise OtherSchema(f"{file} has schema {schema} and this version reads {SCHEMA}; use the version that wrote it.")
     manifest: JSONObject = found
     return manifest
 

@@ -36,7 +36,9 @@ def write_ranks(path: Path, runs: Mapping[str, Measured]) -> None:
     each = list(runs.values())
     sizes = [len(one.ranks.users) for one in each]
     columns = {
-        "run": pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(each), dtype=np.int32), sizes), list(runs)),
+        "run": pa.DictionaryArray.from_arrays(
+            np.repeat(np.arange(len(each), dtype=np.int32), sizes), pa.array(list(runs), pa.string())
+        ),
         "user": pa.array(_joined([one.users[one.ranks.users] for one in each])),
         **{
             name: pa.array(_joined([getattr(one.ranks, name) for one in each]).astype(np.int32))

@@ -21,6 +21,7 @@ from bench.results.published import (
     RANKS,
     TABLE,
     TUNED,
+    OtherSchema,
     Published,
     manifest_sha256,
     read_manifest,
@@ -47,13 +48,13 @@ def verify(folder: Path) -> list[Finding]:
     """All that is wrong with a published table; nothing where it is as its runs say.
 
     Raises:
-        UserError: the manifest is of another schema.
+        OtherSchema: another version wrote the manifest.
     """
     try:
         manifest = read_manifest(folder)
+    except OtherSchema:
+        raise
     except UserError as error:
-        if "schema" in str(error):
-            raise
         return [Finding(MANIFEST, str(error).removeprefix(f"{folder / MANIFEST} ").rstrip("."))]
     try:
         found = [*_evidence(folder, manifest)]
