@@ -1,9 +1,10 @@
 """How `bench verify --rerun` trains published runs again, in a store of its own that is thrown away."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,58 +14,75 @@ from datasets.source import resolve
 
 if TYPE_CHECKING:
     from bench.results.published import Published
+    from bench.results.rerun import Chosen
     from bench.runs.runner import Task
-    from bench.runs.store import Result
+    from bench.runs.store import Result, Store
 
 
-def rerun_some(
-    published: "Published",
-    count: int,
-    seed: int,
-    rows: Sequence[str],
-    dataset: str | None,
-    *,
-    jobs: int | None,
-    offline: bool,
-    quiet: bool,
-) -> int:
-    """Train some runs again, say of each how it came out, and give the exit code.
+@dataclass(frozen=True)
+class Rerun:
+    """Runs to be trained again, and how."""
 
-    Raises:
-        UserError: what `choose` refuses, or a `dataset` that is other data.
-    """
-    from bench.results.ranks import Measured
-    from bench.results.rerun import choose, elsewhere, outcome, protocol_of
-    from bench.runs.design import Experiment
-    from bench.runs.store import Store
+    chosen: "list[Chosen]"
+    seed: int
+    request: Training
 
-    chosen = choose(published, count, seed, rows, dataset)
-    unverified = published.context.data.get("verified") is False
-    request = Training(jobs=jobs, offline=offline, quiet=quiet, unverified=unverified, accept_unpinned=unverified)
-    data = chosen[0].spec.data
-    if resolve(data.dataset, data.columns).content(request.consent).sha256 != data.sha256:
-        raise UserError(f"{data.dataset} has other data than {published.name} was made of; name them with --dataset.")
-    typer.echo(f"Training {count} runs again, drawn with seed {seed}.", err=True)
-    with TemporaryDirectory(prefix="contrarec-verify-") as folder:
-        store = Store(Path(folder))
+    @classmethod
+    def of(
+        cls,
+        published: "Published",
+        count: int,
+        seed: int,
+        rows: Sequence[str],
+        dataset: str | None,
+        conditions: Mapping[str, Any],
+    ) -> "Rerun":
+        """So many runs of a table, drawn at random; every mistake is found before anything is trained.
 
-        def keep(task: "Task", result: "Result") -> None:
-            store.save(task.spec, result, list(CUTOFFS))
+        Raises:
+            UserError: what `choose` refuses, or a `dataset` that is other data.
+        """
+        from bench.results.rerun import choose
 
-        cells = tuple(one.spec.cell for one in chosen)
-        experiment = Experiment(data, protocol_of(chosen[0].spec), cells, (0,), store, refit=chosen[0].spec.refit)
-        request.carry_out(experiment, request.tasks(experiment, [one.spec for one in chosen]), keep)
-        good = True
-        for row, run, spec in chosen:
-            again = store.find(spec)
-            if again is None or again.failure is not None:
-                same, said = False, f"failed: {again.failure if again else 'it did not run'}"
-            else:
-                same, said = outcome(
-                    Measured(*run.measured()),
-                    Measured(*again.measured()),
-                    elsewhere(run, again.record["provenance"]),
-                )
-            good = good and same
-            typer.echo(f"{row}, seed {spec.seed} ({spec.run_id}): {said.rstrip('.')}.")
-    return 0 if good else 1
+        chosen = choose(published, count, seed, rows, dataset)
+        unverified = published.context.data.get("verified") is False
+        request = Training(unverified=unverified, accept_unpinned=unverified, **conditions)
+        data = chosen[0].spec.data
+        if resolve(data.dataset, data.columns).content(request.consent).sha256 != data.sha256:
+            raise UserError(
+                f"{data.dataset} has other data than {published.name} was made of; name those with --dataset."
+            )
+        return cls(chosen, seed, request)
+
+    def run(self) -> int:
+        """Train them, say of each how it came out, and give the exit code."""
+        from bench.results.rerun import protocol_of
+        from bench.runs.design import Experiment
+        from bench.runs.store import Store
+
+        typer.echo(f"Training {len(self.chosen)} runs again, drawn with seed {self.seed}.", err=True)
+        spec, cells = self.chosen[0].spec, tuple(one.spec.cell for one in self.chosen)
+        with TemporaryDirectory(prefix="contrarec-verify-") as folder:
+            store = Store(Path(folder))
+
+            def keep(task: "Task", result: "Result") -> None:
+                store.save(task.spec, result, list(CUTOFFS))
+
+            experiment = Experiment(spec.data, protocol_of(spec), cells, (0,), store, refit=spec.refit)
+            self.request.carry_out(experiment, self.request.tasks(experiment, [one.spec for one in self.chosen]), keep)
+            same = [self._said(one, store) for one in self.chosen]
+        return 0 if all(same) else 1
+
+    def _said(self, one: "Chosen", store: "Store") -> bool:
+        """Say how a run came out, and whether that is as it was published."""
+        from bench.results.ranks import Measured
+        from bench.results.rerun import elsewhere, outcome
+
+        again = store.find(one.spec)
+        if again is None or again.failure is not None:
+            same, said = False, f"failed: {again.failure if again else 'it did not run'}"
+        else:
+            other = elsewhere(one.run, again.record["provenance"])
+            same, said = outcome(Measured(*one.run.measured()), Measured(*again.measured()), other)
+        typer.echo(f"{one.row}, seed {one.spec.seed} ({one.spec.run_id}): {said.rstrip('.')}.")
+        return same

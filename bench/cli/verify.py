@@ -49,13 +49,14 @@ def verify(
     found = verify(folder)
     if found:
         raise typer.Exit(report(str(folder), 0, found))
-    published = read(folder)
-    code = report(published.name, sum(len(cell["runs"]) for cell in published.cells), found)
+    published, again = read(folder), None
     if rerun:
-        from bench.cli.rerunning import rerun_some
+        from bench.cli.rerunning import Rerun
 
-        code = rerun_some(published, rerun, seed, rows or [], dataset, jobs=jobs, offline=offline, quiet=quiet)
-    if code:
+        conditions = {"jobs": jobs, "offline": offline, "quiet": quiet}
+        again = Rerun.of(published, rerun, seed, rows or [], dataset, conditions)
+    report(published.name, sum(len(cell["runs"]) for cell in published.cells), found)
+    if again is not None and (code := again.run()):
         raise typer.Exit(code)
 
 

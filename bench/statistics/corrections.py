@@ -18,8 +18,8 @@ def adjust(p: Sequence[float | None], correction: str = "holm") -> list[float | 
     Raises:
         UserError: a correction nobody knows.
 
-    Paper: S. Holm, Scandinavian Journal of Statistics, 1979; Y. Benjamini, Y. Hochberg, JRSS B, 1995;
-    Y. Benjamini, D. Yekutieli, Annals of Statistics, 2001.
+    Paper: O. J. Dunn, JASA, 1961; S. Holm, Scandinavian Journal of Statistics, 1979;
+    Y. Benjamini, Y. Hochberg, JRSS B, 1995; Y. Benjamini, D. Yekutieli, Annals of Statistics, 2001.
     """
     if correction not in CORRECTIONS:
         raise unknown("correction", correction, CORRECTIONS, SYNONYMS)

@@ -113,12 +113,18 @@ def crossed(m: Moments, *, alpha: float = 0.05, alternative: Alternative = "two-
 
 
 def users_t(m: Moments, *, alpha: float = 0.05, alternative: Alternative = "two-sided") -> Outcome:
-    """The paired t test over users of their means over seeds: blind to how the models were trained."""
+    """The paired t test over users of their means over seeds: blind to how the models were trained.
+
+    Paper: Student, Biometrika, 1908.
+    """
     return _one_way(m, m.ms_users, m.users, "one user", alpha, alternative)
 
 
 def seeds_t(m: Moments, *, alpha: float = 0.05, alternative: Alternative = "two-sided") -> Outcome:
-    """The paired t test over seeds of their means over users: blind to which users were asked."""
+    """The paired t test over seeds of their means over users: blind to which users were asked.
+
+    Paper: Student, Biometrika, 1908.
+    """
     return _one_way(m, m.ms_seeds, m.seeds, "one seed", alpha, alternative)
 
 
