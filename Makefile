@@ -70,15 +70,13 @@ format: install-dev  ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-GRID := $(foreach s,uniform popularity inbatch,$(foreach l,bpr bce softmax,$(s)+$(l)))
-REFERENCE := $(BIN)/bench table $(GRID) --seeds 10
+SET ?= ml-100k
 
-results: install  ## Make the committed reference tables again
-	@$(MAKE) --no-print-directory bench DATASET=ml-100k SEEDS=10 > /dev/null
-	$(REFERENCE) --out results/ml-100k.txt
-	$(REFERENCE) --format markdown --out results/ml-100k.md
-	$(REFERENCE) --format json --out results/ml-100k.json
+results: install  ## Make or compare the published table SET=ml-100k; FRESH=1 makes it again elsewhere and compares
+	@$(BIN)/python -m bench publish "results/$(SET)" $(if $(JOBS),--jobs $(JOBS)) \
+	  $(if $(FRESH),--fresh "$$(mktemp -d)") $(ARGS)
 
+GRID     := $(foreach s,uniform popularity inbatch,$(foreach l,bpr bce softmax,$(s)+$(l)))
 DEFAULTS := $(BIN)/bench compare toppop $(GRID) --format json $(ARGS)
 KEPT     := results/runs/defaults
 

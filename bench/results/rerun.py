@@ -61,14 +61,14 @@ def choose(
         for name in rng.permutation([name for name, runs in each.items() if runs]):
             if len(drawn) < count:
                 run = each[name].pop(int(rng.integers(len(each[name]))))
-                spec = spec_of(run)
+                spec = spec_of(run, str(name))
                 data = replace(spec.data, dataset=dataset or spec.data.dataset)
                 drawn.append(Chosen(str(name), run, replace(spec, data=data)))
     return drawn
 
 
-def spec_of(run: PublishedRun) -> RunSpec:
-    """The spec of a published run, as this code has it.
+def spec_of(run: PublishedRun, name: str) -> RunSpec:
+    """The spec of a published run of the row called `name`, as this code has it.
 
     Raises:
         UserError: the method has other parameters or other code here, so that the run would be another one.
@@ -79,7 +79,7 @@ def spec_of(run: PublishedRun) -> RunSpec:
     baseline = parts["sampler"] is None
     settings = {} if baseline else {**LATER["settings"], **told["settings"]}
     data = Data(told["dataset"], told["data_sha256"], told["protocol"], told["columns"])
-    cell = Cell(run.run_id, parts["sampler"], parts["loss"], parts["model"], settings)
+    cell = Cell(name, parts["sampler"], parts["loss"], parts["model"], settings)
     spec = RunSpec(data, cell, told["seed"], told["refit"])
     if spec.run_id != run.run_id:
         raise UserError(
