@@ -1,50 +1,20 @@
 """How `bench publish` goes about it: a `table.toml` in, cells one after the other, a published table out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bench import ROOT
-from bench.cli.experiment_file import CONDITIONS, meant
-from bench.cli.grammar import Setting
-from bench.cli.shown import Tested
-from bench.cli.training import Training
-from bench.cli.tune import Tune
-from bench.files import parsed
+from bench.cli.publication import DESCRIPTION, Publication, described
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.results.parts import Part, Parts
     from bench.results.published import Published
     from bench.runs.design import Experiment
-
-DESCRIPTION = "table.toml"
-SEARCH = ("trials", "finalists", "seeds", "space")
-"""What a line under [tune] may be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Publication(Tested, Training):
-    """What a `table.toml` says: the table's name and version, and the words of `bench run`."""
-
-    table: str = "loo"
-    version: int = 1
-    test: str = "crossed"
-    margin: float | None = None
-
-    @property
-    def by(self) -> str:
-        """The test that was asked for."""
-        return self.test
-
-    def alone(self, name: str, tuned: Path | None) -> "Publication":
-        """The same for one cell, with the settings that a search found for it."""
-        common = _shared(self)
-        cell = replace(self, names=[name], sampler=None, loss=None, model=None, settings=common, baseline=None)
-        return replace(cell, tuned_from=None if tuned is None else str(tuned))
 
 
 @dataclass(frozen=True)
@@ -70,25 +40,7 @@ class Making:
         Raises:
             UserError: there is none, or it says what means nothing.
         """
-        path = folder / DESCRIPTION
-        if not folder.is_dir() or not path.exists():
-            raise UserError(f"There is no {path}; write one with the words of an experiment file, table and version.")
-        content = parsed(path)
-        search = content.pop("tune", None)
-        if key := next((key for key in content if key.replace("-", "_") in CONDITIONS), None):
-            raise UserError(f"{path}: {key} is how a command runs, and no part of a table; give it to `bench publish`.")
-        asked = Publication(**meant(path, content, Publication))
-        if len(asked.datasets) > 1:
-            raise UserError(f"{path} names {len(asked.datasets)} data sets; a published table has one.")
-        if asked.version < 1:
-            raise UserError(f"{path}: version is {asked.version}; the first is 1.")
-        if asked.tuned or asked.tuned_from is not None:
-            raise UserError(f"{path}: settings that were searched are published with the search; write [tune].")
-        if search is not None:
-            if not isinstance(search, dict) or (wrong := {*search} - {*SEARCH}):
-                said = "is no table" if not isinstance(search, dict) else f"has no '{sorted(wrong)[0]}'"
-                raise UserError(f"{path}: [tune] {said}; it may have {', '.join(SEARCH)}.")
-            search = meant(path, search, Tune)
+        asked, search = described(folder)
         return cls(folder, folder, replace(asked, **conditions), search)
 
     def make(self) -> int:
@@ -175,7 +127,7 @@ class Making:
         if known is not None and is_made(known, experiment, experiment.cells[0]):
             return known
         asked.train(experiment, asked.metrics(asked.cutoffs))
-        found = [run for spec in experiment.specs() if (run := experiment.store.find(spec)) is not None]
+        found = [run for spec in experiment.specs() if (run := experiment.store.find(spec, experiment.device))]
         ranks = {run.run_id: Measured(*run.measured()) for run in found if run.failure is None}
         part = Part(record(name, found, study), ranks)
         parts.write(part)
@@ -203,7 +155,7 @@ class Making:
         from bench.results.trials import study_record
         from bench.tuning.tuned import tuned_text
 
-        tune = self._tune(name)
+        tune = self.asked.tune(self.search or {}, name)
         (experiment,) = tune.checked()
         studies, found = tune.searched(experiment)
         if not found:
@@ -213,13 +165,6 @@ class Making:
         file.write_text(text, encoding="utf-8")
         ((study, trials),) = studies.items()
         return study_record(study, self._search_record, trials)
-
-    def _tune(self, *names: str) -> Tune:
-        """The search for these cells, under the protocol and settings of the table."""
-        own = {"names", "sampler", "loss", "model", "seeds", "settings"}
-        shared = {field.name for field in fields(Tune)} & {field.name for field in fields(Publication)} - own
-        words = {name: getattr(self.asked, name) for name in shared}
-        return Tune(names=list(names), settings=_shared(self.asked), **words, **(self.search or {}))
 
     def _publish(self, made: "list[Part]", parts: "Parts") -> "Published":
         """Write the table of finished cells into the folder where it is made, and print it."""
@@ -273,7 +218,7 @@ class Making:
         from bench.tuning.tuned import read, tuned_text
 
         names = [str(part.record["name"]) for part in made]
-        tune = self._tune(*names)
+        tune = self.asked.tune(self.search or {}, *names)
         (experiment,) = tune.checked()
         files = (read(parts.file(name, ".toml")) for name in names)
         found = [file.cells[part.record["study"]] for file, part in zip(files, made, strict=True)]
@@ -282,21 +227,16 @@ class Making:
 
 
 def _unpack(old: "Published", parts: "Parts", cells: "list[Part]") -> None:
-    """Keep the cells of an older version as finished ones, and what was searched for them."""
+    """Keep the cells of an older version as finished ones, and what was searched for them; newer ones stay."""
     from bench.results.published import TUNED
 
     for part in cells:
+        if parts.file(part.record["name"], ".json").exists():
+            continue
         parts.write(part)
         if part.record["study"] is not None:
             text = (old.folder / TUNED).read_text(encoding="utf-8")
             parts.file(part.record["name"], ".toml").write_text(text, encoding="utf-8")
-
-
-def _shared(asked: Publication) -> list[Setting] | None:
-    """The settings that all cells share; those with several values stand in the names of the cells."""
-    from bench.runs.design import shared_and_varied
-
-    return [Setting(*pair) for pair in shared_and_varied(asked.settings or ())[0].items()] or None
 
 
 def _failed(made: "list[Part]") -> bool:

@@ -74,6 +74,10 @@ def spec_of(run: PublishedRun, name: str) -> RunSpec:
         UserError: the method has other parameters or other code here, so that the run would be another one.
     """
     told: JSONObject = run.record["spec"]
+    if not (device := str(run.record["provenance"].get("device", "cpu"))).startswith("cpu"):
+        raise UserError(
+            f"Run {run.run_id} was made on {device}, and --rerun trains on processors; draw from other rows."
+        )
     parts = {kind: _part(told[kind]) for kind in ("sampler", "loss", "model")}
     assert parts["model"] is not None
     baseline = parts["sampler"] is None
