@@ -57,6 +57,8 @@ def test_commands_in_the_documents_parse(line: str, words: list[str]) -> None:
     for name in (given["names"] or ()) if cells else ():
         if name.endswith(".toml"):
             assert not name.startswith("experiments/") or (ROOT / name).is_file()
+        elif name.endswith(".json"):  # a table
+            assert name.startswith("results/")
         elif name.islower() and not name.startswith("tail"):  # the sampler that docs/adding-a-sampler.md adds
             parse_cell(name, {})
 

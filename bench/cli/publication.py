@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from bench.cli.experiment_file import CONDITIONS, meant
 from bench.cli.grammar import Setting
+from bench.cli.request import SIGNIFICANCE, TABLE, option
 from bench.cli.shown import Tested
 from bench.cli.training import Training
 from bench.cli.tune import Tune
@@ -22,10 +23,10 @@ SEARCH = ("trials", "finalists", "seeds", "space")
 class Publication(Tested, Training):
     """What a `table.toml` says: the table's name and version, and the words of `bench run`."""
 
-    table: str = "loo"
-    version: int = 1
-    test: str = "crossed"
-    margin: float | None = None
+    table: Annotated[str, option("--table", TABLE, "its name among the tables of a data set")] = "loo"
+    version: Annotated[int, option("--version", TABLE, "raised when its runs are others", min=1)] = 1
+    test: Annotated[str, option("--test", SIGNIFICANCE, "significance test")] = "crossed"
+    margin: Annotated[float | None, option("--margin", SIGNIFICANCE, "largest difference that does not matter")] = None
 
     @property
     def by(self) -> str:
@@ -68,8 +69,6 @@ def described(folder: Path) -> tuple[Publication, Mapping[str, Any] | None]:
     asked = Publication(**meant(path, content, Publication))
     if len(asked.datasets) > 1:
         raise UserError(f"{path} names {len(asked.datasets)} data sets; a published table has one.")
-    if asked.version < 1:
-        raise UserError(f"{path}: version is {asked.version}; the first is 1.")
     if asked.tuned or asked.tuned_from is not None:
         raise UserError(f"{path}: settings that were searched are published with the search; write [tune].")
     if search is not None:

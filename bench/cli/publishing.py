@@ -170,7 +170,7 @@ class Making:
         """Write the table of finished cells into the folder where it is made, and print it."""
         from bench.comparison.compare import compare
         from bench.comparison.rows import head_of, rows_of
-        from bench.results.published import TUNED, asked, context_record, head_record, write
+        from bench.results.published import SCHEMA, TUNED, asked, context_record, head_record, write
         from bench.runs.spec import CODE_PROTOCOL
         from bench.tables.render import render
 
@@ -190,12 +190,12 @@ class Making:
             correction=request.correction,
             alpha=request.alpha,
             alternative=request.side,
-            baseline=_full(request.baseline, experiment),
+            baseline=_full(request, experiment),
             margin=request.margin,
             context=context,
         )
         manifest = {
-            "schema": 1,
+            "schema": SCHEMA,
             "table": f"{experiment.data.name}/{request.table}",
             "version": request.version,
             "code_protocol": CODE_PROTOCOL,
@@ -251,13 +251,11 @@ def _failed(made: "list[Part]") -> bool:
     return bool(cells)
 
 
-def _full(baseline: str | None, experiment: "Experiment") -> str | None:
+def _full(request: Publication, experiment: "Experiment") -> str | None:
     """The full name of the baseline's row, which published tables show."""
-    from bench.comparison.names import row_called, short_names
+    from bench.comparison.names import short_names
 
-    if baseline is None:
-        return None
-    shown = row_called(experiment, baseline, ())
+    shown = request.row(experiment)
     names = dict(zip((cell.name for cell in short_names(experiment).cells), experiment.cells, strict=True))
     return names[shown].name if shown in names else shown
 

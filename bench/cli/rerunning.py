@@ -1,4 +1,4 @@
-"""How `bench verify --rerun` trains published runs again, in a store of its own that is thrown away."""
+"""How the `--rerun` of `bench verify` trains published runs again, in a store of its own that is thrown away."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -19,6 +19,7 @@ from bench.runs.spec import CODE_PROTOCOL, Cell, same_training
 from bench.runs.store import LAST_EPOCH
 from bench.runs.stored import Damaged, StoredRun, read
 from datasets.errors import UserError
+from datasets.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,25 @@ def head_of(experiment: Experiment, cell: Cell) -> Head:
         once=cell.deterministic,
         settings=settings_of(cell),
         canonical="" if cell.is_baseline else same_training(cell),
-        identity={"data": experiment.data.sha256, "code protocol": str(CODE_PROTOCOL)},
+        identity={
+            "data": experiment.data.sha256,
+            "protocol": _held_out(experiment),
+            "code protocol": str(CODE_PROTOCOL),
+        },
     )
+
+
+def _held_out(experiment: Experiment) -> str:
+    """The protocol in words: the split, and all that is not as usual."""
+    usual = Protocol().as_dict()
+    told = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in experiment.protocol.as_dict().items()
+        if name == "split" or value != usual[name]
+    ]
+    told += ["refit"] if experiment.refit else []
+    told += [f"expected over {n} sampled candidates"] if (n := experiment.expect_sampled) is not None else []
+    return ", ".join(told)
 
 
 def row_of(head: Head, runs: Sequence[StoredRun], cutoffs: list[int], sampled: int | None = None) -> Row:

@@ -110,9 +110,8 @@ def _sentences(table: JSONObject) -> Iterator[str]:
     sha = f", sha256 {str(data['sha256'])[:12]}" if data.get("sha256") else ""
     yield f"The data are {'filtered: ' + kept if kept else 'not filtered'}{sha}."
     for kind, word in (("sampler", "Samplers"), ("loss", "Losses"), ("model", "Models"), ("baseline", "Baselines")):
-        named = [f"{one.name}{_mark(one.papers)}" for one in methods(table["rows"]) if one.kind == kind]
-        if named:
-            yield f"{word}: {', '.join(named)}."
+        if these := [f"{one.name}{_mark(one.papers)}" for one in methods(table["rows"]) if one.kind == kind]:
+            yield f"{word}: {', '.join(these)}."
     yield from _budget(table)
     yield from _tested(table)
     if table.get("table"):

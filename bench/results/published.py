@@ -99,7 +99,9 @@ class Published:
     @cached_property
     def context(self) -> Context:
         """What the table says beside its rows."""
-        told = {key: tuple(v) if isinstance(v, list) else v for key, v in self.manifest["context"].items()}
+        told: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in self.manifest["context"].items()
+        }
         made = [cell["made"][run["made"]] for cell in self.cells for run in cell["runs"] if run["failure"] is None]
         return replace(
             Context(**told), manifest=made_with(made), command=self.manifest["commands"][-1], table=self.name

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.publishing import Making
+from bench.comparison.compare import compare
 from bench.results import published as published_module
 from bench.results.published import read
 from bench.results.verify import verify
@@ -101,7 +102,7 @@ def test_what_is_published_is_compared_and_stays(tmp_path: Path, monkeypatch: py
         ("seeds = 3", "seeds = 4", "asks for other runs of 'uniform.bpr' than ratings.csv/loo v1"),
         ('"toppop"', '"ease"', "asks for other runs of 'ease'"),
         ("epochs = 2", "epochs = 3", "raise the version"),
-        ("version = 1", "version = 0", "the first is 1"),
+        ("version = 1", "version = 0", "version must be at least 1, not 0"),
         ("version = 1", 'version = 1\nout = "x"', "out is how a command runs"),
         ("version = 1", 'version = 1\njobs = 3', "jobs is how a command runs"),
         ("version = 1", "version = 1\ntuned = true", r"write \[tune\]"),
@@ -157,13 +158,13 @@ def test_a_table_of_another_code_protocol_is_read_and_verified_but_not_mixed(
         making(mine).make()
 
 
-def test_rows_of_two_code_protocols_cannot_share_a_table(tmp_path: Path) -> None:
-    from bench.comparison.compare import compare
-
+@pytest.mark.parametrize("key", ["data", "protocol", "code protocol"])
+def test_rows_that_differ_in_what_makes_them_comparable_cannot_share_a_table(tmp_path: Path, key: str) -> None:
     table = read(published(tmp_path))
     first, second, *_ = table.rows([10])
-    other = replace(second, identity={**second.identity, "code protocol": "99"})
-    with pytest.raises(UserError, match="cannot share a table: their code protocol differs"):
+    assert first.identity["protocol"] == "split leave-last-one-out"
+    other = replace(second, identity={**second.identity, key: "another"})
+    with pytest.raises(UserError, match=f"cannot share a table: their {key} differs"):
         compare([first, other], context=table.context)
 
 
@@ -263,3 +264,31 @@ def test_a_folder_needs_a_description(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UserError, match=r"There is no .*table.toml; write one"):
             Making.of(folder, {})
+
+
+def test_the_words_of_a_description_are_those_of_its_table(tmp_path: Path) -> None:
+    words = """baseline = "uniform"
+metric = "hr@5"
+cutoffs = [5, 50]
+test = "t"
+correction = "bh"
+alternative = "greater"
+alpha = 0.1
+margin = 0.02
+"""
+    mine = described(tmp_path, DESCRIPTION.replace("\n[set]", f"{words}\n[set]"))
+    one = making(mine)
+    made_up(*one.asked.checked())
+    assert one.make() == 0
+    assert verify(mine) == []
+    table = json.loads((mine / "table.json").read_text())
+    assert (table["baseline"], table["metric"], table["test"], table["correction"]) == (
+        "uniform+bpr",
+        "hr@5",
+        "t",
+        "bh",
+    )
+    assert (table["alternative"], table["alpha"]) == ("greater", 0.1)
+    assert {pair["b"] for pair in table["pairs"]} == {"uniform+bpr"}
+    assert "equivalence" in table["pairs"][0]
+    assert "ndcg@50" in table["rows"][0]["metrics"]
