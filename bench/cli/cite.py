@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from bench.cli.option import SIGNIFICANCE, TABLE, option
 from bench.cli.output import Output
-from bench.cli.request import SIGNIFICANCE, TABLE, option
 from bench.cli.shown import Tested
 from datasets.errors import UserError, unknown
 

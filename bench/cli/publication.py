@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from bench.cli.completing import Completing
 from bench.cli.experiment_file import CONDITIONS, meant
 from bench.cli.grammar import Setting
-from bench.cli.request import SIGNIFICANCE, TABLE, option
+from bench.cli.option import SIGNIFICANCE, TABLE, option
 from bench.cli.shown import Tested
-from bench.cli.training import Training
 from bench.cli.tune import Tune
 from bench.files import parsed
 from datasets.errors import UserError
@@ -20,7 +20,7 @@ SEARCH = ("trials", "finalists", "seeds", "space")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Publication(Tested, Training):
+class Publication(Tested, Completing):
     """What a `table.toml` says: the table's name and version, and the words of `bench run`."""
 
     table: Annotated[str, option("--table", TABLE, "its name among the tables of a data set")] = "loo"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from datasets.errors import UserError
 from recmodels.metrics import METRICS
 
 
-def row_of(imported: Imported, experiment: Experiment, cutoffs: list[int]) -> Row:
+def row_of(imported: Imported, experiment: Experiment, cutoffs: list[int], identity: Mapping[str, str]) -> Row:
     """The row of a table; metrics that lists do not tell which are cut off are nan.
 
     The k-th seed of the lists stands for the k-th of the table: seeds of two programs have nothing in common but that.
@@ -36,7 +36,7 @@ def row_of(imported: Imported, experiment: Experiment, cutoffs: list[int]) -> Ro
         epochs=float("nan"),
         runs=tuple(run.run_id for run in runs),
         results=tuple(run.record["result_sha256"] for run in runs),
-        identity={"data": experiment.data.sha256},
+        identity=identity,
         imported={
             "files": imported.files,
             "depth": imported.depth,

@@ -73,7 +73,7 @@ def rows_of(
         for run in good:
             warnings |= dict.fromkeys(w for w in run.record["warnings"] if w != LAST_EPOCH)
     for row in experiment.imported:
-        found.append(imported.row_of(row, experiment, cutoffs))
+        found.append(imported.row_of(row, experiment, cutoffs, _identity(experiment)))
         warnings |= dict.fromkeys([*row.runs[0].record["warnings"], *imported.remarks(row, cutoffs)])
     if experiment.expect_sampled is not None:
         warnings[SAMPLED] = None
@@ -123,12 +123,17 @@ def head_of(experiment: Experiment, cell: Cell) -> Head:
         once=cell.deterministic,
         settings=settings_of(cell),
         canonical="" if cell.is_baseline else same_training(cell),
-        identity={
-            "data": experiment.data.sha256,
-            "protocol": _held_out(experiment),
-            "code protocol": str(CODE_PROTOCOL),
-        },
+        identity=_identity(experiment),
     )
+
+
+def _identity(experiment: Experiment) -> dict[str, str]:
+    """What must be the same for all rows of a table."""
+    return {
+        "data": experiment.data.sha256,
+        "protocol": _held_out(experiment),
+        "code protocol": str(CODE_PROTOCOL),
+    }
 
 
 def _held_out(experiment: Experiment) -> str:

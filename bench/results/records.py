@@ -22,7 +22,7 @@ from bench.results.ranks import Measured
 from bench.results.trials import STUDY
 from bench.runs.hashes import result_sha256
 from bench.runs.spec import run_id_of
-from bench.runs.store import StoredRun
+from bench.runs.stored import StoredRun
 from datasets.errors import UserError
 from datasets.table import Labels
 from recmodels.metrics import Ranks
