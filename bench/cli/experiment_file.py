@@ -73,7 +73,7 @@ def meant(path: Path, content: JSONObject, kind: type[Request]) -> JSONObject:
 
 def word(field: str) -> str:
     """What a field is called in a file and, after two dashes, on the command line."""
-    return {"settings": "set"}.get(field, field.replace("_", "-"))
+    return {"settings": "set", "beside": "with"}.get(field, field.replace("_", "-"))
 
 
 def resolved(request: Request) -> str:

@@ -77,7 +77,9 @@ class Power(Formatted, Completing):
             if len(experiment.cells) < 2:
                 raise UserError("bench power takes at least two cells, whose runs are the pilot; name another.")
             cells, baseline = short_names(experiment).cells, self._row(experiment)
-            check_options(cells, "crossed", self.correction, self.alpha, "two-sided", baseline, None)
+            check_options(
+                [cell.name for cell in cells], "crossed", self.correction, self.alpha, "two-sided", baseline, None
+            )
         return found
 
     def _row(self, experiment: "Experiment") -> str | None:

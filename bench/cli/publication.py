@@ -69,6 +69,8 @@ def described(folder: Path) -> tuple[Publication, Mapping[str, Any] | None]:
     asked = Publication(**meant(path, content, Publication))
     if len(asked.datasets) > 1:
         raise UserError(f"{path} names {len(asked.datasets)} data sets; a published table has one.")
+    if asked.beside:
+        raise UserError(f"{path}: rows of another table are no part of this one; leave with out.")
     if asked.tuned or asked.tuned_from is not None:
         raise UserError(f"{path}: settings that were searched are published with the search; write [tune].")
     if search is not None:

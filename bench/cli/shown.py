@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, get_args
 import typer
 
 from bench.cli.grammar import Cutoffs, said
-from bench.cli.option import SIGNIFICANCE, TABLE, option
+from bench.cli.option import CELLS, SIGNIFICANCE, TABLE, option
 from bench.cli.output import Formatted
 from bench.cli.reported import Reported
 from bench.files import check_writable
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.comparison.nouns import Comparison
+    from bench.results.beside import Beside
     from bench.runs.design import Experiment
-    from bench.runs.imported import Imported
-    from bench.runs.spec import Cell
     from bench.statistics.crossed import Alternative
 
 CAPTIONS = ("short", "full")
@@ -60,6 +59,15 @@ class Tested(Reported):
         str | None, option("--baseline", SIGNIFICANCE, "compare every row with this one instead of all pairs")
     ] = None
 
+    beside: Annotated[
+        list[str] | None,
+        option(
+            "--with",
+            CELLS,
+            "published rows beside these, untrained: results/ml-100k, or results/ml-100k:ROW; repeatable",
+        ),
+    ] = None
+
     imports: ClassVar[bool] = True
 
     @property
@@ -88,7 +96,25 @@ class Tested(Reported):
 
         if self.baseline is None:
             return None
-        return row_called(experiment, self.baseline, self.settings or ())
+        return row_called(experiment, self.baseline, self.settings or (), full=bool(self.beside))
+
+    def titled(self, experiment: "Experiment") -> "Experiment":
+        """The experiment with the names that the table shows, in full beside published ones."""
+        from bench.comparison.names import short_names
+
+        return experiment if self.beside else short_names(experiment)
+
+    def published(self, experiment: "Experiment") -> "list[Beside]":
+        """The published rows that stand beside those of the experiment.
+
+        Raises:
+            UserError: there are none such, or they cannot stand there.
+        """
+        if not self.beside:
+            return []
+        from bench.results.beside import beside
+
+        return [beside(text, experiment) for text in self.beside]
 
     def checked(self) -> "list[Experiment]":
         """The experiments, once every mistake in how they are to be tested is found too.
@@ -98,12 +124,15 @@ class Tested(Reported):
         """
         from bench.comparison.guards import check_options, check_seeds
         from bench.comparison.imported import check_depth
-        from bench.comparison.names import short_names
 
         self.metrics(self.cutoffs)
         found = self.experiments()
+        if self.beside and len(found) > 1:
+            raise UserError(f"--with names rows on one data set, and there are {len(found)}; give one --dataset.")
         for experiment in found:
-            named: tuple[Cell | Imported, ...] = (*short_names(experiment).cells, *experiment.imported)
+            named = [cell.name for cell in self.titled(experiment).cells]
+            named += [row.name for row in experiment.imported]
+            named += [name for one in self.published(experiment) for name in one.names]
             check_depth(experiment.imported, self.metric)
             check_options(named, self.by, self.correction, self.alpha, self.side, self.row(experiment), None)
             check_seeds(self.by, len(experiment.seeds))
@@ -116,11 +145,13 @@ class Tested(Reported):
             UserError: a run is missing or damaged.
         """
         from bench.comparison.compare import compare
-        from bench.comparison.names import short_names
         from bench.comparison.rows import rows
         from bench.runs.provenance import command_line
 
-        found, context = rows(short_names(experiment), self.metrics(self.cutoffs))
+        cutoffs = self.metrics(self.cutoffs)
+        found, context = rows(self.titled(experiment), cutoffs)
+        for one in self.published(experiment):
+            found, context = [*found, *one.rows(experiment, cutoffs)], one.context(context)
         return compare(
             found,
             metric=self.metric,
@@ -240,10 +271,9 @@ class Shown(Captioned, Tested):
         else:
             text = render(comparison, self.form, view=self.seen, color=self.color, full=full, width=self.width)
         if self.figures is not None:
-            from bench.comparison.names import short_names
             from bench.tables.gallery import draw
 
-            told(*draw(short_names(experiment), comparison, self.figures))
+            told(*draw(self.titled(experiment), comparison, self.figures))
         self.emit(text)
         return comparison
 

@@ -41,7 +41,7 @@ def compare(
             whose users, data or protocol differ; a value that is not a number; a pair without a shared seed.
     """
     metrics = tuple(dict.fromkeys((*metrics, metric)))
-    check_options(rows, test, correction, alpha, alternative, baseline, margin)
+    check_options([row.name for row in rows], test, correction, alpha, alternative, baseline, margin)
     rows = tuple(checked(row, metrics) for row in rows)
     check_together(rows)
     tested = [row for row in rows if not row.failed]

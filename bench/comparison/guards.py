@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -22,13 +22,8 @@ if TYPE_CHECKING:
     from datasets.split import Split
 
 
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
 def check_options(
-    rows: Sequence[_Named],
+    names: Collection[str],
     test: str,
     correction: str,
     alpha: float,
@@ -37,7 +32,7 @@ def check_options(
     margin: float | None,
 ) -> None:
     """Refuse options that name nothing."""
-    if not rows:
+    if not names:
         raise UserError("There is nothing to compare: no rows were given; name at least one cell.")
     if test not in TESTS:
         raise unknown("test", test, TESTS, OTHER_NAMES)
@@ -49,8 +44,8 @@ def check_options(
         raise UserError(f"alpha is {alpha}; it must lie between 0 and 1, usually 0.05.")
     if margin is not None and not margin > 0:
         raise UserError(f"The margin is {margin}; it must be above 0: the largest difference that does not matter.")
-    if baseline is not None and baseline not in {row.name for row in rows}:
-        raise unknown("row", baseline, (row.name for row in rows))
+    if baseline is not None and baseline not in names:
+        raise unknown("row", baseline, names)
 
 
 def check_sampled(split: Split, sampled: int, metric: str) -> None:

@@ -21,11 +21,15 @@ def short_names(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def row_called(experiment: Experiment, text: str, settings: Settings) -> str:
-    """The name that the table gives the row called `text`: as it is shown, in full, or in other words for its cell."""
-    rows = list(zip(short_names(experiment).cells, experiment.cells, strict=True))
-    for shown, full in rows:
-        if text in (shown.name, full.name):
+def row_called(experiment: Experiment, text: str, settings: Settings, *, full: bool = False) -> str:
+    """The name that the table gives the row called `text`: as it is shown, in full, or in other words for its cell.
+
+    With `full`, the table shows every name in full.
+    """
+    titled = experiment if full else short_names(experiment)
+    rows = list(zip(titled.cells, experiment.cells, strict=True))
+    for shown, whole in rows:
+        if text in (shown.name, whole.name):
             return shown.name
     try:
         meant = parse_cell(text, shared_and_varied(settings)[0], experiment.advise)

@@ -73,7 +73,7 @@ def rows_of(
         for run in good:
             warnings |= dict.fromkeys(w for w in run.record["warnings"] if w != LAST_EPOCH)
     for row in experiment.imported:
-        found.append(imported.row_of(row, experiment, cutoffs, _identity(experiment)))
+        found.append(imported.row_of(row, experiment, cutoffs, identity_of(experiment)))
         warnings |= dict.fromkeys([*row.runs[0].record["warnings"], *imported.remarks(row, cutoffs)])
     if experiment.expect_sampled is not None:
         warnings[SAMPLED] = None
@@ -123,11 +123,11 @@ def head_of(experiment: Experiment, cell: Cell) -> Head:
         once=cell.deterministic,
         settings=settings_of(cell),
         canonical="" if cell.is_baseline else same_training(cell),
-        identity=_identity(experiment),
+        identity=identity_of(experiment),
     )
 
 
-def _identity(experiment: Experiment) -> dict[str, str]:
+def identity_of(experiment: Experiment) -> dict[str, str]:
     """What must be the same for all rows of a table."""
     return {
         "data": experiment.data.sha256,

@@ -94,7 +94,7 @@ class Published:
             UserError: a run has other ranks than it was published with.
         """
         sampled = self.manifest["asked"]["sampled"]
-        return [row_of(_head(cell), self.runs(cell), list(cutoffs), sampled) for cell in self.cells]
+        return [row_of(head_of_cell(cell), self.runs(cell), list(cutoffs), sampled) for cell in self.cells]
 
     @cached_property
     def context(self) -> Context:
@@ -118,7 +118,8 @@ class Published:
         return compare(self.rows(cutoffs), **asked, context=self.context)
 
 
-def _head(cell: JSONObject) -> Head:
+def head_of_cell(cell: JSONObject) -> Head:
+    """The head of a cell's row, as its record keeps it."""
     row = cell["row"]
     return Head(name=cell["name"], **{**row, "seeds": tuple(row["seeds"])})
 

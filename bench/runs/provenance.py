@@ -6,10 +6,11 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from bench import ROOT, __version__
 from bench.files import JSONObject
@@ -76,7 +77,13 @@ def manifest(provenances: Iterable[JSONObject]) -> JSONObject:
     }
 
 
-def mixed(found: JSONObject) -> Iterator[str]:
+def joined(a: Mapping[str, Any], b: Mapping[str, Any]) -> JSONObject:
+    """The manifest of the runs of two."""
+    values = {name: list(dict.fromkeys((*a.get(name, ()), *b.get(name, ())))) for name in MANIFEST}
+    return {**values, **{name: a.get(name, 0) + b.get(name, 0) for name in ("runs", "dirty")}}
+
+
+def mixed(found: Mapping[str, Any]) -> Iterator[str]:
     """Sentences on a manifest whose runs do not come from one committed state of the code."""
     for name in ("versions", "commits", "python", "torch", "numpy", "devices"):
         values = [value[:12] if name == "commits" else value for value in found[name]]
