@@ -50,13 +50,15 @@ def check_options(
 
 def check_sampled(split: Split, sampled: int, metric: str) -> None:
     """Refuse a metric that is not known over sampled candidates, or more of them than some user has left to rank."""
+    from bench.runs.runner import masked
+
     if metric not in EXPECTED:
         raise UserError(f"{metric} has no expectation over sampled candidates; use {', '.join(EXPECTED)}.")
     users, held = np.unique(split.test.users, return_counts=True)
     if (held > 1).any():
         raise UserError(SEVERAL)
-    masked = {"known": [split.train, split.valid], "train": [split.train], "none": []}[split.protocol.mask]
-    pairs = [part.users.astype(np.int64) * part.n_items + part.items for part in masked]
+    left_out = masked(split, split.protocol.mask)
+    pairs = [part.users.astype(np.int64) * part.n_items + part.items for part in left_out]
     known = np.unique(np.concatenate(pairs)) // split.test.n_items if pairs else np.empty(0, np.int64)
     counts = np.bincount(known, minlength=split.test.n_users)[users]
     rivals = split.test.n_items - 1 - int(counts.max(initial=0))
