@@ -13,10 +13,12 @@ from torch import Tensor
 from bench.runs.spec import Cell, incompatibility, parse_cell, same_training
 from datasets import Interactions
 from recmodels import trainer
+from recmodels.encoder import Encoder
 from recmodels.models import MODELS
 from recmodels.objective import objective
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Training
+from recmodels.scoring import lookups
 from recmodels.settings import Settings
 from recmodels.types import Batch, Part
 
@@ -205,6 +207,27 @@ def test_a_step_of_the_trainer_is_that_of_the_formula(
     (total / (len(batch.users) if reduction == "mean" else 1)).backward()  # type: ignore[no-untyped-call]
     for at, parameter in enumerate(parameters):
         torch.testing.assert_close(seen[0][f"{at}"], parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_gradient_on_the_way_is_what_reaches_the_items_as_such_and_in_histories(optimizer: str) -> None:
+    """In two parts, one of which has the items' gradient by row where the optimiser allows it."""
+    module = built({}, optimizer).double()
+    encoder, total = Encoder(module), torch.zeros((), dtype=torch.float64)
+    for users, items in (([0, 2, 0], [1, 3, 4]), ([5, 1], [0, 1])):
+        batch = Batch(torch.tensor(users), torch.tensor(items))
+        tables, at = encoder.rows(batch)
+        mine, its = lookups(tables.users, False, at)[0], lookups(tables.items, module.by_row, batch.positives)[0]
+        (mine * its).sum().backward()
+        plain = module.queries(batch)
+        total = total + (plain.users * plain.items[batch.positives]).sum()
+    parameters = [module.users, module.items, module.map]
+    expected = torch.autograd.grad(total, parameters)
+    for found, wanted in zip(encoder.gradient(parameters), expected, strict=True):
+        torch.testing.assert_close(found.to_dense(), wanted.to_dense())  # type: ignore[union-attr]
+    encoder.backward()
+    for parameter, wanted in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(parameter.grad.to_dense(), wanted.to_dense())
 
 
 def test_a_step_in_parts_is_the_whole_step(monkeypatch: pytest.MonkeyPatch) -> None:
