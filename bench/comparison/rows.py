@@ -11,15 +11,14 @@ import numpy as np
 
 from bench.comparison import advice, imported
 from bench.comparison.nouns import Context, Row
-from bench.comparison.told import by_value, facts, settings_of
+from bench.comparison.told import by_value, comparable, facts, settings_of
 from bench.files import JSONObject
 from bench.runs.design import Experiment
 from bench.runs.provenance import manifest, mixed
-from bench.runs.spec import CODE_PROTOCOL, Cell, same_training
+from bench.runs.spec import Cell, same_training
 from bench.runs.store import LAST_EPOCH
 from bench.runs.stored import Damaged, StoredRun, read
 from datasets.errors import UserError
-from datasets.protocol import Protocol
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def rows_of(
         for run in good:
             warnings |= dict.fromkeys(w for w in run.record["warnings"] if w != LAST_EPOCH)
     for row in experiment.imported:
-        found.append(imported.row_of(row, experiment, cutoffs, identity_of(experiment)))
+        found.append(imported.row_of(row, experiment, cutoffs, comparable(experiment)))
         warnings |= dict.fromkeys([*row.runs[0].record["warnings"], *imported.remarks(row, cutoffs)])
     if experiment.expect_sampled is not None:
         warnings[SAMPLED] = None
@@ -123,30 +122,8 @@ def head_of(experiment: Experiment, cell: Cell) -> Head:
         once=cell.deterministic,
         settings=settings_of(cell),
         canonical="" if cell.is_baseline else same_training(cell),
-        identity=identity_of(experiment),
+        identity=comparable(experiment),
     )
-
-
-def identity_of(experiment: Experiment) -> dict[str, str]:
-    """What must be the same for all rows of a table."""
-    return {
-        "data": experiment.data.sha256,
-        "protocol": _held_out(experiment),
-        "code protocol": str(CODE_PROTOCOL),
-    }
-
-
-def _held_out(experiment: Experiment) -> str:
-    """The protocol in words: the split, and all that is not as usual."""
-    usual = Protocol().as_dict()
-    told = [
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in experiment.protocol.as_dict().items()
-        if name == "split" or value != usual[name]
-    ]
-    told += ["refit"] if experiment.refit else []
-    told += [f"expected over {n} sampled candidates"] if (n := experiment.expect_sampled) is not None else []
-    return ", ".join(told)
 
 
 def row_of(head: Head, runs: Sequence[StoredRun], cutoffs: list[int], sampled: int | None = None) -> Row:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.runs.spec import REGISTRIES, Cell, Part
+from bench.runs.design import Experiment
+from bench.runs.spec import CODE_PROTOCOL, REGISTRIES, Cell, Part
+from datasets.protocol import Protocol
 from recmodels.compatibility import held, text_of
 from recmodels.registry import Value
 from recmodels.settings import setting_parameters
@@ -122,3 +124,16 @@ def settings_of(cell: Cell) -> dict[str, Mapping[str, Value]]:
     found = {kind: part.parameters for kind, part in parts.items() if part is not None}
     sources = {name: source for name, (_, source) in cell.recommended.items()}
     return found if cell.is_baseline else {**found, "trainer": cell.settings, "recommended": sources}
+
+
+def comparable(experiment: Experiment) -> dict[str, str]:
+    """What rows must have in common to stand in one table: the data, the protocol in words, the code protocol."""
+    usual = Protocol().as_dict()
+    told = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in experiment.protocol.as_dict().items()
+        if name == "split" or value != usual[name]
+    ]
+    told += ["refit"] if experiment.refit else []
+    told += [f"expected over {n} sampled candidates"] if (n := experiment.expect_sampled) is not None else []
+    return {"data": experiment.data.sha256, "protocol": ", ".join(told), "code protocol": str(CODE_PROTOCOL)}

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.comparison.nouns import Context, Row
-from bench.comparison.rows import identity_of, row_of
+from bench.comparison.rows import row_of
+from bench.comparison.told import comparable
 from bench.files import JSONObject
 from bench.results.published import Published, head_of_cell, read
 from bench.runs.design import Experiment
@@ -92,7 +93,7 @@ def _check_alike(published: Published, cells: Iterable[JSONObject], experiment: 
     """Refuse rows that another evaluation than the experiment's gave."""
     same = of_data(experiment.data)
     read = {"reading of the file": "columns", "version of reading and splitting": "data_protocol"}
-    ours = {**identity_of(experiment), **{words: same[key] for words, key in read.items()}}
+    ours = {**comparable(experiment), **{words: same[key] for words, key in read.items()}}
     for cell in cells:
         theirs = {**cell["row"]["identity"], **{words: cell["spec"].get(key) for words, key in read.items()}}
         for key, here in ours.items():
