@@ -56,7 +56,9 @@ def compare(
         settings=[Setting(name, str(each)) for name, value in (settings or {}).items() for each in _several(value)],
     )
     read: dict[str, Any] = {name: LISTS[name](options[name]) for name in LISTS.keys() & options.keys()}
-    return replace(request, **options | read).comparison()
+    request = replace(request, **options | read)
+    request.plug_in()
+    return request.comparison()
 
 
 def _several(value: object) -> Sequence[object]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from recmodels.entries import Entry, Value
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
-from recmodels.registry import Entry, Value, fill
+from recmodels.registry import fill
 from recmodels.samplers import SAMPLERS
 from recmodels.settings import setting_parameters
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 
 from recmodels.compatibility import Parameters, held, is_whole, proposal_gives
+from recmodels.entries import Value
 from recmodels.losses import LOSSES
 from recmodels.proposals import known_proposal, read
-from recmodels.registry import Value
 
 Named = tuple[str, Parameters]
 

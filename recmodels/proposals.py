@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from datasets.errors import UserError, unknown
 from recmodels.compatibility import Parameters, is_whole, text_of
-from recmodels.registry import Entry, not_registered
+from recmodels.entries import Entry
+from recmodels.registry import not_registered
 from recmodels.samplers import SAMPLERS
 
 if TYPE_CHECKING:

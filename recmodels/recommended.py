@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from recmodels.compatibility import is_whole, text_of
-from recmodels.registry import Entry, Value
+from recmodels.entries import Entry, Value
 from recmodels.settings import setting_parameters
 
 ORDER = ("loss", "sampler", "model", "baseline")  # whose word counts first

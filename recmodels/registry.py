@@ -7,121 +7,29 @@ themselves; `SAMPLERS["name"]` imports the one module that holds it.
 
 from __future__ import annotations
 
-import ast
-import operator
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 from datasets.errors import UserError, plain, unknown
-from recmodels.search import Search, literal
+from recmodels.code import Misread, Source, code_of
+from recmodels.entries import Entry, Parameter, Place, Unreadable, Value, registered
 
 F = TypeVar("F", bound=Callable[..., Any])
-Value = bool | int | float | str | None
 
-METRIC = "metric@K"  # the bounds of a parameter whose values are metrics
-PROPOSAL = "proposal"  # and of one whose values are samplers that draw by a law; see `recmodels.proposals`
-_COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+KINDS = ("samplers", "losses", "models", "baselines")  # folders of methods
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """A keyword-only argument of a registered function: its default, its type, and the values it may take."""
-
-    name: str
-    default: Value
-    kind: str  # "int", "float", "bool", or "str" for one of `choices` only
-    choices: tuple[str, ...] = ()
-    bounds: str = ""  # e.g. "> 0, <= 1"
-    optional: bool = False  # may be none
-    search: Search | None = None  # what a tuner tries; None where it leaves the default
-
-    @property
-    def allowed(self) -> str:
-        """What the parameter accepts, in words."""
-        if self.bounds == PROPOSAL:
-            return "a sampler that draws by a law, with its options as in popularity:alpha=0.5"
-        words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": ""}
-        options = [
-            f"{words[self.kind]} {self.bounds}".strip(),
-            *self.choices,
-            *(["none"] if self.optional else []),
-        ]
-        return " or ".join(filter(None, options))
-
-    def parse(self, text: str) -> Value:
-        """The value written as `text`.
-
-        Raises:
-            UserError: it is not one of the metrics, or not a proposal.
-            ValueError: it is not of the parameter's type, or outside what it may be.
-        """
-        lowered = text.strip().lower()
-        if self.optional and lowered in ("none", "null"):
-            return None
-        if lowered in self.choices:
-            return lowered
-        if self.bounds == METRIC:
-            from recmodels.metrics import known_metric
-
-            return "{}@{}".format(*known_metric(lowered))
-        if self.bounds == PROPOSAL:
-            from recmodels.proposals import known_proposal
-
-            return known_proposal(text.strip())
-        value: Value
-        if self.kind == "bool":
-            value = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[lowered]
-        elif self.kind == "int":
-            value = int(text)
-        elif self.kind == "float":
-            value = float(text)
-            if value != value or value in (float("inf"), float("-inf")):
-                raise ValueError(text)
-        else:
-            raise ValueError(text)
-        for bound in filter(None, (part.strip() for part in self.bounds.split(","))):
-            symbol, limit = bound.split()
-            if not _COMPARE[symbol](value, float(limit)):
-                raise ValueError(text)
-        return value
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What the source of a registered function says about it."""
-
-    name: str
-    module: str
-    function: str
-    doc: str
-    parameters: dict[str, Parameter]
-    facts: dict[str, Any] = field(default_factory=dict)  # literal keywords of `register`: paper, needs, search, …
-    takes: tuple[str, ...] = ()  # what the function is called with beside its parameters
-
-    @property
-    def summary(self) -> str:
-        """The first line of the docstring."""
-        return self.doc.partition("\n")[0].rstrip(".")
-
-    @property
-    def aliases(self) -> list[str]:
-        """What others call it; none of these is a name here."""
-        return list(self.facts.get("aliases", []))
-
-    @property
-    def draws(self) -> bool:
-        """Whether it is given random numbers."""
-        return "rng" in self.takes
-
-    def called_here(self, alias: str) -> str:
-        """What an alias is here: the name, with the options that a dictionary of aliases gives."""
-        aliases = self.facts["aliases"]
-        return f"{self.name}:{aliases[alias]}" if isinstance(aliases, dict) and aliases[alias] else self.name
+@cache
+def methods() -> dict[str, Source]:
+    """The files of this package that hold methods, by module; read once, until `forget`."""
+    folder = Path(__file__).parent
+    files = [path for kind in KINDS for path in sorted((folder / kind).glob("*.py")) if path.stem != "__init__"]
+    return {f"recmodels.{path.parent.name}.{path.stem}": Source.of(path) for path in files}
 
 
 class Registry:
@@ -132,6 +40,8 @@ class Registry:
         self.package = package
         self._functions: dict[str, Callable[..., Any]] = {}
         self._parsed: dict[str, Entry] = {}
+        self._codes: dict[str, str] = {}
+        self._plugged: dict[str, Place] = {}
 
     def register(self, name: str, **_facts: Any) -> Callable[[F], F]:
         """Add the decorated function under `name`; `_facts` must be literals, they are read from the source.
@@ -151,55 +61,109 @@ class Registry:
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """Every entry by name, sorted, from the source text alone."""
-        return {name: self.entry(name) for name in self._files}
+        """Every entry by name, sorted, from the source text alone; of installed plug-ins those that are right."""
+        found = {}
+        for name, place in self.places.items():
+            try:
+                found[name] = self.entry(name)
+            except UserError:
+                if not place.installed:
+                    raise
+        return found
 
     @cached_property
-    def _files(self) -> dict[str, tuple[Path, str]]:
-        """File and module of every name, sorted by name; of the files only those of entries asked for are parsed."""
-        folder = Path(__file__).parent.parent.joinpath(*self.package.split("."))
-        paths = sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
-        above = re.compile(rf'^@{self._variable}\.register\(\s*"([^"]+)"', re.MULTILINE)
-        found: dict[str, tuple[Path, str]] = {}
-        for path in paths:
-            for name in above.findall(path.read_text(encoding="utf-8")):
+    def places(self) -> dict[str, Place]:
+        """Where every name is, sorted by name; of the files only those of entries asked for are parsed."""
+        found = dict(self._plugged)
+        for module, source in methods().items():
+            for name in self.named_in(source) if module.startswith(f"{self.package}.") else ():
                 if name in found:
                     raise ValueError(f"The {self.kind} name '{name}' is registered twice.")
-                found[name] = path, f"{self.package}.{path.stem}" if folder.is_dir() else self.package
+                found[name] = Place(source, module)
         return dict(sorted(found.items()))
 
+    def plug(self, places: dict[str, Place]) -> None:
+        """Know these names too, which are no names of this package."""
+        self._plugged = places
+        self._read_anew()
+
+    def named_in(self, source: Source) -> list[str]:
+        """The names that a file registers here, also where it is no Python."""
+        return [found[2] for found in self.above(source)]
+
+    def above(self, source: Source) -> Iterator[re.Match[str]]:
+        """What stands above the functions that a file registers here; the second group is the name."""
+        return re.finditer(rf"""^@{self.variable}\.register\(\s*(["'])([^"']+)\1""", source.text, re.MULTILINE)
+
     @property
-    def _variable(self) -> str:
+    def variable(self) -> str:
+        """What the registry is called in code."""
         return {"loss": "LOSSES"}.get(self.kind, f"{self.kind.upper()}S")
 
+    def forget(self) -> None:
+        """Know nothing of the sources any more, nor of plug-ins, so that all is read as it is now."""
+        for name in self._plugged:
+            self._functions.pop(name, None)
+        self._plugged = {}
+        self._read_anew()
+
+    def _read_anew(self) -> None:
+        self._parsed, self._codes = {}, {}
+        for name in ("entries", "places"):
+            self.__dict__.pop(name, None)
+
     def __iter__(self) -> Iterator[str]:
-        return iter(self._files)
+        return iter(self.places)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self.places)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._files
+        return name in self.places
 
     def entry(self, name: str) -> Entry:
         """What is known about `name`.
 
         Raises:
-            UserError: nothing is registered under it; the closest name is suggested.
+            UserError: nothing is registered under it; the closest name is suggested. Or what a plug-in says of it
+                cannot be read or means nothing.
         """
-        if name not in self._files:
+        if name not in self.places:
             raise not_registered(self.kind, name, [self])
         if name not in self._parsed:
-            path, module = self._files[name]
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.FunctionDef):
-                    self._parsed |= {entry.name: entry for entry in _registered(node, self._variable, module)}
+            place = self.places[name]
+            try:
+                found = [*registered(place, self.variable)]
+            except Unreadable as error:
+                raise Misread(place.source.shown, error.line, f"{error}.") from None
+            for entry in found if place.plugin else ():
+                from recmodels.declared import mistakes
+
+                for said in mistakes(self.kind, entry):
+                    raise Misread(entry.file, entry.line, said)
+            self._parsed |= {entry.name: entry for entry in found}
         return self._parsed[name]
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
-        entry = self.entry(name)
-        import_module(entry.module)
+        """The function registered under `name`.
+
+        Raises:
+            UserError: there is none, or its code was edited since it was read.
+        """
+        place = self.places[self.entry(name).name]
+        known = {*sys.modules}
+        import_module(place.module)
+        for module in {*sys.modules} - known:
+            if module in methods() and methods()[module].changed:
+                raise edited(name)
         return self._functions[name]
+
+    def code(self, name: str) -> str:
+        """A digest of the code of `name`, with what it uses of the files of methods; see `recmodels.code`."""
+        if name not in self._codes:
+            place = self.places[self.entry(name).name]
+            self._codes[name] = place.code() if place.code else code_of(place.source, name, methods().get)
+        return self._codes[name]
 
     def parameters(self, name: str, given: dict[str, str]) -> dict[str, Value]:
         """All parameters of `name`, the defaults replaced by what is `given` as text.
@@ -208,6 +172,21 @@ class Registry:
             UserError: an unknown parameter, or a value it cannot take.
         """
         return fill(f"{self.kind} {name}", self.entry(name).parameters, given)
+
+
+def forget(registries: Iterable[Registry]) -> None:
+    """Let all sources be read anew, without the plug-ins of before."""
+    methods.cache_clear()
+    for registry in registries:
+        registry.forget()
+
+
+def edited(name: str) -> UserError:
+    """A run cannot be of the code that it was asked for."""
+    return UserError(
+        f"The code of '{name}' is not what it was when the command began: it was edited since, or this worker has "
+        "another version; give the command again."
+    )
 
 
 def not_registered(kind: str, given: str, registries: Iterable[Registry], also: Iterable[str] = ()) -> UserError:
@@ -251,62 +230,3 @@ def fill(
                 f"{owner}: {key} must be {known[key].allowed}, not '{text}' (default {values[key]})."
             ) from None
     return values
-
-
-def _registered(node: ast.FunctionDef, variable: str, module: str) -> Iterator[Entry]:
-    for decorator in node.decorator_list:
-        match decorator:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id=owner), attr="register"), args=[ast.Constant(value=str(name))]
-            ) if owner == variable:
-                facts = {k.arg: literal(k.value) for k in decorator.keywords if k.arg}
-                parameters = {
-                    argument.arg: _parameter(argument.arg, argument.annotation, default)
-                    for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-                }
-                takes = tuple(argument.arg for argument in node.args.args)
-                yield Entry(name, module, node.name, ast.get_docstring(node) or "", parameters, facts, takes)
-
-
-def _parameter(name: str, annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
-    """Read `alpha: Annotated[float, "> 0"] = 0.75`, `logq: Literal["none", "neg"] = "neg"` and unions of these.
-
-    After the type, `Annotated` may have the bounds, and a `Search`.
-    """
-    if default is None:
-        raise ValueError(f"parameter {name} needs a default")
-    kind, choices, bounds, optional, search = "str", (), "", False, None
-    for part in _union(annotation):
-        match part:
-            case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[part, *notes])):
-                for note in map(literal, notes):
-                    bounds, search = (bounds, note) if isinstance(note, Search) else (note, search)
-        match part:
-            case ast.Constant(value=None):
-                optional = True
-            case ast.Subscript(value=ast.Name(id="Literal"), slice=choice):
-                elements = choice.elts if isinstance(choice, ast.Tuple) else [choice]
-                choices = tuple(ast.literal_eval(element) for element in elements)
-            case ast.Name(id=("int" | "float" | "bool" | "str") as kind):
-                pass
-            case _:
-                raise ValueError(f"parameter {name} has a type that the command line cannot read")
-    return Parameter(name, ast.literal_eval(default), kind, choices, bounds, optional, search)
-
-
-def _union(annotation: ast.expr | None) -> Iterator[ast.expr | None]:
-    if isinstance(annotation, ast.BinOp):
-        yield from _union(annotation.left)
-        yield from _union(annotation.right)
-    else:
-        yield annotation
-
-
-def class_parameters(path: Path, name: str) -> dict[str, Parameter]:
-    """The fields of the dataclass `name` in the file at `path`, read like the parameters of a registered function."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
-            targets = [ast.unparse(field.target) for field in fields]
-            return {t: _parameter(t, f.annotation, f.value) for t, f in zip(targets, fields, strict=True)}
-    raise LookupError(f"{path} has no class {name}")

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from recmodels.registry import Parameter, class_parameters
+from recmodels.entries import Parameter, class_parameters
 from recmodels.search import Search
 
 SYNONYMS = {

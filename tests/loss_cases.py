@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,69 +10,24 @@ import torch
 from scipy.special import log_expit
 
 from datasets import Interactions
+from recmodels.contracts.losses import ITEMS as ITEMS
+from recmodels.contracts.losses import USERS as USERS
+from recmodels.contracts.losses import D as D
+from recmodels.contracts.losses import example as example
+from recmodels.contracts.losses import lin as lin
+from recmodels.contracts.losses import training as training
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.objective import objective
 from recmodels.sampling import Sampler, Training
 from recmodels.settings import Settings
 from recmodels.trainer import train
-from recmodels.types import Batch, LossInput, Tables, Vectors
+from recmodels.types import LossInput
 from tests.sampler_cases import make
-
-USERS, ITEMS, D = 5, 30, 4
 
 
 def interactions(users: Any, items: Any, n_users: int = USERS, n_items: int = ITEMS) -> Interactions:
     return Interactions(np.asarray(users, np.int32), np.asarray(items, np.int32), n_users, n_items)
-
-
-def training() -> Training:
-    pairs = [(u, i) for u in range(USERS) for i in range(u, 3 * u + 3)]
-    return Training(interactions(*zip(*pairs, strict=True)))
-
-
-def lin(*shape: int, seed: int = 0, scale: float = 1.0) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape) * scale)
-
-
-def example(
-    name: str,
-    rows: int = 6,
-    n: int = 7,
-    seed: int = 0,
-    scale: float = 0.5,
-    dtype: torch.dtype = torch.float64,
-    valid: torch.Tensor | None = None,
-    parameters: Mapping[str, Any] | None = None,
-) -> tuple[Callable[[LossInput], torch.Tensor], LossInput]:
-    """A loss and an input for it, with scores, vectors and tables that belong together."""
-    torch.manual_seed(seed)  # of what a state starts from
-    chosen = LOSSES.parameters(name, {}) | dict(parameters or {})
-    built = objective(name, chosen)
-    generator = np.random.default_rng(seed)
-    tables = Tables(lin(USERS, D, seed=seed + 1).to(dtype), lin(ITEMS, D, seed=seed + 2).to(dtype))
-    users = torch.from_numpy(generator.integers(USERS, size=rows))
-    positives = torch.from_numpy(generator.integers(10, size=rows))
-    items = torch.from_numpy(generator.integers(10, ITEMS, size=(rows, n)))
-    state = built.initial_state(training())
-    for key, tensor in state.tensors.items():
-        state.tensors[key] = tensor.detach().to(dtype if tensor.is_floating_point() else tensor.dtype)
-    x = LossInput(
-        positive=(lin(rows, seed=seed + 3) * scale).to(dtype),
-        negative=(lin(rows, n, seed=seed + 4) * scale).to(dtype),
-        valid=valid,
-        log_q=torch.full((rows, n), -math.log(ITEMS), dtype=dtype),
-        log_q_positive=torch.full((rows,), -math.log(ITEMS), dtype=dtype),
-        weight=None,
-        n_items=ITEMS,
-        batch=Batch(users, positives),
-        items=items,
-        vectors=Vectors(tables.users[users], tables.items[positives], tables.items[items]),
-        tables=tables,
-        state=state.tensors,
-        space=built.space,
-    )
-    return built.loss, x
 
 
 def changed(x: LossInput, **changes: Any) -> LossInput:

@@ -20,8 +20,7 @@ THEMES = {
     "": "docs every_method frozen golden house main_job real_data run_ids",
     "bench": "bench_across chaos data_commands others_files runs sampler_page strong tampering tuning_page",
     "datasets": "",
-    "recmodels": "baseline_oracles dens given lazy_adam learned_losses loss_vectors sampler_contract sampler_laws "
-    "tiny_laws",
+    "recmodels": "baseline_oracles dens given lazy_adam learned_losses loss_vectors sampler_laws tiny_laws",
 }
 LONGEST = 400
 COLLECTIONS = ("benchmarks", "inputs")  # folders about the whole, whose files are named as they like

@@ -119,12 +119,15 @@ class RequestCommand(Command):
         if isinstance(request, Request) and any(name.lower().endswith(".toml") for name in names):
             from pathlib import Path
 
-            from bench.cli.experiment_file import from_file, keep, resolved
+            from bench.cli.experiment_file import from_file, keep
 
             request = from_file(request, given)
+            request.plug_in()
             if request.stores:
                 store = request.checked()[0].store  # every mistake is found before anything is written
-                keep(store.root, Path(names[0]).stem, resolved(request))
+                keep(store.root, Path(names[0]).stem, request)
+        else:
+            request.plug_in()
         if code := request.run():
             raise typer.Exit(code)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -43,6 +44,8 @@ def from_file(request: R, given: Iterable[str]) -> R:
         settings, own = request.settings or [], found.get("settings", [])
         beside = {setting.name for setting in settings}
         request = replace(request, settings=[*(one for one in own if one.name not in beside), *settings])
+    if "plugin" in found:
+        found["plugin"] = [str(Path(names[0]).parent / Path(path).expanduser()) for path in found["plugin"]]
     return replace(request, **{field: value for field, value in found.items() if field not in given})
 
 
@@ -76,8 +79,8 @@ def word(field: str) -> str:
     return {"settings": "set", "beside": "with"}.get(field, field.replace("_", "-"))
 
 
-def resolved(request: Request) -> str:
-    """A file that means the same whatever the defaults become: every field that can change a number."""
+def resolved(request: Request, folder: Path) -> str:
+    """A file in `folder` that means the same whatever the defaults become: every field that can change a number."""
     lines, settings = [], ["", "[set]"]
     for field in fields(request):
         value = getattr(request, field.name)
@@ -87,16 +90,19 @@ def resolved(request: Request) -> str:
                 settings.append(f"{name} = {json.dumps(values if len(values) > 1 else values[0])}")
         elif field.name not in CONDITIONS and value is not None:
             shown = str(value) if isinstance(value, Path) else value
+            if field.name == "plugin":
+                shown = [os.path.relpath(path, folder) for path in value]
             lines.append(f"{word(field.name)} = {json.dumps(shown, ensure_ascii=False)}")
     return "\n".join(lines + (settings if len(settings) > 2 else [])) + "\n"
 
 
-def keep(results: Path, stem: str, text: str) -> Path:
-    """Write a resolved file beside the results, under its name and content.
+def keep(results: Path, stem: str, request: Request) -> Path:
+    """Write the resolved file of a request beside the results, under its name and content.
 
     Raises:
         UserError: the folder cannot be written.
     """
+    text = resolved(request, results / "experiments")
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     path = results / "experiments" / f"{stem}-{digest}.toml"
     with writing(results, RESULTS):

@@ -101,8 +101,11 @@ class Training(Request):
     def tasks(self, experiment: "Experiment", specs: "Sequence[RunSpec]") -> "list[Task]":
         """These runs, ready for workers."""
         from bench.runs.runner import Task
+        from recmodels.plugins import in_use
 
-        return [Task(spec, experiment.protocol, self.consent, device=experiment.device) for spec in specs]
+        return [
+            Task(spec, experiment.protocol, self.consent, device=experiment.device, plugins=in_use()) for spec in specs
+        ]
 
     def _check_device(self) -> None:
         """Refuse a GPU that is not there, before every run fails for it."""

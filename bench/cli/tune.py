@@ -219,6 +219,8 @@ class Tune(Training):
             flag = "--set" if field.name == "settings" else f"--{field.name.replace('_', '-')}"
             if isinstance(value, bool):
                 words.append(flag)
+            elif field.name == "plugin":
+                words += [word for one in value for word in (flag, Path(one).name)]
             elif field.name in ("settings", "space"):
                 words += [word for one in value for word in (flag, "=".join(one) if flag == "--set" else one)]
             else:

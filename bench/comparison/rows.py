@@ -14,6 +14,7 @@ from bench.comparison.nouns import Context, Row
 from bench.comparison.told import by_value, comparable, facts, settings_of
 from bench.files import JSONObject
 from bench.runs.design import Experiment
+from bench.runs.other_code import other_code
 from bench.runs.provenance import manifest, mixed
 from bench.runs.spec import Cell, same_training
 from bench.runs.store import LAST_EPOCH
@@ -49,9 +50,12 @@ def _stored(experiment: Experiment, cell: Cell) -> list[StoredRun]:
     stored = [experiment.store.find(spec, experiment.device) for spec in experiment.of(cell)]
     runs = [run for run in stored if run is not None]
     if len(runs) < len(stored):
+        lacking = [spec for spec, run in zip(experiment.of(cell), stored, strict=True) if run is None]
+        others = other_code(experiment.store, lacking, experiment.device)
         raise UserError(
-            f"{len(stored) - len(runs)} of {len(stored)} runs of '{cell.name}' are not in {experiment.store.root}; "
-            f"make them with `bench compare`, or name the results folder that has them.{_changed(experiment)}"
+            f"{len(lacking)} of {len(stored)} runs of '{cell.name}' are not in {experiment.store.root}; make them "
+            "with `bench compare`, or name the results folder that has them."
+            f"{f' {others}' if others else _changed(experiment)}"
         )
     return runs
 

@@ -9,7 +9,7 @@ from bench.runs.design import Experiment
 from bench.runs.spec import CODE_PROTOCOL, REGISTRIES, Cell, Part
 from datasets.protocol import Protocol
 from recmodels.compatibility import held, text_of
-from recmodels.registry import Value
+from recmodels.entries import Value
 from recmodels.settings import setting_parameters
 
 ALWAYS = (

@@ -15,8 +15,8 @@ from typing import Any
 from bench import ROOT
 from bench.pages.samplers import arguments_of, markdown, mean, number, parameter_line, replaced
 from bench.runs.spec import CODE_PROTOCOL
+from recmodels.entries import Entry
 from recmodels.models import BASELINES
-from recmodels.registry import Entry
 
 PAGE = ROOT / "docs" / "baselines.md"
 ORACLES = ROOT / "tests" / "oracles" / "baselines.json"

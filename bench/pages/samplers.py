@@ -17,7 +17,7 @@ from bench import ROOT
 from bench.comparison.advice import LAWFUL
 from bench.runs.spec import CODE_PROTOCOL
 from recmodels.compatibility import asks, chooses, held
-from recmodels.registry import Entry, Parameter
+from recmodels.entries import Entry, Parameter
 from recmodels.samplers import SAMPLERS
 
 LAWLESS = "infonce"  # the loss beside `LAWFUL` for samplers that state no law

@@ -10,7 +10,7 @@ from bench.runs.stored import Damaged, read
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 from recmodels.compatibility import text_of
-from recmodels.registry import Parameter
+from recmodels.entries import Parameter
 from recmodels.settings import setting_parameters
 
 DAMAGED = "damaged"

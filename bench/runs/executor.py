@@ -204,6 +204,7 @@ def _deaf() -> Iterator[None]:
 
 def _work(pipe: Connection) -> None:
     """The life of a worker: tasks in, epochs and results out, until the pipe closes."""
+    os.dup2(2, 1)  # what methods print is none of the results that the command writes
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):  # the parent is done, or dead
         while True:

@@ -25,7 +25,7 @@ def provenance() -> JSONObject:
     return {
         "contrarec": __version__,
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--", *_CODE)),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=all", "--", *_CODE)),
         "python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
         "platform": f"{sys.platform} {platform.machine()}",

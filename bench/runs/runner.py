@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.runs.provenance import provenance
 from bench.runs.pruning import given_up
-from bench.runs.spec import Data, RunSpec
+from bench.runs.spec import Data, RunSpec, check_code
 from bench.runs.store import LAST_EPOCH, Result
 from datasets import synthetic
 from datasets.consent import Consent
@@ -25,9 +25,11 @@ from datasets.errors import UserError
 from datasets.loading import load
 from datasets.protocol import Protocol
 from datasets.split import Split
+from recmodels import plugins
 from recmodels.compatibility import held
 from recmodels.metrics import Ranks
 from recmodels.models import BASELINES, MODELS
+from recmodels.plugins import Plugin
 from recmodels.samplers import SAMPLERS
 from recmodels.settings import Settings, setting_parameters
 
@@ -53,6 +55,7 @@ class Task:
     keep_embeddings: bool = False
     measured: bool = False  # whether its pace is told first
     trained: bool = True  # whether it is run at all, and not its pace alone found out
+    plugins: tuple[Plugin, ...] = ()  # that its methods may be of
     floors: tuple[float, ...] = ()  # of a trial: it is given up where its best so far is below them
 
 
@@ -84,6 +87,8 @@ def execute(
     `on_pace` is told before, how long an epoch will take.
     """
     started = time.perf_counter()
+    if plugins.in_use() != task.plugins:
+        plugins.use(task.plugins)
     _forget_peak()
     settle(task.threads)
     split = split or open_split(task.spec.data, task.protocol, task.consent)
@@ -108,6 +113,7 @@ def execute(
         started = time.perf_counter()
     seconds = {"train": 0.0, "evaluate": 0.0, "total": 0.0}
     try:
+        check_code(task.spec)
         tables, history, best_epoch, observer, training, settles = _trained(task, split, on_epoch)
         evaluating = time.perf_counter()
         ranks = _test_ranks(tables, split, task.protocol.mask)
@@ -153,7 +159,10 @@ def reason(error: Exception) -> str:
     lacking = ("can't allocate memory", "not enough memory", "out of memory")
     if isinstance(error, MemoryError) or any(words in said.lower() for words in lacking):
         return f"out of memory: {error}"
-    return str(error) if isinstance(error, ConstantScores | TimedOut | UserError) else said
+    if isinstance(error, ConstantScores | TimedOut | UserError):
+        return str(error)
+    place = plugins.where(error)
+    return f"{said} ({place})" if place else said
 
 
 def _forget_peak() -> None:

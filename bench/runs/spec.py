@@ -15,11 +15,12 @@ from datasets.loading import VERSION as LOAD_VERSION
 from datasets.protocol import JSON
 from datasets.readers import VERSION as READERS_VERSION
 from recmodels.compatibility import reason, text_of, unseen
+from recmodels.entries import PROPOSAL, Entry, Value
 from recmodels.identities import canonical as training
 from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
 from recmodels.recommended import Advise, Recommended
-from recmodels.registry import Entry, Registry, Value, fill, not_registered
+from recmodels.registry import Registry, edited, fill, not_registered
 from recmodels.samplers import SAMPLERS
 from recmodels.settings import SYNONYMS, setting_parameters
 
@@ -64,6 +65,13 @@ class Cell:
     def is_baseline(self) -> bool:
         """Whether nothing is trained."""
         return self.sampler is None
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Its parts by kind."""
+        if self.sampler is None or self.loss is None:
+            return {"baseline": self.model}
+        return {"sampler": self.sampler, "loss": self.loss, "model": self.model}
 
     @property
     def deterministic(self) -> bool:
@@ -118,12 +126,20 @@ def _told(owner: str, values: Mapping[str, Value]) -> dict[str, Value]:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One training run: a cell, on some data, with one seed; with `refit` trained again before the test."""
+    """One training run: a cell, on some data, with one seed; with `refit` trained again before the test.
+
+    Attributes:
+        code: of each method of the cell by name, as it was when the spec was made.
+    """
 
     data: Data
     cell: Cell
     seed: int
     refit: bool = False
+    code: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "code", code(self.cell))
 
     def as_dict(self) -> JSONObject:
         """The full spec, as `run.json` stores it."""
@@ -141,6 +157,7 @@ class RunSpec:
             "settings": _told("settings", cell.settings),
             "seed": self.seed,
             "refit": self.refit,
+            "code": dict(self.code),
             "code_protocol": CODE_PROTOCOL,
             "data_protocol": [LOAD_VERSION, READERS_VERSION],
         }
@@ -155,6 +172,39 @@ def run_id_of(spec: Mapping[str, object]) -> str:
     """The run id of a spec as `run.json` stores it; the name of the data set is not part of it."""
     identity = {key: value for key, value in spec.items() if key != "dataset"}
     return hashlib.sha256(canonical(identity).encode()).hexdigest()[:16]
+
+
+def asked_id_of(spec: Mapping[str, object]) -> str:
+    """What runs share that differ in the code of their methods alone."""
+    return run_id_of({key: value for key, value in spec.items() if key != "code"})
+
+
+def code(cell: Cell) -> dict[str, str]:
+    """A digest of the code of each method of a cell, by name: of a sampler that chooses, of its proposal too."""
+    found = {}
+    for kind, part in cell.parts.items():
+        registry = REGISTRIES[kind]
+        found[part.name] = registry.code(part.name)
+        for name, parameter in registry.entry(part.name).parameters.items():
+            if parameter.bounds == PROPOSAL:
+                proposal = str(part.parameters[name]).partition(":")[0]
+                found[proposal] = registry.code(proposal)
+    return found
+
+
+def check_code(spec: RunSpec) -> None:
+    """Refuse to train by other code than the spec is of.
+
+    Raises:
+        UserError: a method is not as it was when the spec was made.
+    """
+    for name in spec.code:
+        if not any(name in registry for registry in REGISTRIES.values()):
+            raise UserError(f"This worker does not know '{name}'; install the package that registers it there.")
+    here = code(spec.cell)
+    for name, digest in spec.code.items():
+        if here[name] != digest:
+            raise edited(name)
 
 
 def parse_cell(text: str, settings: Mapping[str, str], advise: Advise | None = None) -> Cell:

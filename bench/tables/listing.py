@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from bench.files import JSONObject
 from bench.runs.spec import REGISTRIES
 from recmodels.compatibility import table
+from recmodels.entries import Entry, Parameter
 from recmodels.metrics import METRICS
-from recmodels.registry import Entry, Parameter, not_registered
+from recmodels.registry import not_registered
 from recmodels.settings import meanings, setting_parameters
 
 # what an argument of `bench list` may be beside the name of one entry
@@ -105,6 +106,7 @@ def _describe(entry: Entry) -> JSONObject:
         "parameters": _parameters(entry.parameters.values()),
         "paper": entry.facts.get("paper"),
         "aliases": entry.aliases,
+        "plugin": entry.plugin or None,
         "spaces": entry.facts.get("spaces", []),
         "gives": entry.facts.get("gives", []),
         "needs": entry.facts.get("needs", []),
@@ -134,6 +136,8 @@ def _section(kind: str, rows: list[JSONObject], heading: bool) -> str:
         if row.get("recommended"):
             told = ", ".join(f"{name}={_shown(value)}" for name, value in row["recommended"].items())
             lines.append(f"  {'':{width}}    recommended: {told} ({row['recommended_from']})")
+        if row.get("plugin"):
+            lines.append(f"  {'':{width}}    from {row['plugin']}")
         if row["paper"]:
             lines.append(f"  {'':{width}}    [{row['paper']}]")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.runs.spec import Cell
 from bench.tuning.space import Dimension, Values, with_values
-from recmodels.registry import Value
+from recmodels.entries import Value
 from recmodels.search import Search
 
 if TYPE_CHECKING:

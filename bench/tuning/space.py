@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bench.runs.spec import REGISTRIES, Cell, Part, incompatibility, same_training
 from datasets.errors import UserError, unknown
-from recmodels.registry import Parameter, Value
+from recmodels.entries import Parameter, Value
 from recmodels.search import Search
 from recmodels.settings import setting_parameters
 

@@ -18,8 +18,8 @@ from bench.tuning.space import Dimension
 from bench.tuning.study import ROUND, Plan, Study, Trial, best_so_far, enough
 from datasets.errors import UserError
 from recmodels.compatibility import text_of
+from recmodels.entries import Entry, Value
 from recmodels.recommended import Recommended
-from recmodels.registry import Entry, Value
 from recmodels.settings import setting_parameters
 
 SCHEMA = 1

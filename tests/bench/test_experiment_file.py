@@ -44,7 +44,7 @@ def test_every_shipped_file_means_runs_and_so_does_its_resolved_form(path: Path,
     request = from_toml(path)
     runs = cells(request)
     assert len(runs) > 5 * len(request.datasets)
-    again = from_toml(write(tmp_path, resolved(request)))
+    again = from_toml(write(tmp_path, resolved(request, tmp_path)))
     assert (again, cells(again)) == (request, runs)
 
 

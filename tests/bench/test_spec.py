@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 
 from bench.cli.grammar import Seeds
-from bench.runs.spec import Cell, Data, RunSpec, check_distinct, expand, incompatibility, parse_cell
+from bench.runs.spec import (
+    Cell,
+    Data,
+    RunSpec,
+    asked_id_of,
+    check_distinct,
+    expand,
+    incompatibility,
+    parse_cell,
+    run_id_of,
+)
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 
@@ -61,7 +71,16 @@ def test_the_name_of_the_data_set_does_not() -> None:
 
 def test_run_id_is_frozen() -> None:
     """Fails when a default or the spelling of a spec changes; say so under Results: old runs are no longer found."""
-    assert spec().run_id == "3e0cfa3ca275e6e2"
+    assert asked_id_of(spec().as_dict()) == "3e0cfa3ca275e6e2"
+
+
+def test_a_run_id_is_of_the_code_of_its_methods() -> None:
+    assert set(spec().code) == {"uniform", "bpr", "mf"}
+    assert set(spec("dns:proposal=popularity:alpha=0.5+softmax").code) == {"dns", "popularity", "softmax", "mf"}
+    assert set(spec("toppop").code) == {"toppop"}
+    told = spec().as_dict()
+    for name in spec().code:
+        assert run_id_of({**told, "code": {**told["code"], name: "0" * 12}}) != spec().run_id
 
 
 @pytest.mark.parametrize(

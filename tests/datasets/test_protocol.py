@@ -209,5 +209,5 @@ def test_a_file_and_fields_say_the_same_of_mask_refit_and_recommended(ratings_cs
         assert (one["refit"], one["protocol"]["mask"]) == (True, "none")
         assert (other["refit"], other["protocol"]["mask"]) == (False, "known")
     assert (found[0]["settings"]["l2"], usual[0]["settings"]["l2"]) == (3e-4, setting_parameters()["l2"].default)
-    file.write_text(resolved(told))
+    file.write_text(resolved(told, tmp_path))
     assert read(file, Compare)["mask"] == "none"

@@ -21,39 +21,20 @@ from datasets import Interactions
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 from datasets.source import resolve
+from recmodels.contracts.baselines import ITEMS, TWINS, USERS, WARM_ITEMS, WARM_USERS, fitted, training
 from recmodels.evaluation import FullRanking
 from recmodels.models import BASELINES
 from recmodels.sampling import Training
 from recmodels.types import Scores, Tables
 from tests.conftest import make_interactions
 
-USERS, ITEMS = 30, 20
-WARM_USERS, WARM_ITEMS = 28, 17  # the others have no interaction
-TWINS = (3, 4)  # items of the same users
-SMALL = {"ials": {"factors": "5"}, "puresvd": {"factors": "5"}}  # of what must be smaller than the data here
 SAME_FOR_ALL = {"constant", "toppop", "recency"}
-
-
-def training(seed: int = 0) -> Training:
-    rng = np.random.default_rng(seed)
-    has = rng.random((WARM_USERS, WARM_ITEMS)) < rng.uniform(0.1, 0.6, WARM_ITEMS)
-    has[:, TWINS[1]] = has[:, TWINS[0]]
-    users, items = np.nonzero(has)
-    times = rng.integers(0, 10**7, len(users))
-    return Training(Interactions(users.astype(np.int32), items.astype(np.int32), USERS, ITEMS, times))
 
 
 def dense(data: Training) -> NDArray[np.float64]:
     found = np.zeros((data.n_users, data.n_items))
     found[data.interactions.users, data.interactions.items] = 1
     return found
-
-
-def fitted(name: str, data: Training, seed: int = 0, **parameters: object) -> Scores:
-    drawn = [np.random.default_rng(seed)] if BASELINES.entry(name).draws else []
-    given = {key: str(value) for key, value in (SMALL.get(name, {}) | parameters).items()}
-    model: Scores = BASELINES[name](data, *drawn, **BASELINES.parameters(name, given))
-    return model
 
 
 def scores(name: str, data: Training, seed: int = 0, **parameters: object) -> NDArray[np.float64]:
@@ -216,23 +197,6 @@ def test_slim_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
     with pytest.raises(UserError, match="slim needs scikit-learn; install it with"):
         fitted("slim", training())
-
-
-@pytest.mark.parametrize("name", BASELINES)
-def test_the_same_data_give_the_same_bits_and_only_chance_differs(name: str) -> None:
-    first, again, other = (scores(name, training(), seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, again)
-    assert np.array_equal(first, other) != BASELINES.entry(name).draws
-
-
-@pytest.mark.parametrize("name", BASELINES)
-def test_scores_are_finite_and_the_same_in_every_block(name: str) -> None:
-    model = fitted(name, training())
-    whole = model.scores(torch.arange(USERS))
-    assert whole.shape == (USERS, ITEMS)
-    assert torch.isfinite(whole).all()
-    some = torch.tensor([29, 3, 17])
-    torch.testing.assert_close(model.scores(some), whole[some], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [name for name in BASELINES if name != "random"])

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from datasets import Interactions
+from recmodels.contracts.small import make, scorer
 from recmodels.samplers.cohorts import cohorts
 from recmodels.sampling import Training
 from recmodels.types import Batch
-from tests.sampler_cases import make, scorer
 
 HEAD, MID, TAIL = 0, 1, 2
 COUNTS = [3, 3, 2, 1, 1]

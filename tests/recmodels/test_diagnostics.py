@@ -7,6 +7,7 @@ import torch
 
 from datasets import Interactions
 from recmodels.compatibility import held
+from recmodels.contracts.small import N_ITEMS, N, U, batch_of, make, scorer, training
 from recmodels.diagnostics import COLUMNS, ROWS, Diagnostics
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
@@ -17,7 +18,6 @@ from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates, Part
 from recmodels.updates import l2_pull
 from tests.recmodels.test_trainer import ITEMS, data, run
-from tests.sampler_cases import N_ITEMS, N, U, batch_of, make, scorer, training
 
 DATA = training()
 

@@ -15,9 +15,9 @@ from datasets.loading import load
 from datasets.negatives import identity
 from datasets.protocol import Protocol
 from datasets.source import resolve
+from recmodels.contracts.small import make, scorer
 from recmodels.sampling import Training
 from recmodels.types import Batch
-from tests.sampler_cases import make, scorer
 
 ROWS = """user,item,rating,timestamp
 a,i1,5,10

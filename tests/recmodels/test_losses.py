@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit, logsumexp
 
-from recmodels.compatibility import held
 from recmodels.losses import LOSSES
 from recmodels.objective import objective
 from recmodels.types import Batch, LossInput, Tables, Vectors
@@ -240,15 +239,6 @@ def test_values_and_gradients_are_finite_for_any_finite_score(
             assert (x.negative.grad[:, ~mask] == 0).all()  # what does not count does not learn
 
 
-@pytest.mark.parametrize("name", sorted(FORMULAS))
-@pytest.mark.parametrize("n", [1, 10_000])
-def test_few_and_many_negatives_and_ties(name: str, n: int) -> None:
-    loss, x = example(name, rows=2, n=n, dtype=torch.float32)
-    tied = changed(x, positive=torch.zeros(2), negative=torch.zeros(2, n))
-    assert loss(x).isfinite().all()
-    assert loss(tied).isfinite().all()
-
-
 PAIRED = sorted(set(FORMULAS) - {"bce", "gbce", "nce", "ccl", "directau", "mawu", "wrmf"})
 
 
@@ -261,15 +251,6 @@ def test_a_row_without_negatives_gives_no_loss_and_no_gradient(name: str) -> Non
     if values.requires_grad:
         gradient = torch.autograd.grad(values.sum(), x.positive, allow_unused=True)[0]
         assert gradient is None or (gradient == 0).all()
-
-
-@pytest.mark.parametrize("name", sorted(FORMULAS))
-def test_masked_negatives_change_nothing(name: str) -> None:
-    """Columns that do not count may hold anything; losses that depend on N see it unchanged."""
-    mask = torch.tensor([True, True, False, True, False, True, True]).expand(6, 7)
-    loss, x = example(name, valid=mask)
-    other = changed(x, negative=torch.where(mask, x.negative, 50.0), state={k: v.clone() for k, v in x.state.items()})
-    torch.testing.assert_close(loss(other), loss(x))
 
 
 @pytest.mark.parametrize("name", ["bpr", "bce", "hinge", "sl", "ccl", "bpr-max", "top1-max", "psl"])
@@ -319,26 +300,6 @@ def test_weights_and_masks_together_count_what_is_left() -> None:
     weighted = changed(x, valid=valid, weight=valid.double() / 3)
     for name in ("sl", "infonce", "bpr", "bce", "debiased"):
         torch.testing.assert_close(value(name, weighted), value(name, changed(x, valid=valid)))
-
-
-def test_losses_that_cannot_use_weights_refuse_them() -> None:
-    for name in FORMULAS:
-        refuses = held("refuses", LOSSES.entry(name), LOSSES.parameters(name, {}))
-        needs = held("needs", LOSSES.entry(name), LOSSES.parameters(name, {}))
-        if "no_negatives" in needs or "weight" in refuses:
-            continue
-        loss, x = example(name)
-        even = changed(
-            x, weight=torch.full((6, 7), 1 / 7, dtype=torch.float64), state={k: v.clone() for k, v in x.state.items()}
-        )
-        uneven = changed(
-            x,
-            weight=torch.tensor([0.7, *[0.05] * 6]).double().expand(6, 7),
-            state={k: v.clone() for k, v in x.state.items()},
-        )
-        plain = changed(x, state={k: v.clone() for k, v in x.state.items()})
-        torch.testing.assert_close(loss(even), loss(plain), rtol=1e-6, atol=1e-6)
-        assert not torch.allclose(loss(uneven), loss(plain)), name
 
 
 @given(rows=st.integers(1, 6), n=st.integers(1, 40), scale=st.floats(0.01, 50), seed=st.integers(0, 999))

@@ -6,27 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from datasets import Interactions
-from recmodels.models import MODELS
-from recmodels.sampling import Training
+from recmodels.contracts.models import ITEMS, USERS, built, training
 from recmodels.settings import Settings
-
-USERS, ITEMS = 6, 9
-
-
-def training() -> Training:
-    users, items = np.nonzero(
-        np.random.default_rng(0).random((USERS, ITEMS - 1)) < 0.4
-    )  # the last item has no interaction
-    return Training(Interactions(users.astype(np.int32), items.astype(np.int32), USERS, ITEMS))
-
-
-def built(name: str, settings: Settings | None = None, **parameters: str) -> torch.nn.Module:
-    chosen = settings or Settings(embedding_size=4)
-    module: torch.nn.Module = MODELS[name](
-        training(), chosen, np.random.default_rng(1), **MODELS.parameters(name, parameters)
-    )
-    return module
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])

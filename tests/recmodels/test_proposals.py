@@ -9,12 +9,12 @@ import torch
 from bench.runs.spec import parse_cell
 from datasets import Interactions
 from datasets.errors import UserError
+from recmodels.contracts.small import N_ITEMS, N, U, batch_of, make, run, scorer, training
 from recmodels.proposals import known_proposal, proposals
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Law, Scorer, Training
 from recmodels.selection import HighestLaw
 from recmodels.types import Batch, Tables
-from tests.sampler_cases import N_ITEMS, N, U, batch_of, make, run, scorer, training
 
 DATA = training()
 SELECTORS = [name for name in SAMPLERS if "proposal" in SAMPLERS.entry(name).parameters]

@@ -16,8 +16,8 @@ from bench.runs.store import Store
 from bench.tables.listing import listing
 from datasets.errors import UserError
 from datasets.protocol import Protocol
+from recmodels.entries import Entry
 from recmodels.recommended import recommended
-from recmodels.registry import Entry
 from recmodels.settings import setting_parameters
 from tests.bench.test_store import result
 

@@ -14,7 +14,9 @@ import pytest
 from bench.runs.spec import REGISTRIES, parse_cell
 from bench.tables.listing import listing
 from datasets.errors import UserError
-from recmodels.registry import Parameter, Registry, _parameter, plain
+from recmodels import entries
+from recmodels.entries import Parameter
+from recmodels.registry import Registry, plain
 from recmodels.search import Search
 from recmodels.settings import Settings, setting_parameters
 
@@ -173,7 +175,7 @@ def f(x, *, a: Annotated[float, "> 0", Search(0.01, 0.5, log=True)] = 0.2,
     node = ast.parse(source).body[0]
     assert isinstance(node, ast.FunctionDef)
     arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-    found = {each.arg: _parameter(each.arg, each.annotation, default) for each, default in arguments}
+    found = {each.arg: entries.parameter(each.arg, each.annotation, default, each) for each, default in arguments}
     assert found == {
         "a": Parameter("a", 0.2, "float", bounds="> 0", search=Search(0.01, 0.5, log=True)),
         "b": Parameter(

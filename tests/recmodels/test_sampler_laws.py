@@ -7,10 +7,10 @@ from scipy import stats
 
 from datasets import Interactions
 from recmodels.compatibility import held, is_whole
+from recmodels.contracts.small import ALL_BUT_ONE, EVERYTHING, N_ITEMS, N, U, batch_of, law_of, make, scorer, training
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Scorer, Training, draw_by_weight, first_occurrence
 from recmodels.types import Batch, Tables
-from tests.sampler_cases import ALL_BUT_ONE, EVERYTHING, N_ITEMS, N, U, batch_of, law_of, make, scorer, training
 
 DRAWS = 1_000_000
 ALPHA = 1e-4  # of each test; with some thirty of them and fixed seeds, a failure means a wrong law

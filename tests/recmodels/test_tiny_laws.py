@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from datasets import Interactions
+from recmodels.contracts.small import law_of, make
 from recmodels.samplers.static import Uniform, Weighted
 from recmodels.sampling import Scorer, Training
 from recmodels.types import Batch, Candidates, Tables
-from tests.sampler_cases import law_of, make
 
 # 16 users; items have 8, 4, 2, 1 and 1 interactions; user 0 has item 0, whose scores are below
 OWNERS = np.repeat(np.arange(16), 1).astype(np.int32)

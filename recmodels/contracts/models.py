@@ -1,0 +1,92 @@
+"""What every model promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from datasets import Interactions
+from recmodels.compatibility import held
+from recmodels.contracts import Contract, hold
+from recmodels.models import MODELS
+from recmodels.sampling import Training
+from recmodels.settings import Settings
+from recmodels.types import Tables
+
+USERS, ITEMS = 6, 9
+SIZE = 4
+
+
+def training() -> Training:
+    """A few interactions; the last item has none."""
+    users, items = np.nonzero(np.random.default_rng(0).random((USERS, ITEMS - 1)) < 0.4)
+    return Training(Interactions(users.astype(np.int32), items.astype(np.int32), USERS, ITEMS))
+
+
+def built(name: str, settings: Settings | None = None, seed: int = 1, **parameters: str) -> nn.Module:
+    """The model with its defaults, but for these parameters."""
+    chosen = settings or Settings(embedding_size=SIZE)
+    module: nn.Module = MODELS[name](
+        training(), chosen, np.random.default_rng(seed), **MODELS.parameters(name, parameters)
+    )
+    return module
+
+
+def it_encodes_to_tables(name: str) -> None:
+    """Its `forward()` gives `Tables` of finite float32 vectors of one size, (U, D) and (I, D)."""
+    tables = _encoded(built(name))
+    for part, rows in (("users", USERS), ("items", ITEMS)):
+        table = getattr(tables, part)
+        hold(table.dtype == torch.float32, f"{part} are {table.dtype} and must be torch.float32")
+        hold(table.dim() == 2 and len(table) == rows, f"{part} have the shape {tuple(table.shape)}, not ({rows}, D)")
+        hold(table.isfinite().all(), f"{part} are not finite")
+    hold(tables.users.shape[1] == tables.items.shape[1], "vectors of users and items differ in size")
+    if tables.bias is not None:
+        hold(tables.bias.shape == (ITEMS,), f"bias has the shape {tuple(tables.bias.shape)}, not ({ITEMS},)")
+
+
+def one_stream_one_model(name: str) -> None:
+    """The same stream gives the same start, another stream another, and global generators are left alone."""
+    before = torch.get_rng_state()
+    first, again, other = (_encoded(built(name, seed=seed)) for seed in (1, 1, 2))
+    hold(torch.equal(before, torch.get_rng_state()), "it draws from torch's global generator; take all chance from rng")
+    hold(torch.equal(first.items, again.items), "the same stream gives another start; take all chance from rng")
+    hold(not torch.equal(first.items, other.items), "another stream gives the same start")
+
+
+def every_parameter_learns(name: str) -> None:
+    """Every parameter gets a gradient from scores."""
+    module = built(name)
+    tables = _encoded(module)
+    scores = tables.users @ tables.items.T + (0 if tables.bias is None else tables.bias)
+    (scores * torch.linspace(-1, 1, ITEMS)).sum().backward()  # type: ignore[no-untyped-call]
+    for called, parameter in module.named_parameters():
+        hold(parameter.grad is not None and parameter.grad.isfinite().all(), f"{called} gets no gradient from scores")
+
+
+def free_vectors_are_parameters(name: str) -> None:
+    """Where `gives` has "free_vectors", its tables are its parameters themselves, called `users` and `items`."""
+    if "free_vectors" not in held("gives", MODELS.entry(name), MODELS.parameters(name, {})):
+        return
+    module = built(name)
+    tables, known = _encoded(module), dict(module.named_parameters())
+    for part in ("users", "items"):
+        same = part in known and torch.equal(known[part], getattr(tables, part))
+        hold(same, f"it gives free vectors, and its {part} are not the parameter {part}")
+
+
+def _encoded(module: nn.Module) -> Tables:
+    hold(isinstance(module, nn.Module), f"it returns a {type(module).__name__} and must return a torch.nn.Module")
+    tables = module()
+    hold(isinstance(tables, Tables), f"its forward() gives a {type(tables).__name__} and must give Tables")
+    assert isinstance(tables, Tables)
+    return tables
+
+
+CONTRACTS: tuple[Contract, ...] = (
+    it_encodes_to_tables,
+    one_stream_one_model,
+    every_parameter_learns,
+    free_vectors_are_parameters,
+)
