@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from datasets.protocol import JSON, Protocol
 from datasets.split import Content
 from datasets.table import Table
 
+PLUGGED: dict[str, Callable[[], tuple[str, Columns]]] = {}
+"""Data sets of plug-ins: name → what tells the path or name behind it, and its columns."""
+
 
 def resolve(dataset: str, columns: Columns = None) -> Source:
     """What a name or path means; nothing is read or fetched for it.
@@ -26,6 +30,9 @@ def resolve(dataset: str, columns: Columns = None) -> Source:
     """
     if not dataset.strip():
         raise UserError("The name of the data set is empty; give one of the catalogue, or the path of a file.")
+    if dataset in PLUGGED:
+        place, own = PLUGGED[dataset]()
+        return replace(resolve(place, columns or own), given=dataset)
     if dataset == "synthetic" or dataset.startswith("synthetic:"):
         return Generated(dataset)
     if catalog.known(dataset):
@@ -47,7 +54,7 @@ def resolve(dataset: str, columns: Columns = None) -> Source:
         raise UserError(
             f"There is no file or folder {dataset}; give a path that exists, or the name of a data set.{hint}"
         )
-    raise unknown("data set", dataset, [*catalog.names(), "synthetic"], catalog.synonyms())
+    raise unknown("data set", dataset, [*catalog.names(), *PLUGGED, "synthetic"], catalog.synonyms())
 
 
 @dataclass(frozen=True)

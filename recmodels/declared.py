@@ -15,11 +15,12 @@ from recmodels.settings import setting_parameters
 FROM_TRAINER = ("vectors", "tables", "batch", "no_negatives")
 """What a loss may need of the trainer: the vectors behind the scores, the tables, the ids; or no negatives at all."""
 SPACES = ("dot", "cosine", "half-cosine", "distance")
-TAKES = {
+TAKES: dict[str, list[list[str]]] = {
     "sampler": [["training"]],
     "loss": [["x"]],
     "model": [["training", "settings", "rng"]],
     "baseline": [["training"], ["training", "rng"]],
+    "dataset": [[]],
 }
 """What a function is called with beside its parameters; a baseline that draws takes `rng` by this name."""
 OF_ALL = ("paper", "aliases", "search", "recommended", "recommended_from")
@@ -28,6 +29,7 @@ FACTS = {
     "loss": (*OF_ALL, "space", "spaces", "spaces_why", "rank_space", "needs", "refuses", "learns"),
     "model": (*OF_ALL, "gives", "limits", "refuses"),
     "baseline": OF_ALL,
+    "dataset": ("paper", "columns"),
 }
 WORDS = {
     ("sampler", "gives"): (*FROM_SAMPLER, *TO_LOSS, "all", "vectors"),
@@ -47,7 +49,7 @@ def mistakes(kind: str, entry: Entry) -> Iterator[str]:
     if not NAME.fullmatch(entry.name):
         yield f"registers '{entry.name}'; a name is made of small letters, digits and single hyphens."
     if len(entry.takes) not in map(len, TAKES[kind]) or (kind == "baseline" and list(entry.takes) not in TAKES[kind]):
-        allowed = " or ".join(", ".join(each) for each in TAKES[kind])
+        allowed = " or ".join(", ".join(each) or "nothing" for each in TAKES[kind])
         yield (
             f"gives {entry.name} the arguments ({', '.join(entry.takes)}); a {kind} is called with {allowed}, and its "
             "parameters stand after a *."

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
@@ -22,6 +22,9 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
+from datasets import catalog
+from datasets import source as sources_of_data
+from datasets.columns import Columns
 from datasets.errors import UserError, closest
 from recmodels.code import Misread, Source, whole_code
 from recmodels.entries import Entry, Place
@@ -31,7 +34,10 @@ from recmodels.models import BASELINES, MODELS
 from recmodels.registry import Registry, forget
 from recmodels.samplers import SAMPLERS
 
-REGISTRIES: tuple[Registry, ...] = (SAMPLERS, LOSSES, MODELS, BASELINES)
+DATASETS = Registry("dataset", "recmodels.plugins")
+"""Data sets of plug-ins: functions without arguments that give the path of a file or folder."""
+
+REGISTRIES: tuple[Registry, ...] = (SAMPLERS, LOSSES, MODELS, BASELINES, DATASETS)
 GROUP = "contrarec"
 
 
@@ -130,8 +136,9 @@ def use(plugins: Sequence[Plugin]) -> None:
     for plugin in plugins:
         for registry, name, source in plugin.names():
             place = Place(source, plugin.module, plugin.given, lambda plugin=plugin: plugin.code)  # type: ignore[misc]
-            if name in holders:
-                line, there = line_of(registry, name, source), holders[name].source.shown
+            if name in holders or catalog.known(name):
+                line = line_of(registry, name, source)
+                there = holders[name].source.shown if name in holders else "the catalogue of data sets"
                 raise Misread(
                     source.shown, line, f"registers '{name}', which is in {there} already; give it another name."
                 )
@@ -142,11 +149,33 @@ def use(plugins: Sequence[Plugin]) -> None:
     _FINDER.serve(plugins)
     for registry in REGISTRIES:
         registry.plug(added[registry.kind])
+    sources_of_data.PLUGGED.clear()
+    sources_of_data.PLUGGED.update({name: partial(_data, name) for name in DATASETS})
     for registry in REGISTRIES:
         for name, place in added[registry.kind].items():
             if not place.installed:
                 registry.entry(name)
     _in_use = tuple(plugins)
+
+
+def _data(name: str) -> tuple[str, Columns]:
+    """The path behind a data set of a plug-in, and its columns.
+
+    Raises:
+        UserError: its function gives no path that exists.
+    """
+    entry = DATASETS.entry(name)
+    try:
+        with redirect_stdout(sys.stderr):
+            found = DATASETS[name]()
+    except Exception as error:  # whatever the function of somebody else does
+        place = where(error) or f"{entry.file}:{entry.line}"
+        raise UserError(f"{place} raises {type(error).__name__}: {error}; so there is no data set {name}.") from error
+    if not isinstance(found, str | Path) or not Path(found).expanduser().exists():
+        raise Misread(
+            entry.file, entry.line, f"gives {found} for {name}; give the path of a file or folder that exists."
+        )
+    return str(found), entry.facts.get("columns")
 
 
 def complaints() -> list[str]:

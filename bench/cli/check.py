@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
+SAID = {"dataset": "data set"}
+
+
 class Held(NamedTuple):
     """A promise that a method was held to, and what is wrong: file, line and a sentence; empty where it is kept."""
 
@@ -40,7 +43,7 @@ def check(
         raise typer.Exit(1) from None
     wrong = 0
     for kind, entry in [method for each in in_use() for method in each.methods()]:
-        typer.echo(f"{entry.name}, a {kind} ({entry.file}:{entry.line})")
+        typer.echo(f"{entry.name}, a {SAID.get(kind, kind)} ({entry.file}:{entry.line})")
         for held in _held(kind, entry):
             typer.echo(f"  wrong  {held.wrong}" if held.wrong else f"  ok     {held.promise}")
             wrong += bool(held.wrong)

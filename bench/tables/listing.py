@@ -10,11 +10,13 @@ from bench.runs.spec import REGISTRIES
 from recmodels.compatibility import table
 from recmodels.entries import Entry, Parameter
 from recmodels.metrics import METRICS
+from recmodels.plugins import DATASETS
 from recmodels.registry import not_registered
 from recmodels.settings import meanings, setting_parameters
 
 # what an argument of `bench list` may be beside the name of one entry
 KINDS = {"samplers": "sampler", "losses": "loss", "models": "model", "baselines": "baseline"}
+NAMED = {**{each: REGISTRIES[kind] for each, kind in KINDS.items()}, "datasets": DATASETS}
 
 
 def listing(kind: str, as_json: bool = False) -> str:
@@ -24,7 +26,7 @@ def listing(kind: str, as_json: bool = False) -> str:
         UserError: a kind or name nobody knows.
     """
     kinds = [*KINDS, "settings", "metrics", "datasets"]
-    one = next((each for each, word in KINDS.items() if kind in REGISTRIES[word]), None)
+    one = next((each for each, registry in NAMED.items() if kind in registry), None)
     if kind != "all" and kind not in kinds and one is None:
         raise not_registered("kind, sampler, loss, model or baseline", kind, REGISTRIES.values(), [*kinds, "all"])
     if one is not None:
@@ -89,7 +91,7 @@ def _entries(kind: str) -> list[JSONObject]:
                 "paper": catalog.entry(name).citation,
             }
             for name in catalog.names()
-        ]
+        ] + [_describe(entry) for entry in DATASETS.entries.values()]
     return [_describe(entry) for entry in REGISTRIES[KINDS[kind]].entries.values()]
 
 
@@ -121,7 +123,7 @@ def _section(kind: str, rows: list[JSONObject], heading: bool) -> str:
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
         lines.append(f"  {row['name']:{width}}  {row['summary']}")
-        if kind == "datasets":
+        if kind == "datasets" and not row.get("plugin"):
             continue
         lines += [
             f"  {'':{width}}    {name}={_shown(p['default'])}: {p['allowed']}"

@@ -31,17 +31,22 @@ def promise(contract: Contract) -> str:
 
 def it_says_what_it_is(kind: str, name: str) -> None:
     """It has a docstring that describes every parameter, and names its paper, or says that it has none."""
-    from recmodels.losses import LOSSES
-    from recmodels.models import BASELINES, MODELS
-    from recmodels.samplers import SAMPLERS
+    from recmodels.plugins import REGISTRIES
 
-    entry = {"sampler": SAMPLERS, "loss": LOSSES, "model": MODELS, "baseline": BASELINES}[kind].entry(name)
+    entry = next(registry for registry in REGISTRIES if registry.kind == kind).entry(name)
     hold(entry.summary, "it has no docstring; say in its first line what comes out")
     hold(entry.facts.get("paper"), 'it names no paper; write paper="authors, venue, year", or paper="none: …" and why')
     for parameter in entry.parameters:
         hold(f"{parameter}: " in entry.doc, f"its docstring says nothing of {parameter}; write a line under Args:")
     for said in mistakes(kind, entry):
         raise Broken(said.rstrip("."))
+
+
+def it_can_be_read(name: str) -> None:
+    """It gives the path of a file or folder with interactions."""
+    from datasets.source import resolve
+
+    hold(len(resolve(name).table()), "there is no interaction in it")
 
 
 def contracts(kind: str) -> tuple[Contract, ...]:
@@ -54,8 +59,9 @@ def contracts(kind: str) -> tuple[Contract, ...]:
         "loss": losses.CONTRACTS,
         "model": models.CONTRACTS,
         "baseline": baselines.CONTRACTS,
+        "dataset": (it_can_be_read,),
     }[kind]
-    trained = () if kind == "baseline" else (_of(kind, a_step_moves_its_rows),)
+    trained = () if kind in ("baseline", "dataset") else (_of(kind, a_step_moves_its_rows),)
     return (_of(kind, it_says_what_it_is), *own, *trained)
 
 

@@ -148,6 +148,51 @@ def test_what_a_run_id_cannot_be_of_is_a_warning(there: Path) -> None:
     assert answer.err.count("Warning: ") == 3
 
 
+CLICKS = """from pathlib import Path
+from recmodels.plugins import DATASETS
+
+
+@DATASETS.register("clicks", paper="none: a test", columns="user,item,rating,timestamp")
+def clicks():
+    \"\"\"Clicks of a week.\"\"\"
+    print("reading")
+    return Path(__file__).parent / "clicks.dat"
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "must"),
+    [
+        ("clicks.dat", "nosuch.dat", ["mine.py:6", "nosuch.dat", "path of a file or folder that exists"]),
+        ("return Path", "1 / 0\n    return Path", ["mine.py:9 raises ZeroDivisionError", "no data set clicks"]),
+        ('"clicks"', '"ml-100k"', ["mine.py:5", "'ml-100k'", "catalogue"]),
+        ("def clicks()", "def clicks(folder)", ["mine.py:6", "(folder)", "called with nothing"]),
+        ("columns=", "colums=", ["mine.py:6", "'colums'", "'columns'"]),
+    ],
+)
+def test_a_mistake_in_a_data_set_of_a_plug_in_is_told_with_its_line(
+    before: str, after: str, must: list[str], there: Path
+) -> None:
+    (there / "clicks.dat").write_text("")
+    (there / "mine.py").write_text(CLICKS.replace(before, after))
+    check(ask("compare uniform --dataset clicks --plugin mine.py --dry-run"), 2, must)
+
+
+def test_a_plug_in_brings_data_sets(there: Path) -> None:
+    lines = (there / "ratings.csv").read_text().splitlines()[1:]
+    (there / "clicks.dat").write_text("\n".join(lines) + "\n")
+    (there / "mine.py").write_text(CLICKS)
+    check(ask("list clicks --plugin mine.py"), 0, ["Clicks of a week", "from mine.py"])
+    check(ask("check mine.py"), 0, ["clicks, a data set", "ok"])
+    check(ask("compare uniform --dataset clikcs --plugin mine.py --dry-run"), 2, ["'clicks'"])
+    words = "--dataset clicks --plugin mine.py --seeds 1 --set epochs=1 --quiet --jobs 1 --results runs"
+    answer = ask(f"compare uniform toppop {words}")
+    check(answer, 0, ["clicks · NDCG@10"])
+    assert "reading" not in answer.out
+    assert len(list((there / "runs" / "clicks").glob("*/run.json"))) == 2
+    check(ask("compare uniform --dataset clicks --dry-run"), 2, ["'clicks'"])
+
+
 TRAIN = "compare square --plugin mine.py --dataset ratings.csv --seeds 1 --set epochs=1 --quiet --jobs 1 --results runs"
 
 
