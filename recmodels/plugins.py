@@ -18,9 +18,8 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec, spec_from_loader
 from pathlib import Path
-from traceback import extract_tb
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets import catalog
 from datasets import source as sources_of_data
@@ -28,11 +27,13 @@ from datasets.columns import Columns
 from datasets.errors import UserError, closest
 from recmodels.code import Misread, Source, whole_code
 from recmodels.entries import Entry, Place
-from recmodels.imports import Imported, modules_of, not_followed
 from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
 from recmodels.registry import Registry, forget
 from recmodels.samplers import SAMPLERS
+
+if TYPE_CHECKING:
+    from recmodels.imports import Imported
 
 DATASETS = Registry("dataset", "recmodels.plugins")
 """Data sets of plug-ins: functions without arguments that give the path of a file or folder."""
@@ -84,6 +85,8 @@ class Plugin:
 
     def warnings(self) -> list[str]:
         """A sentence on everything in it that a run id cannot be of."""
+        from recmodels.imports import not_followed
+
         return [said for source in self.sources.values() for said in not_followed(source)]
 
 
@@ -93,6 +96,8 @@ def read(path: str) -> Plugin:
     Raises:
         UserError: no file of Python, or one that registers nothing or something wrong.
     """
+    from recmodels.imports import modules_of
+
     file = Path(path).expanduser()
     if not path.strip():
         raise UserError("The path of the plug-in is empty; give a file of Python that registers methods.")
@@ -249,6 +254,8 @@ def _sources(module: str) -> dict[str, Source]:
 
 def where(error: BaseException) -> str:
     """The last place in a file of a plug-in that an error came through, as `mine.py:12`; empty where there is none."""
+    from traceback import extract_tb
+
     files = {place.source.shown for registry in REGISTRIES for place in registry.places.values() if place.plugin}
     files |= {module.file for module in _FINDER.modules.values()}
     passed = [frame for frame in extract_tb(error.__traceback__) if frame.filename in files]
