@@ -32,7 +32,7 @@ class Held(NamedTuple):
 def check(
     plugin: Annotated[list[str], typer.Argument(metavar="FILE.py...", help="files of methods of your own")],
 ) -> None:
-    """Hold the samplers, losses, models and baselines of a plug-in to what every method promises."""
+    """Hold what a plug-in registers to what every method promises."""
     from recmodels.code import Misread
     from recmodels.plugins import in_use
 

@@ -58,7 +58,7 @@ COMMANDS = {
         "bench.cli.verify", "app", "Recompute every number of a published table from its ranks; train runs of it again."
     ),
     "list": Known("bench.cli.list", "app", "What there is: name, one line, parameters, paper."),
-    "check": Known("bench.cli.check", "app", "Hold the methods of a plug-in to what every method promises."),
+    "check": Known("bench.cli.check", "app", "Hold what a plug-in registers to what every method promises."),
     "data": Known("bench.cli.data", "app", "Data sets: list, info, fetch, add, export, verify, gc."),
     "runs": Known("bench.cli.runs", "app", "The store of finished runs: list, show, export, rm, verify, gc, merge."),
 }
