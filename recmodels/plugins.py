@@ -118,12 +118,18 @@ def read(path: str) -> Plugin:
     return plugin
 
 
-_in_use: tuple[Plugin, ...] = ()
+_in_use: tuple[Plugin, ...] | None = None  # None until it is known what is installed
 
 
 def in_use() -> tuple[Plugin, ...]:
     """The plug-ins whose methods are known, for a worker to use too."""
-    return _in_use
+    return _in_use or ()
+
+
+def ensure(plugins: Sequence[Plugin]) -> None:
+    """Use these plug-ins, unless it is they that are in use."""
+    if _in_use != tuple(plugins):
+        use(plugins)
 
 
 def use(plugins: Sequence[Plugin]) -> None:
@@ -133,7 +139,7 @@ def use(plugins: Sequence[Plugin]) -> None:
         UserError: a name is taken, or what is declared means nothing.
     """
     global _in_use
-    _in_use = ()
+    _in_use = None
     forget(REGISTRIES)
     _FINDER.serve(())
     holders = {name: entry for registry in REGISTRIES for name, entry in registry.places.items()}

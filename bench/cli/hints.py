@@ -26,6 +26,7 @@ OPTIONS = {
     **dict.fromkeys(("force", "retry", "rerun"), "retry-failed"),
     **dict.fromkeys(("silent", "q"), "quiet"),
     **dict.fromkeys(("kcore", "core"), "k-core"),
+    **dict.fromkeys(("plugins", "plug-in", "methods", "module"), "plugin"),
 }
 """What others call an option."""
 COMMANDS = {

@@ -87,8 +87,7 @@ def execute(
     `on_pace` is told before, how long an epoch will take.
     """
     started = time.perf_counter()
-    if plugins.in_use() != task.plugins:
-        plugins.use(task.plugins)
+    plugins.ensure(task.plugins)
     _forget_peak()
     settle(task.threads)
     split = split or open_split(task.spec.data, task.protocol, task.consent)
@@ -102,6 +101,9 @@ def execute(
             "source": split.source.source,
         },
         "facts": split.facts,
+        "plugins": {
+            Path(plugin.given).name: plugin.code for plugin in task.plugins if plugin.code in task.spec.code.values()
+        },
     }
     record = {**provenance(), **conditions}
     if on_pace is not None and not task.spec.cell.is_baseline:

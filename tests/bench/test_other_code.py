@@ -130,6 +130,9 @@ def edits(folder: Path, train: Callable[[Path], str], results: Path) -> None:
     assert train(plugged(folder)) == ""
     assert [len(losses) for losses in numbers(results).values()] == [2, 2, 2]
     assert len({loss for losses in numbers(results).values() for loss in losses}) == 6
+    for run in Store(results).runs():
+        code = run.record["spec"]["code"].get("mine")
+        assert run.record["provenance"]["plugins"] == ({"mine.py": code} if code else {})
 
 
 @pytest.mark.slow

@@ -138,16 +138,14 @@ def test_a_plug_in_hurts_only_commands_that_use_it(there: Path) -> None:
 
 
 def test_what_a_run_id_cannot_be_of_is_a_warning(there: Path) -> None:
-    (there / "mine.py").write_text(
-        GOOD + "import importlib\nexec('a = 1')\nopen('a.txt')\nimportlib.import_module('a' + 'b')\nre = eval\n"
-    )
+    lines = ("exec('a = 1')", "open('a.txt')", "importlib.import_module('a' + 'b')", "re.compile('a')", "x.eval()")
+    (there / "mine.py").write_text(GOOD + "def unused():\n" + "".join(f"    {line}\n" for line in lines))
     answer = ask("compare square --plugin mine.py --dataset ratings.csv --dry-run")
-    check(
-        answer, 0, ["mine.py:17 runs code by exec", "mine.py:18 reads a file by open", "mine.py:19 imports what only"]
-    )
+    check(answer, 0, [f"mine.py:{at} {said}, which" for at, said in UNFOLLOWED.items()])
     assert answer.err.count("Warning: ") == 3
 
 
+UNFOLLOWED = {17: "runs code by exec", 18: "reads a file by open", 19: "imports what only running it tells"}
 CLICKS = """from pathlib import Path
 from recmodels.plugins import DATASETS
 
@@ -247,6 +245,28 @@ def test_an_installed_package_is_known_by_its_entry_point(
     monkeypatch.syspath_prepend(str(site))
     check(ask("list square"), 0, ["squared distance", "from their-methods"])
     check(ask("compare square uniform --dataset ratings.csv --dry-run"), 0, ["2 cells"])
+
+
+@pytest.mark.slow
+def test_an_edited_package_trains_again(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    site = tmp_path_factory.mktemp("site")
+    installed(site, GOOD)
+    (site / "their_methods" / "__init__.py").write_text("")
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
+    command = [sys.executable, "-m", "bench", *TRAIN.replace("--plugin mine.py ", "").replace("--quiet ", "").split()]
+
+    def train() -> str:
+        done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    assert "1 of 1 runs to do" in train()
+    (site / "their_methods" / "other.py").write_text("# nothing\n")
+    assert "runs to do" in train()
+    (site / "their_methods" / "losses.py").write_text(f"# so\n{GOOD}")
+    assert "runs to do" not in train()
+    (site / "their_methods" / "losses.py").write_text(GOOD.replace("return x", "return 2 * x"))
+    assert "made by other code of 'square'" in train()
 
 
 @pytest.mark.parametrize(
