@@ -127,8 +127,6 @@ def objective(
     trained = entry.facts["space"] if space == "loss" else space
     declared = entry.facts.get("rank_space", trained)
     factory = STATES.get(name)
-    if factory is not None and factory.__module__ != loss.__module__:  # of a plug-in that is no longer in use
-        factory = None
     initial = (lambda training: LossState()) if factory is None else partial(factory, **parameters)
     return Objective(
         partial(_at_learned_temperature, loss, parameters) if learn_temperature else partial(loss, **parameters),

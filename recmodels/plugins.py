@@ -139,6 +139,9 @@ def use(plugins: Sequence[Plugin]) -> None:
         UserError: a name is taken, or what is declared means nothing.
     """
     global _in_use
+    if (objective := sys.modules.get("recmodels.objective")) is not None:
+        for _, name, _ in (each for plugin in in_use() for each in plugin.names()):
+            objective.STATES.pop(name, None)
     _in_use = None
     forget(REGISTRIES)
     _FINDER.serve(())

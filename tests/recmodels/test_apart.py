@@ -87,6 +87,7 @@ def test_in_a_pass_of_its_own_nothing_else_moves_and_outside_of_it_it_stands_sti
 def test_a_run_of_advinfonce_moves_its_adversary_and_one_of_llpauc_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, moving in (("advinfonce", "adversary_users"), ("llpauc", "s_plus"), ("talos", "threshold")):
         states = []
+        assert LOSSES[name]  # imported, and its state with it
 
         def keep(*given: Any, make: Any = STATES[name], states: list[Any] = states, **named: Any) -> LossState:
             torch.manual_seed(0)
