@@ -44,8 +44,6 @@ def from_file(request: R, given: Iterable[str]) -> R:
         settings, own = request.settings or [], found.get("settings", [])
         beside = {setting.name for setting in settings}
         request = replace(request, settings=[*(one for one in own if one.name not in beside), *settings])
-    if "plugin" in found:
-        found["plugin"] = [str(Path(names[0]).parent / Path(path).expanduser()) for path in found["plugin"]]
     return replace(request, **{field: value for field, value in found.items() if field not in given})
 
 
@@ -59,7 +57,7 @@ def read(path: Path, kind: type[Request]) -> JSONObject:
 
 
 def meant(path: Path, content: JSONObject, kind: type[Request]) -> JSONObject:
-    """The fields of a request of this kind that the content of a file, or a part of it, names.
+    """The fields of a request of this kind that the content of a file, or a part of it, names; plug-ins stand beside it.
 
     Raises:
         UserError: a key that is no option of the command, or a value of another type.
@@ -71,6 +69,8 @@ def meant(path: Path, content: JSONObject, kind: type[Request]) -> JSONObject:
         if key not in known:
             raise unknown_key(key, path, kind)
         given[known[key]] = _typed(path, key, value, types[known[key]])
+    if "plugin" in given:
+        given["plugin"] = [str(path.parent / Path(plugin).expanduser()) for plugin in given["plugin"]]
     return given
 
 

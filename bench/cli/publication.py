@@ -78,4 +78,5 @@ def described(folder: Path) -> tuple[Publication, Mapping[str, Any] | None]:
             said = "is no table" if not isinstance(search, dict) else f"has no '{sorted(wrong)[0]}'"
             raise UserError(f"{path}: [tune] {said}; it may have {', '.join(SEARCH)}.")
         search = meant(path, search, Tune)
+    asked.plug_in()
     return asked, search
