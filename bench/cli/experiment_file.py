@@ -57,7 +57,7 @@ def read(path: Path, kind: type[Request]) -> JSONObject:
 
 
 def meant(path: Path, content: JSONObject, kind: type[Request]) -> JSONObject:
-    """The fields of a request of this kind that the content of a file, or a part of it, names; plug-ins stand beside it.
+    """The fields of a request of this kind that a file, or a part of it, names; plug-ins stand beside the file.
 
     Raises:
         UserError: a key that is no option of the command, or a value of another type.
