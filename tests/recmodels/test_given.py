@@ -88,7 +88,7 @@ def test_a_file_of_negatives_is_part_of_what_the_data_are(ratings: Path, tmp_pat
     again = load(str(ratings), Protocol(min_rating=3), negatives_from=str(shown))
     assert again.source.sha256 != split.source.sha256
     assert pairs(again) == {("a", "i2"), ("a", "i6"), ("b", "i5")}  # without times nothing is too late
-    with pytest.raises(UserError, match="There is no file"):
+    with pytest.raises(UserError, match="is no file of negatives"):
         load(str(ratings), Protocol(), negatives_from=str(tmp_path / "none.csv"))
 
 
