@@ -151,7 +151,7 @@ def test_bare_bench_prints_help() -> None:
         (("compare", "uniform", "--seeds", "x"), "--seeds x names no seeds"),
         (("compare", "uniform", "--metric", "ndgc@10"), "Did you mean 'ndcg@10'?"),
         (("compare", "uniform", "--cutoffs", "0"), "--cutoffs 0 is not a list of whole numbers from 1 to 10000"),
-        (("compare", "uniform", "--metric", "ndcg@99999999"), "is not from 1 to 10000"),
+        (("compare", "uniform", "--metric", "ndcg@99999999"), "is no number from 1 to 10000"),
         (("compare", "uniform", "--device", "gpu"), "--device gpu is not a device"),
         (("compare", "uniform", "--test", "anova"), "No test is called 'anova'"),
         (("compare", "uniform", "--alternative", "grater"), "Did you mean 'greater'?"),

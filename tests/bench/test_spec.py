@@ -93,7 +93,7 @@ def test_a_run_id_is_of_the_code_of_its_methods() -> None:
         ("popularity:alpha=abc", r"alpha must be a number >= -4, <= 4, not 'abc' \(default 0.75\)"),
         ("uniform:negatives=0", r"trainer: negatives must be a whole number >= 1 or all, not '0'"),
         ("uniform:select_on=ndgc@10", r"No metric is called 'ndgc@10'\. Did you mean 'ndcg@10'\?"),
-        ("uniform:select_on=recall@0", "The K of 'recall@0' is not from 1 to 10000"),
+        ("uniform:select_on=recall@0", "The K of 'recall@0' is no number from 1 to 10000"),
         ("uniform:negatives=4,negatives=5", "gives negatives twice"),
         ("uniform:negatives=4+softmax:negatives=8", "gives negatives twice"),
         ("toppop+bpr", "a baseline needs no sampler"),
