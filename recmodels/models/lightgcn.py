@@ -21,6 +21,8 @@ from recmodels.types import Tables
     "lightgcn",
     paper="He, Deng, Wang, Li, Zhang, Wang, SIGIR 2020",
     gives=["dot", "cosine", "half-cosine", "distance"],
+    recommended={"learning_rate": 0.03, "l2": 1e-4},
+    recommended_from="validation on ml-100k; l2 as its authors",
 )
 def lightgcn(
     training: Training,
