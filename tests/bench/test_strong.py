@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import recmodels.trainer
+from bench.comparison.guards import check_sampled
 from bench.comparison.user_groups import user_groups
 from bench.pages.losses import cells
 from bench.runs.design import design
@@ -232,6 +233,15 @@ def test_active_users_are_those_of_whom_much_is_folded_in(split: Split) -> None:
     cut = replace(split, fold_in=split.fold_in.take(~less))
     groups = list(user_groups(cut, "activity").values())
     assert set(groups[0]) <= set(split.user_ids[few])
+
+
+def test_what_is_folded_in_is_not_sampled(ratings_csv: Path) -> None:
+    """One of 12 items is held out; 11 are known, and the others may be drawn."""
+    split = load(str(ratings_csv), Protocol("strong:test=0.3,fold_in=0.95"))
+    rivals = len(split.item_ids) - 12
+    check_sampled(split, rivals, "ndcg")
+    with pytest.raises(UserError, match=f"a user has {rivals} to draw from"):
+        check_sampled(split, rivals + 1, "ndcg")
 
 
 def test_metrics_are_per_held_out_user(split: Split) -> None:
