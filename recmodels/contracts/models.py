@@ -12,7 +12,7 @@ from recmodels.contracts import Contract, hold
 from recmodels.models import MODELS
 from recmodels.sampling import Training
 from recmodels.settings import Settings
-from recmodels.types import Tables
+from recmodels.types import Batch, Tables
 
 USERS, ITEMS = 6, 9
 SIZE = 4
@@ -76,6 +76,37 @@ def free_vectors_are_parameters(name: str) -> None:
         hold(same, f"it gives free vectors, and its {part} are not the parameter {part}")
 
 
+def queries_are_its_users(name: str) -> None:
+    """What `queries(batch)` makes for the rows, where there is such a thing, are the users and items of its tables."""
+    module, batch = built(name), Batch(torch.tensor([3, 0, 3]), torch.tensor([1, 2, 5]))
+    if not hasattr(module, "queries"):
+        return
+    tables, rows = _encoded(module), module.queries(batch)  # type: ignore[operator]
+    hold(isinstance(rows, Tables), f"queries(batch) gives a {type(rows).__name__} and must give Tables")
+    wanted = tables.users[batch.users]
+    hold(rows.users.shape == wanted.shape, f"queries(batch) has users of shape {tuple(rows.users.shape)}, not (B, D)")
+    hold(torch.allclose(rows.users, wanted, atol=1e-5), "the users of queries(batch) are not those of forward()")
+    hold(torch.equal(rows.items, tables.items), "the items of queries(batch) are not those of forward()")
+
+
+def unseen_users_follow_what_is_folded_in(name: str) -> None:
+    """Where `gives` has "unseen_users", one that nothing is trained on changes with what is folded in, and no other."""
+    if "unseen_users" not in held("gives", MODELS.entry(name), MODELS.parameters(name, {})):
+        return
+    known, found = training().interactions, []
+    trained = known.take(known.users != 0)
+    for items in ([1, 2], [3]):
+        fold_in = Interactions(np.zeros(len(items), np.int32), np.array(items, np.int32), USERS, ITEMS)
+        settings, rng = Settings(embedding_size=SIZE), np.random.default_rng(1)
+        module = MODELS[name](Training(trained, fold_in=fold_in), settings, rng, **MODELS.parameters(name, {}))
+        found.append(_encoded(module).users)
+    one, other = found
+    hold(torch.equal(one[1:], other[1:]), "what is folded in of one user changes the vectors of others")
+    hold(
+        not torch.equal(one[0], other[0]), "a user's vector does not follow what is folded in; read training.histories"
+    )
+
+
 def _encoded(module: nn.Module) -> Tables:
     hold(isinstance(module, nn.Module), f"it returns a {type(module).__name__} and must return a torch.nn.Module")
     tables = module()
@@ -89,4 +120,6 @@ CONTRACTS: tuple[Contract, ...] = (
     one_stream_one_model,
     every_parameter_learns,
     free_vectors_are_parameters,
+    queries_are_its_users,
+    unseen_users_follow_what_is_folded_in,
 )

@@ -12,7 +12,7 @@ import torch
 
 from datasets import Interactions
 from recmodels import trainer
-from recmodels.compatibility import Parameters, is_whole, reason
+from recmodels.compatibility import Parameters, held, is_whole, reason
 from recmodels.contracts import hold
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
@@ -32,7 +32,6 @@ SETTINGS = fill(
      "l2": "0.01", "l2_bias": "0.01"},
 )  # fmt: skip
 STEPS = 4
-OF_ALL_ROWS = ("map", "keys", "key_bias", "query")  # parameters of a model that every row has
 Named = tuple[str, Parameters]
 
 
@@ -47,9 +46,14 @@ def data() -> Training:
 
 
 def moves_rows_of_the_batch_alone(sampler: Named, loss: Named, model: Named, settings: dict[str, Any]) -> None:
-    """`lazy_adam` moves the rows of a step's users, positives and candidates, and no others."""
+    """`lazy_adam` moves the rows of a step's users, positives and candidates, and no others.
+
+    Where the model gives "rows" and no free vectors, the items that its users interacted with are rows of the step too.
+    Parameters without a row for each user or item are of all rows.
+    """
     training = data()
-    with _watched(training.interactions, model[0]) as steps:
+    reaching = "free_vectors" not in held("gives", MODELS.entry(model[0]), model[1])
+    with _watched(training.interactions, reaching) as steps:
         trainer.train(
             training,
             training.interactions,
@@ -78,7 +82,7 @@ def _remembered(steps: _Steps, module: torch.nn.Module) -> torch.nn.Module:
 
 
 @contextmanager
-def _watched(known: Interactions, model: str) -> Iterator[_Steps]:
+def _watched(known: Interactions, reaching: bool) -> Iterator[_Steps]:
     """Look at each step of a training; `Broken` where it moves a row that it does not have."""
     steps = _Steps()
     gradient, step = trainer._gradient, Updates.step
@@ -92,15 +96,14 @@ def _watched(known: Interactions, model: str) -> Iterator[_Steps]:
         step(self, rate)
         users = torch.cat([part.batch.users for part in steps.parts])
         items = torch.cat([torch.cat([p.batch.positives, p.candidates.items.flatten()]) for p in steps.parts])
-        reached = torch.from_numpy(known.items[np.isin(known.users, users)].astype(np.int64))
-        if model == "history":
-            items = torch.cat([items, reached])
+        if reaching:
+            items = torch.cat([items, torch.from_numpy(known.items[np.isin(known.users, users)].astype(np.int64))])
         for (name, parameter), old in zip(steps.module.named_parameters(), before, strict=True):
-            if name in OF_ALL_ROWS:
+            if parameter.dim() == 0 or len(parameter) not in (USERS, ITEMS):
                 hold((parameter != old).any(), f"a step does not move {name}")
                 continue
             changed = (parameter != old).reshape(len(old), -1).any(dim=1).nonzero().flatten()
-            mine = {"users": users, "inputs": reached}.get(name, items)
+            mine = users if len(parameter) == USERS else items
             others = {*changed.tolist()} - {*mine.tolist()}
             hold(not others, f"a step of lazy_adam moves {len(others)} rows of {name} that it does not have")
             hold(len(changed) or name == "bias", f"a step moves no row of {name}")

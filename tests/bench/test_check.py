@@ -101,6 +101,9 @@ BROKEN: dict[str, tuple[str, str, str, list[str]]] = {
     "idle parameters": (MODEL, "super().__init__()", "super().__init__()\n        self.idle = torch.nn.Parameter("
                         "torch.ones(1))", ["idle gets no gradient"]),
     "not free": (MODEL, "Tables(self.users,", "Tables(2 * self.users,", ["its users are not the parameter users"]),
+    "other queries": (MODEL, "    def forward", "    def queries(self, batch):\n        return Tables(2 * self.users["
+                      "batch.users], self.items)\n\n    def forward", ["queries(batch) are not those of forward()"]),
+    "blind to what is folded in": (MODEL, '"dot", ', '"dot", "unseen_users", ', ["does not follow what is folded in"]),
     "too few scores": (BASELINE, "counts[:, None])", "counts[1:, None])", ["(30, 19)", "(30, 20)"]),
     "chance unasked": (BASELINE, ".astype(np.float64))", " + np.random.rand(20))", ["same data give other"]),
     "rng unused": (BASELINE, "mine(training)", "mine(training, rng)", ["takes rng and draws nothing"]),
