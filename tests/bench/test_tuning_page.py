@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.pages.tuning import PAGE, cells, main, orders_part, results_part, search_part
+from bench.pages import tuning
+from bench.pages.tuning import cells, main, orders_part, results_part, search_part
 from bench.runs.spec import CODE_PROTOCOL, incompatibility, parse_cell
 from bench.tuning.tuned import Tuned, TunedCell
 
@@ -92,9 +95,23 @@ def test_what_was_chosen_stands_beside_its_space_and_what_speaks_against_it() ->
     assert first[7] == "edge: l2=1e-6 of 0 or 1e-06 to 0.1 by ratio; late"
 
 
-def test_the_cells_are_the_nine_of_the_page_and_can_be_trained(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cells_are_nine_that_can_be_trained(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--cells"])
     assert capsys.readouterr().out.split() == cells()
     assert [incompatibility(parse_cell(cell, {})) for cell in cells()] == [None] * 9
-    table = PAGE.read_text(encoding="utf-8").partition("<!-- test -->")[2].partition("<!-- /test -->")[0]
-    assert {f"`{cell}`" for cell in cells()} <= {line[0] for line in lines_of(table)}
+
+
+def test_the_page_is_written_between_its_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = tuned(uniform=0.1, inbatch=0.2)
+    monkeypatch.setattr(tuning, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(tuning, "read", lambda path: found)
+    (tmp_path / "page.md").write_text("Words.\n<!-- test -->\n<!-- /test -->\nMore.\n<!-- search --><!-- /search -->\n")
+    paths = [tmp_path / f"{kind}.json" for kind in tuning.ASKED]
+    for path in paths:
+        path.write_text(json.dumps(comparison(uniform=0.07, inbatch=0.06)), encoding="utf-8")
+    main(["tuned.toml", *map(str, paths)])
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    first, second = text.split("\nMore.\n")
+    assert first.startswith("Words.\n<!-- test -->")
+    assert "| `uniform+bpr` | 0.0700 ± 0.0100 (1) |" in first
+    assert "| `inbatch+bpr+mf` |" in second
