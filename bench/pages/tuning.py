@@ -14,9 +14,10 @@ from typing import Any
 
 from bench import ROOT
 from bench.pages.samplers import markdown, mean, number, replaced
-from bench.runs.spec import CODE_PROTOCOL, given_name, spoken
+from bench.runs.spec import CODE_PROTOCOL, given_name, parse_cell, spoken
 from bench.tuning.tuned import Tuned, TunedCell, read
 from recmodels.compatibility import text_of
+from recmodels.recommended import recommended
 
 PAGE = ROOT / "docs" / "tuning.md"
 SAMPLERS, LOSSES = ("uniform", "popularity", "inbatch"), ("bpr", "bce", "softmax")
@@ -47,6 +48,8 @@ def results_part(tuned: Tuned, comparisons: Mapping[str, dict[str, Any]]) -> str
         f"{tuned.study['trials']} trials a row, {tuned.study['finalists']} finalists × "
         f"{len(tuned.study['seeds']) - 1} seeds."
     )
+    if not any(parse_cell(name, {}, recommended).recommended for name in means["recommended"]):
+        said += " Nothing is recommended for any of these rows, so that `recommended` is `default`."
     validation = {"validation of the tuned": {name: _cell(tuned, name).facts["validation"] for name in means["tuned"]}}
     parts = [_commands(tuned, first), said, markdown(["", *found], lines), orders_part(means | validation)]
     return "\n\n".join(parts)

@@ -66,6 +66,7 @@ def test_rows_have_their_place_by_each_kind_of_settings() -> None:
     assert second[3] == "0.0700 ± 0.0100 (2)"
     assert third[1] == "0.0600 ± 0.0100 (2)"
     assert ["tuned", "validation of the tuned", "0.33"] in lines_of(text)  # (2 pairs alike - 1 reversed) / 3
+    assert "Nothing is recommended for any of these rows" in text
     assert f"943 users × 2 seeds, code protocol {CODE_PROTOCOL}" in text
     assert "20 trials a row, 3 finalists × 1 seeds." in text
     assert "bench tune $(python -m bench.pages.tuning --cells) --dataset ml-100k --trials 20 --out tuned.toml" in text
