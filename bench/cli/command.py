@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
+    from bench.cli.request import Request
     from bench.cli.splitting import Splitting
 
 P = TypeVar("P")
@@ -110,26 +111,31 @@ class RequestCommand(Command):
             raise UserError(f"{twice} is given twice; give it once.")
 
     def invoke(self, ctx: typer.Context) -> None:  # type: ignore[override]
-        """Build the request, from its experiment file where there is one, and run it."""
+        """Build the request and run it."""
         from bench.cli.request import Request
 
         request: Splitting = super().invoke(ctx)
-        given = [name for name in ctx.params if _was_given(ctx, name)]
-        names = (request.names or []) if isinstance(request, Request) else []
-        if isinstance(request, Request) and any(name.lower().endswith(".toml") for name in names):
-            from pathlib import Path
-
-            from bench.cli.experiment_file import from_file, keep
-
-            request = from_file(request, given)
-            request.plug_in()
-            if request.stores:
-                store = request.checked()[0].store  # every mistake is found before anything is written
-                keep(store.root, Path(names[0]).stem, request)
-        else:
-            request.plug_in()
+        if isinstance(request, Request):
+            request = self._prepared(request, [name for name in ctx.params if _was_given(ctx, name)])
         if code := request.run():
             raise typer.Exit(code)
+
+    def _prepared(self, request: Request, given: list[str]) -> Request:
+        """The request with its plug-ins known: itself, or what its experiment file means, which is kept."""
+        names = request.names or []
+        if not any(name.lower().endswith(".toml") for name in names):
+            request.plug_in()
+            return request
+        from pathlib import Path
+
+        from bench.cli.experiment_file import from_file, keep
+
+        request = from_file(request, given)
+        request.plug_in()
+        if request.stores:
+            store = request.checked()[0].store  # every mistake is found before anything is written
+            keep(store.root, Path(names[0]).stem, request)
+        return request
 
 
 def _was_given(ctx: typer.Context, name: str) -> bool:

@@ -41,7 +41,9 @@ REQUESTS = {
         "From the runs of two cells: the difference that seeds and users can find, and the seeds one needs.",
     ),
     "cite": Known(
-        "bench.cli.cite", "Cite", "BibTeX, a methods paragraph and the manifest of a table, or of cells yet to be run."
+        "bench.cli.cite",
+        "Cite",
+        "BibTeX, a methods paragraph and the manifest of a table, or of cells that are yet to be run.",
     ),
 }
 """Commands that are requests: their options are keys of experiment files too."""
@@ -52,10 +54,14 @@ COMMANDS = {
         "bench.cli.importing", "Import", "Put another program's lists, for the same split, beside our rows."
     ),
     "publish": Known(
-        "bench.cli.publish", "app", "Make the table of a folder, with the ranks from which anybody recomputes it."
+        "bench.cli.publish",
+        "app",
+        "Tune and run what a table lacks, keep each cell as it is finished, and publish the table once all are.",
     ),
     "verify": Known(
-        "bench.cli.verify", "app", "Recompute every number of a published table from its ranks; train runs of it again."
+        "bench.cli.verify",
+        "app",
+        "Compute every number of a published table from its ranks and settings; train some of its runs again.",
     ),
     "list": Known("bench.cli.list", "app", "What there is: name, one line, parameters, paper."),
     "check": Known("bench.cli.check", "app", "Hold what a plug-in registers to what every method promises."),
