@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from datasets.errors import UserError, unknown
 from datasets.grammar import named
@@ -130,6 +131,12 @@ class Protocol:
     def prepares(self) -> bool:
         """Whether it leaves out users or items, which a given split does not allow."""
         return any(self.core) or bool(self.min_user_count or self.min_item_count or self.sample_users)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Protocol:
+        """The protocol that `as_dict` told, as a run keeps it."""
+        words: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}
+        return cls(**words)
 
     def as_dict(self) -> dict[str, JSON]:
         """Everything that decides the split, spelled in one way only."""

@@ -10,6 +10,7 @@ import typer
 
 from bench.cli.training import CUTOFFS, Training
 from datasets.errors import UserError
+from datasets.protocol import Protocol
 from datasets.source import resolve
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ class Rerun:
 
     def run(self) -> int:
         """Train them, say of each how it came out, and give the exit code."""
-        from bench.results.rerun import protocol_of
         from bench.runs.design import Experiment
         from bench.runs.store import Store
 
@@ -68,7 +68,7 @@ class Rerun:
             def keep(task: "Task", result: "Result") -> None:
                 store.save(task.spec, result, list(CUTOFFS))
 
-            experiment = Experiment(spec.data, protocol_of(spec), cells, (0,), store, refit=spec.refit)
+            experiment = Experiment(spec.data, Protocol.of(spec.data.protocol), cells, (0,), store, refit=spec.refit)
             self.request.carry_out(experiment, self.request.tasks(experiment, [one.spec for one in self.chosen]), keep)
             same = [self._said(one, store) for one in self.chosen]
         return 0 if all(same) else 1

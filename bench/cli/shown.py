@@ -65,6 +65,7 @@ class Tested(Reported):
             "--with",
             CELLS,
             "published rows beside these, untrained: results/ml-100k, or results/ml-100k:ROW; repeatable",
+            more=True,
         ),
     ] = None
 

@@ -15,7 +15,6 @@ from bench.results.records import PublishedRun
 from bench.runs.hashes import result_sha256
 from bench.runs.spec import LATER, Cell, Data, Part, RunSpec
 from datasets.errors import UserError, unknown
-from datasets.protocol import Protocol
 from recmodels.metrics import user_metrics
 
 TOLERANCE = 0.005
@@ -95,12 +94,6 @@ def spec_of(run: PublishedRun, name: str) -> RunSpec:
 
 def _part(told: JSONObject | None) -> Part | None:
     return None if told is None else Part(told["name"], {**LATER.get(told["name"], {}), **told["parameters"]})
-
-
-def protocol_of(spec: RunSpec) -> Protocol:
-    """How the data of a run are held out and ranked."""
-    words = {key: tuple(value) if isinstance(value, list) else value for key, value in spec.data.protocol.items()}
-    return Protocol(**words)  # type: ignore[arg-type]
 
 
 def elsewhere(run: PublishedRun, made: Mapping[str, Any]) -> str:

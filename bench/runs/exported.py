@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from datasets.table import Labels
 
 
-def protocol_of(run: StoredRun) -> Protocol:
-    """How the data of the run were split and ranked."""
-    told = run.record["spec"]["protocol"]
-    return Protocol(**{**told, "k_core": tuple(told["k_core"])})
-
-
 def lists_of_all(runs: Sequence[StoredRun], dataset: str | None, depth: int) -> dict[str, Labels]:
     """`user`, `item`, `score` and `seed` of the lists of several runs on the same split.
 
@@ -52,7 +46,9 @@ def lists_of_all(runs: Sequence[StoredRun], dataset: str | None, depth: int) -> 
             "Two of the runs have the same seed, so that a file could not tell them apart; give each its own."
         )
     consent = Consent(unverified=True, accept_unpinned=True)  # the runs say which content, and it is compared
-    data, protocol = data_of(dataset or first["dataset"], protocol_of(runs[0]), first["columns"], None, consent)
+    data, protocol = data_of(
+        dataset or first["dataset"], Protocol.of(first["protocol"]), first["columns"], None, consent
+    )
     if data.sha256 != first["data_sha256"]:
         raise UserError(
             f"Run {runs[0].run_id} was made on another content than {data.name} has now; name its data with --dataset."
@@ -98,6 +94,6 @@ def lists_of(run: StoredRun, split: Split, depth: int) -> dict[str, Labels]:
         raise UserError(f"The vectors of run {run.run_id} are of other users or items than {split.source.name} has.")
     vectors = {name: torch.from_numpy(arrays[name]) for name in Tables._fields if name in arrays}
     tables = Tables(**vectors)
-    ranking = FullRanking(split.test, masked(split, protocol_of(run).mask), split.candidates)
+    ranking = FullRanking(split.test, masked(split, str(run.record["spec"]["protocol"]["mask"])), split.candidates)
     users, items, scores = (np.concatenate(part) for part in zip(*ranking.top(tables, depth), strict=True))
     return {"user": split.user_ids[users], "item": split.item_ids[items], "score": scores}
