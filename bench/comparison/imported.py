@@ -18,7 +18,7 @@ def row_of(imported: Imported, experiment: Experiment, cutoffs: list[int], ident
 
     The k-th seed of the lists stands for the k-th of the table: seeds of two programs have nothing in common but that.
     """
-    runs = imported.runs[: len(experiment.seeds)]
+    runs = imported.runs
     per_run = [run.user_metrics(cutoffs, experiment.expect_sampled) for run in runs]
     unknown = np.full(len(per_run[0][0]), np.nan)
     sampled = experiment.expect_sampled is not None

@@ -149,7 +149,7 @@ def design(
         expect_sampled=expect_sampled,
         refit=refit,
         advise=advise,
-        imported=chosen(own, data),
+        imported=chosen(own, data, len(seeds)),
     )
 
 

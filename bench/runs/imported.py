@@ -244,8 +244,8 @@ def own_names(words: Iterable[str], dataset: str, store: Store) -> dict[str, lis
     return {word: found[word] for word in words}
 
 
-def chosen(rows: Mapping[str, list[StoredRun]], data: Data) -> tuple[Imported, ...]:
-    """The imported rows, on these very data.
+def chosen(rows: Mapping[str, list[StoredRun]], data: Data, seeds: int) -> tuple[Imported, ...]:
+    """The imported rows, on these very data, with the first of their runs for a table of so many seeds.
 
     Raises:
         UserError: one was imported for other data or another split only, or twice with the same seed.
@@ -265,5 +265,5 @@ def chosen(rows: Mapping[str, list[StoredRun]], data: Data) -> tuple[Imported, .
             raise UserError(
                 f"'{name}' has several lists for one seed ({ids}); remove those that are not meant with bench runs rm."
             )
-        found.append(Imported(name, tuple(run for _, run in sorted(by_seed.items()))))
+        found.append(Imported(name, tuple(run for _, run in sorted(by_seed.items())[:seeds])))
     return tuple(found)
