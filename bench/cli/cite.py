@@ -21,7 +21,7 @@ NEEDED = ("dataset", "protocol", "data", "rows", "pairs", "facts", "manifest", "
 
 @dataclass(frozen=True, kw_only=True)
 class Cite(Tested, Output):
-    """BibTeX, a methods paragraph and the manifest of a table, or of cells that are yet to be run.
+    """BibTeX, a methods paragraph and the manifest of a table, or of cells yet to be run.
 
     A table is a published one (its folder, or the table.json in it) or any that --format json wrote. Cells are named as
     for bench compare; nothing is trained.

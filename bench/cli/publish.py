@@ -28,9 +28,10 @@ def publish(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="run failed runs again")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
 ) -> None:
-    """Tune and run what a table lacks, keep each cell as it is finished, and publish the table once all are.
+    """Make the table of a folder, with the ranks from which anybody recomputes it.
 
-    What is published is never overwritten: the command compares, and a newer version has its own number.
+    Cells are tuned and run one after the other and kept as they are finished; once all are, the table is published. What
+    is published is never overwritten: the command compares, and a newer version has its own number.
     """
     from bench.cli.publishing import Making
 

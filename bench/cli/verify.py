@@ -34,7 +34,7 @@ def verify(
     offline: Annotated[bool, typer.Option("--offline", help="never open a connection (or BENCH_OFFLINE=1)")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
 ) -> None:
-    """Compute every number of a published table from its ranks and settings; train some of its runs again.
+    """Recompute every number of a published table from its ranks; train runs of it again.
 
     Exit code 1 where a file was changed or a run comes out otherwise, each named in a line.
     """
