@@ -60,7 +60,7 @@ class Cells:
     model: Annotated[list[str] | None, option("--model", CELLS, "repeatable; the lists multiply")] = None
     plugin: Annotated[
         list[str] | None,
-        option("--plugin", CELLS, "file of Python with samplers, losses, models or baselines of your own; repeatable"),
+        option("--plugin", CELLS, "file of samplers, losses, models or data of your own; repeatable", more=True),
     ] = None
     seeds: Annotated[
         Seeds,
