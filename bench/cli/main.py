@@ -43,7 +43,7 @@ REQUESTS = {
     "cite": Known(
         "bench.cli.cite",
         "Cite",
-        "BibTeX, a methods paragraph and the manifest of a table, or of cells that are yet to be run.",
+        "BibTeX, a methods paragraph and the manifest of a table, or of cells yet to be run.",
     ),
 }
 """Commands that are requests: their options are keys of experiment files too."""
@@ -56,12 +56,12 @@ COMMANDS = {
     "publish": Known(
         "bench.cli.publish",
         "app",
-        "Tune and run what a table lacks, keep each cell as it is finished, and publish the table once all are.",
+        "Make the table of a folder, with the ranks from which anybody recomputes it.",
     ),
     "verify": Known(
         "bench.cli.verify",
         "app",
-        "Compute every number of a published table from its ranks and settings; train some of its runs again.",
+        "Recompute every number of a published table from its ranks; train runs of it again.",
     ),
     "list": Known("bench.cli.list", "app", "What there is: name, one line, parameters, paper."),
     "check": Known("bench.cli.check", "app", "Hold what a plug-in registers to what every method promises."),

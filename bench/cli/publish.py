@@ -30,8 +30,8 @@ def publish(
 ) -> None:
     """Make the table of a folder, with the ranks from which anybody recomputes it.
 
-    Cells are tuned and run one after the other and kept as they are finished; once all are, the table is published. What
-    is published is never overwritten: the command compares, and a newer version has its own number.
+    Cells are tuned and run one after the other and kept as they are finished; once all are, the table is published.
+    What is published is never overwritten: the command compares, and a newer version has its own number.
     """
     from bench.cli.publishing import Making
 
