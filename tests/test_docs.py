@@ -153,11 +153,5 @@ def test_the_architecture_page_lists_every_file() -> None:
 
 
 def test_the_readme_shows_the_reference_table() -> None:
-    before = ROOT / "results" / "ml-100k.txt"  # until the table is published in its folder
-    text = before.read_text(encoding="utf-8") if before.exists() else _published(ROOT / "results" / "ml-100k")
+    text = render(read(ROOT / "results" / "ml-100k").comparison(), width=100)  # as `bench publish` prints it
     assert text.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def _published(folder: Path) -> str:
-    """The table as `bench publish` prints it."""
-    return render(read(folder).comparison(), width=100)

@@ -60,7 +60,8 @@ class Rerun:
         from bench.runs.design import Experiment
         from bench.runs.store import Store
 
-        typer.echo(f"Training {len(self.chosen)} runs again, drawn with seed {self.seed}.", err=True)
+        runs = "1 run" if len(self.chosen) == 1 else f"{len(self.chosen)} runs"
+        typer.echo(f"Training {runs} again, drawn with seed {self.seed}.", err=True)
         spec, cells = self.chosen[0].spec, tuple(one.spec.cell for one in self.chosen)
         with TemporaryDirectory(prefix="contrarec-verify-") as folder:
             store = Store(Path(folder))

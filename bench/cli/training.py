@@ -86,7 +86,9 @@ class Training(Request):
             if not self.quiet:
                 workers = f"{jobs} {'worker' if jobs == 1 else 'workers'}"
                 count = f"{len(tasks)} of {total}" if total else str(len(tasks))
-                progress.say(f"{count} runs to do on {self.cluster or f'{workers}{guess}'}.")
+                progress.say(
+                    f"{count} {'run' if count == '1' else 'runs'} to do on {self.cluster or f'{workers}{guess}'}."
+                )
             claims = Claims(experiment.store, tasks, progress.elsewhere)
             run = self._executor(jobs, split)
             try:
