@@ -35,7 +35,7 @@ RANKS = [(1, 1, -2.0), (1, 0, -1.0), (2, 3, -1.0)]
     ("name", "text", "columns", "expected"),
     [
         ("a.csv", TEXT, None, SCORES),
-        ("a.csv.gz", gzip.compress(TEXT.encode()), None, SCORES),
+        ("a.csv.gz", gzip.compress(TEXT.encode(), mtime=0), None, SCORES),
         ("a.tsv", TEXT.replace(",", "\t"), None, SCORES),
         ("a.txt", TEXT.replace(",", ";").replace("\n", "\r\n"), None, SCORES),
         ("a.csv", TEXT.replace("user,item,score", "userId,movieId,prediction"), None, SCORES),
