@@ -50,7 +50,7 @@ bench: install  ## Compare samplers and losses: DATASET, SAMPLERS, LOSSES, SEEDS
 	  $(foreach l,$(LOSSES),--loss $(l)) --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
 	@echo; echo "Next: $(BIN)/bench compare $(SAMPLERS) --loss $(lastword $(LOSSES)) --dataset $(DATASET) --seeds $(SEEDS)"
 
-PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4
 
 test: install-dev  ## Run the tests but the slow ones; ARGS="…" goes to pytest
 	$(PYTEST) $(ARGS)

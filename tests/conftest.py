@@ -1,4 +1,4 @@
-"""Small data that several tests share, an isolated place for caches and results, and what tests cost."""
+"""Small data that tests share, a place of their own for caches and results, what they cost, which stay together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from datasets import Interactions
 from tests.real_data import fetched
@@ -92,3 +93,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 SPENT = pytest.StashKey[float]()
+
+TOGETHER = {
+    f"tests/{name}.py"
+    for name in (
+        "bench/test_cluster",
+        "bench/test_imported",
+        "bench/test_tampering",
+        "bench/test_verify",
+        "test_main_job",
+    )
+}
+"""Files whose tests share what takes seconds to make, so that one process runs each."""
+
+
+class _InFiles(LoadScopeScheduling):
+    """Tests one by one, but those of `TOGETHER` file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in TOGETHER else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return _InFiles(config, log)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.real_data import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("main job")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,14 @@ ROOT = Path(__file__).parents[2]
 QUICK = ("--set", "epochs=2", "--set", "embedding_size=8", "--set", "negatives=4", "--seeds", "2")
 
 
+TRAINING = {"compare", "run", "across", "calibrate", "power", "tune"}
+
+
 def bench(*words: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command; with one worker unless it says how many, for the start of each costs seconds."""
     command = [sys.executable, "-m", "bench", *map(str, words)]
+    if TRAINING.intersection(words[:1]) and not {"--jobs", "--cluster"}.intersection(command):
+        command += ["--jobs", "1"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, **options)  # type: ignore[call-overload,no-any-return]
 
 

@@ -19,8 +19,6 @@ from tests.cluster_processes import ROOT, Cluster
 
 pytest.importorskip("distributed")
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 GRID = ("uniform", "popularity", "inbatch:negatives=all", "--seeds", "3", "--set", "patience=60", "--set", "epochs=60")
 
 

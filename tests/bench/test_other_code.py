@@ -146,8 +146,7 @@ def test_an_edited_plug_in_trains_again_on_two_workers(ratings_csv: Path, tmp_pa
     edits(tmp_path / "mine", train, tmp_path / "runs")
 
 
-@pytest.mark.slow
-@pytest.mark.xdist_group("cluster")
+@pytest.mark.long
 def test_an_edited_plug_in_trains_again_on_a_cluster_that_has_none_of_its_files(
     ratings_csv: Path, tmp_path: Path
 ) -> None:

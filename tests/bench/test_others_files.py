@@ -31,7 +31,7 @@ def bench(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     (folder / "mirror").mkdir(exist_ok=True)
     env = {**os.environ, "BENCH_OFFLINE": "1", "BENCH_DATA": str(folder / "data")}
     env |= {"BENCH_DATA_MIRROR": str(folder / "mirror"), "BENCH_RESULTS": str(folder / "runs")}
-    command = [sys.executable, "-m", "bench", *words]
+    command = [sys.executable, "-m", "bench", *words, *(["--jobs", "1"] if words[0] == "compare" else [])]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 

@@ -255,7 +255,7 @@ def test_a_study_that_is_killed_twice_and_goes_on_with_other_workers_ends_alike(
 
 @pytest.mark.slow
 def test_a_table_names_what_was_searched(ratings_csv, tmp_path):
-    words = ["--dataset", str(ratings_csv), "--results", str(tmp_path / "runs"), "--set", "epochs=3"]
+    words = ["--dataset", str(ratings_csv), "--results", str(tmp_path / "runs"), "--set", "epochs=3", "--jobs", "1"]
     tuned = ["--trials", "3", "--finalists", "1", "--seeds", "1000-1001", "--out", str(tmp_path / "tuned.toml")]
     bench = [sys.executable, "-m", "bench"]
     subprocess.run([*bench, "tune", "uniform+bpr", *words, *tuned], cwd=ROOT, check=True, capture_output=True)

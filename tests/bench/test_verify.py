@@ -277,7 +277,6 @@ def test_committed_tables_are_as_they_were_published(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("main job")
 @pytest.mark.skipif(ROOT / "results" / "ml-100k" not in COMMITTED, reason="needs the published table of MovieLens 100K")
 def test_three_committed_runs_come_out_again(ml_100k: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The three rows that train fastest, of the table of MovieLens 100K."""
