@@ -1,4 +1,4 @@
-"""A sampler and a loss of one's own, in one file: `bench compare mid+push uniform+bpr --plugin examples/mine.py`."""
+"""A sampler and a loss of one's own, in one file: `bench compare mine+push uniform+bpr --plugin examples/mine.py`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from recmodels.search import Search
 from recmodels.types import LossInput
 
 
-@SAMPLERS.register("mid", paper="none: an example", gives=["log_q", "ordered"])
-def mid(
+@SAMPLERS.register("mine", paper="none: an example", gives=["log_q", "ordered"])
+def mine(
     training: Training,
     *,
     head: Annotated[float, ">= 0, < 1", Search(0.01, 0.3)] = 0.05,

@@ -170,4 +170,4 @@ def test_what_keeps_its_promises_is_told_what_was_checked(kind: str, method: str
 
 
 def test_the_example_keeps_its_promises() -> None:
-    check(ask(["check", str(ROOT / "examples" / "mine.py")]), 0, ["mid, a sampler", "push, a loss"], ["wrong"])
+    check(ask(["check", str(ROOT / "examples" / "mine.py")]), 0, ["mine, a sampler", "push, a loss"], ["wrong"])
