@@ -120,7 +120,7 @@ class Entry:
 
 def names() -> list[str]:
     """Every name that can be asked for; a family with categories is listed as `family:<category>`."""
-    return [f"{key}:{ANY}" if "categories" in raw else key for key, raw in _raw().items()]
+    return [f"{key}:{ANY}" if "categories" in _raw(key) else key for key in _keys()]
 
 
 def entry(name: str) -> Entry:
@@ -129,15 +129,15 @@ def entry(name: str) -> Entry:
     Raises:
         UserError: no such data set, or no such category of it.
     """
-    raw, category = _raw(), ""
+    category = ""
     key, colon, rest = name.partition(":")
-    if colon and "categories" in raw.get(key, {}):
+    if colon and "categories" in _raw(key):
         category = rest
     else:
         key = name
-    if key not in raw:
+    fields = _raw(key)
+    if not fields:
         raise unknown("data set", name, [*names(), "synthetic:users=…"], synonyms())
-    fields = raw[key]
     if "categories" in fields:
         if not category:
             known = ", ".join(fields["categories"])
@@ -168,22 +168,36 @@ def synonyms() -> dict[str, str]:
 
 def known(name: str) -> bool:
     """Whether `name` (or its part before the colon) is in the catalogue."""
-    return name in _raw() or "categories" in _raw().get(name.partition(":")[0], {})
+    return name in _keys() or "categories" in _raw(name.partition(":")[0])
 
 
 def categories(key: str) -> list[str]:
     """The categories of a family, or nothing."""
-    return list(_raw().get(key, {}).get("categories", ()))
+    return list(_raw(key).get("categories", ()))
 
 
 @cache
-def _file_content() -> dict[str, dict[str, Any]]:
-    with _FILE.open("rb") as stream:
-        return tomllib.load(stream)
+def _texts() -> dict[str, str]:
+    """The lines of each data set in the file, and as "" those before them: to parse all of them slows every command."""
+    before, *parts = re.split(r'^(?=\[sets\.[\w"-]+\]$)', _FILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {"": before, **{part[len("[sets.") : part.index("]")].strip('"'): part for part in parts}}
 
 
-def _raw() -> dict[str, dict[str, Any]]:
-    return _file_content()["sets"]
+def _keys() -> list[str]:
+    return [key for key in _texts() if key]
+
+
+@cache
+def _raw(key: str) -> dict[str, Any]:
+    """What the file says of one data set or family; nothing where it has none such."""
+    fields: dict[str, Any] = tomllib.loads(_texts()[key])["sets"][key] if key in _keys() else {}
+    return fields
+
+
+@cache
+def _shared() -> dict[str, Any]:
+    """Texts that several data sets have."""
+    return tomllib.loads(_texts()[""])
 
 
 def _of_category(fields: dict[str, Any], category: str) -> dict[str, Any]:
@@ -220,8 +234,8 @@ def _entry(name: str, raw: Mapping[str, Any]) -> Entry:
         interactions=raw.get("interactions"),
         counts=raw["counts"],
         feedback=raw["feedback"],
-        licence=_file_content()["terms"][raw["licence"]],
-        citation=_file_content()["papers"][raw["citation"]],
+        licence=_shared()["terms"][raw["licence"]],
+        citation=_shared()["papers"][raw["citation"]],
         traps=tuple(raw.get("traps", ())),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +41,8 @@ def download(url: str, target: Path, size: int | None, progress: Progress = sile
     Raises:
         Refused: no connection, no valid certificate, an error status, too many bytes, or too few.
     """
+    import logging
+
     import pooch
     import requests
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from datasets.archive import extract
 from datasets.cache import home, locked, replacing, writing
 from datasets.catalog import Entry, File, Pin, Remote, Wheel
 from datasets.consent import Consent
+from datasets.digests import digest_of, sha256_of
 from datasets.download import Progress, Refused, download, silent
 from datasets.errors import UserError
 from datasets.published import READERS, check_layout
@@ -33,24 +33,6 @@ class Kept:
     sha256: str
     verified: bool
     source: str
-
-
-def sha256_of(path: Path) -> str:
-    """The file's sha256, read in blocks."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def digest_of(path: Path, kind: str) -> str:
-    """The file's checksum of the given kind."""
-    if kind == "git-blob":
-        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, kind).hexdigest()
 
 
 def slug(name: str) -> str:

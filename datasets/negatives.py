@@ -37,7 +37,7 @@ def identity(sha256: str, negatives: str) -> str:
     Raises:
         UserError: there is no such file.
     """
-    from datasets.fetch import sha256_of
+    from datasets.digests import sha256_of
 
     lines = f"sha256:{sha256}  data\nsha256:{sha256_of(_file(negatives))}  negatives\n"
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -216,7 +216,7 @@ class OwnFile(Source):
         Raises:
             UserError: what its first lines already show to be wrong.
         """
-        from datasets.fetch import sha256_of
+        from datasets.digests import sha256_of
         from datasets.reading import look
 
         name, read = self.path.name, look(self.path, self.columns)
@@ -248,7 +248,7 @@ class OwnSplit(OwnFile):
         Raises:
             UserError: what their names and first lines already show to be wrong.
         """
-        from datasets.fetch import sha256_of
+        from datasets.digests import sha256_of
         from datasets.parts import split_files
         from datasets.reading import look
 

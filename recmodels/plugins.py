@@ -13,10 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec, spec_from_loader
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -33,6 +31,8 @@ from recmodels.registry import Registry, forget
 from recmodels.samplers import SAMPLERS
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from recmodels.imports import Imported
 
 DATASETS = Registry("dataset", "recmodels.plugins")
@@ -240,6 +240,8 @@ def _points() -> Iterable[EntryPoint]:
                 if name.endswith(".dist-info"):
                     with suppress(OSError), open(f"{folder}/{name}/entry_points.txt", "rb") as file:
                         if f"[{GROUP}]".encode() in file.read():
+                            from importlib.metadata import entry_points
+
                             return entry_points(group=GROUP)
     return ()
 
@@ -277,7 +279,7 @@ def line_of(registry: Registry, name: str, source: Source) -> int:
     return source.text.count("\n", 0, match.start()) + 1
 
 
-class _Finder(MetaPathFinder, InspectLoader):
+class _Finder:
     """Gives Python the modules of plug-ins from their text."""
 
     def __init__(self) -> None:
@@ -311,7 +313,7 @@ class _Finder(MetaPathFinder, InspectLoader):
         if name not in self.modules:
             return None
         module = self.modules[name]
-        spec = spec_from_loader(name, self, origin=module.file, is_package=module.is_package)
+        spec = ModuleSpec(name, self, origin=module.file, is_package=module.is_package)  # type: ignore[arg-type]
         if spec is not None:
             spec.has_location = True
         return spec
@@ -324,10 +326,13 @@ class _Finder(MetaPathFinder, InspectLoader):
         """Its text."""
         return self.modules[fullname].text
 
-    def get_code(self, fullname: str) -> Any:
-        """Its text, compiled under the name of its file."""
-        module = self.modules[fullname]
-        return compile(module.text, module.file, "exec", dont_inherit=True)
+    def create_module(self, spec: ModuleSpec) -> None:
+        """An ordinary one."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run its text, compiled under the name of its file."""
+        found = self.modules[module.__name__]
+        exec(compile(found.text, found.file, "exec", dont_inherit=True), vars(module))
 
 
 _FINDER = _Finder()

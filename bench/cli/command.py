@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import inspect
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperGroup
 
+from bench.cli.parameters import ours
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.cli.request import Request
     from bench.cli.splitting import Splitting
-
-P = TypeVar("P")
 
 
 def alone(name: str, kind: type[Splitting]) -> typer.Typer:
@@ -30,24 +29,12 @@ def examples(*commands: str) -> str:
     return "\n\n".join(("Examples:", *commands))
 
 
-KINDS = {"bool": "", "int": "N", "float": "NUMBER", "str": "TEXT", "Path": "PATH", "list[str]": "NAME"}
-"""What help calls a value of a type that a program has another word for; a switch has none."""
-
-
-def readable(params: list[P]) -> list[P]:
-    """The same options, whose values have words that are no types of Python."""
-    for one in params:
-        if isinstance(one, TyperOption) and one.metavar is None:
-            one.metavar = KINDS.get(one.bare_type())
-    return params
-
-
 class Command(TyperCommand):
     """A command whose help is in words."""
 
     def get_params(self, ctx):  # type: ignore[no-untyped-def]  # typer's types of these are private
         """Its options and --help."""
-        return readable(super().get_params(ctx))
+        return ours(super().get_params(ctx))
 
 
 class Group(TyperGroup):
@@ -55,7 +42,7 @@ class Group(TyperGroup):
 
     def get_params(self, ctx):  # type: ignore[no-untyped-def]  # typer's types of these are private
         """Its options and --help."""
-        return readable(super().get_params(ctx))
+        return ours(super().get_params(ctx))
 
     def parse_args(self, ctx, args):  # type: ignore[no-untyped-def]  # typer's types of these are private
         """The words after the group's name."""

@@ -21,7 +21,7 @@ EACH, TOGETHER = 10.0, 60.0
 """Seconds that --dry-run spends on measuring a cell, and on measuring at all."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Completing(Training, Reported):
     """A request that trains what the store lacks of what it reports."""
 

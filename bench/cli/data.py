@@ -28,8 +28,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Name = Annotated[str, typer.Argument(help="a name of `bench data list`, or a path")]
-Names = Annotated[list[str], typer.Argument(help="names of `bench data list`")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="a name of `bench data list`, or a path")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="names of `bench data list`")]
 Unverified = Annotated[bool, typer.Option("--unverified", help="accept content that is not the official one")]
 AcceptUnpinned = Annotated[
     bool, typer.Option("--accept-unpinned", help="accept content nobody has published a checksum of")
@@ -122,8 +122,8 @@ def fetch(
 
 @app.command(cls=Command)
 def add(
-    name: Annotated[str, typer.Argument(help="a name of `bench data list`")],
-    files: Annotated[list[Path], typer.Argument(help="its files or archives, downloaded by hand")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a name of `bench data list`")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="its files or archives, downloaded by hand")],
     unverified: Unverified = False,
     accept_unpinned: AcceptUnpinned = False,
 ) -> None:
@@ -140,9 +140,12 @@ app.command("export", cls=RequestCommand, help=getdoc(Export), epilog=examples(*
 
 
 @app.command(cls=Command)
-def verify(names: Annotated[list[str] | None, typer.Argument(help="all that are here, if left out")] = None) -> None:
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="all that are here, if left out")] = None,
+) -> None:
     """Read every file in the data folder again and compare its checksum; exit code 1 if one is wrong."""
-    from datasets.fetch import cached, digest_of, sha256_of
+    from datasets.digests import digest_of, sha256_of
+    from datasets.fetch import cached
 
     wrong = 0
     found = False

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recmodels.recommended import Advise
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Reported(Request):
     """A request whose runs are reported: with which settings where none were given, and by which metric."""
 

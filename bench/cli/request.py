@@ -41,7 +41,7 @@ def plug_in(paths: Sequence[str]) -> None:
             typer.echo(f"Warning: {sentence}", err=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Cells:
     """Which cells, with which seeds and settings, on which data sets.
 
@@ -51,7 +51,7 @@ class Cells:
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CELL]... | FILE.toml",
+            metavar="CELL... | FILE.toml",
             help="samplers, losses, baselines, or cells as in uniform+softmax:temperature=0.5; or an experiment file",
         ),
     ] = None
@@ -60,7 +60,9 @@ class Cells:
     model: Annotated[list[str] | None, option("--model", CELLS, "repeatable; the lists multiply")] = None
     plugin: Annotated[
         list[str] | None,
-        option("--plugin", CELLS, "file of samplers, losses, models or data of your own; repeatable", more=True),
+        option(
+            "--plugin", CELLS, "of samplers, losses, models or data of your own; repeatable", more=True, metavar="FILE"
+        ),
     ] = None
     seeds: Annotated[
         Seeds,
@@ -95,7 +97,7 @@ class Cells:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Request(Splitting, Cells):
     """Which cells on which data with which seeds: all that decides which runs are meant, and where they are kept.
 

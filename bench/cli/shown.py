@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CAPTIONS = ("short", "full")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Tested(Reported):
     """A request whose rows are compared: against what, on which side, corrected how, at which level."""
 
@@ -167,7 +167,7 @@ class Tested(Reported):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Captioned(Formatted):
     """A text with a caption, and figures beside it."""
 
@@ -187,7 +187,7 @@ class Captioned(Formatted):
             check_writable(self.figures, "give another --figures", folder=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Shown(Captioned, Tested):
     """A request whose comparison is shown in one of several views."""
 

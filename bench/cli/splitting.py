@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datasets.protocol import Protocol
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Splitting:
     """How the interactions of a data set are read, prepared, held out and ranked, and what may be fetched for it."""
 

@@ -131,7 +131,7 @@ def keep(store: Store, spec: ImportedSpec, name: str, lists: Lists, split: Split
         UserError: what is left of the lists places nobody's items, or the folder cannot be written.
     """
     from bench.runs.runner import masked
-    from datasets.fetch import sha256_of
+    from datasets.digests import sha256_of
     from recmodels.listed import listed_ranks
 
     known = masked(split, str(spec.data.protocol["mask"]))

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ _PACKAGES = ("numpy", "torch", "pandas", "scipy", "pyarrow")
 @cache
 def provenance() -> JSONObject:
     """Commit and dirty flag, versions, processor."""
+    from importlib.metadata import version
+
     return {
         "contrarec": __version__,
         "commit": _git("rev-parse", "HEAD"),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from tabulate import tabulate
-
 from bench.tables.fit import GAP, fit, mark_widths, plain, widths
 from bench.tables.layout import Cell, Grid, Sheet, left
 
@@ -62,6 +60,8 @@ def _styled(line: str, row: Sequence[Cell]) -> str:
 
 def as_markdown(sheet: Sheet) -> str:
     """GitHub's Markdown: caption, tables, notes as a list."""
+    from tabulate import tabulate
+
     blocks = [f"**{_escape(sheet.caption)}**"]
     for grid in sheet.grids:
         body = [[_markdown(cell) for cell in row] for row in grid.rows]

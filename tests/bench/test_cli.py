@@ -115,7 +115,7 @@ def test_a_cached_comparison_imports_nothing_heavy(ratings_csv: Path, tmp_path: 
         "import sys; from bench.__main__ import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = ('torch', 'scipy.stats', 'statsmodels', 'matplotlib', 'pandas')\n"
+        "heavy = ('torch', 'scipy.stats', 'statsmodels', 'matplotlib', 'pandas', 'pydantic', 'tabulate', 'tarfile')\n"
         "print([m for m in heavy if m in sys.modules], file=sys.stderr)"
     )
     words = ["compare", "uniform", "popularity", "--dataset", str(ratings_csv), *QUICK, "--results", str(tmp_path)]

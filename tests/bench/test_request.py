@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
-from typer.core import TyperOption
+import typer
+from typer.core import TyperArgument, TyperOption
 from typer.main import get_command
 
 import bench
 from bench.cli.compare import Compare
 from bench.cli.main import COMMANDS, REQUESTS, app
 from bench.cli.output import Formatted
+from bench.cli.parameters import Option, ours
 from datasets.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +52,55 @@ def test_the_list_of_commands_says_what_the_help_of_each_says(name: str) -> None
     command = get_command(app).commands[name]  # type: ignore[attr-defined]
     assert command.help.partition("\n\n")[0] == COMMANDS[name].help
     assert command.name == name
+
+
+def every(command: Any, path: str = "bench") -> Iterator[tuple[str, Any]]:
+    """Every command with what is typed for it."""
+    yield path, command
+    for name, one in getattr(command, "commands", {}).items():
+        yield from every(one, f"{path} {name}")
+
+
+@pytest.mark.parametrize(("path", "command"), list(every(get_command(app))), ids=lambda value: str(value)[:30])
+def test_help_names_values_as_people_do(path: str, command: Any) -> None:
+    context = typer.Context(command, info_name=path)
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        shown = f"{record} {parameter.display_type_rich(context)} {parameter.get_usage_pieces(context)}"
+        assert not [word for word in ("<", "{", "[[", "]...", "list[") if word in shown], shown
+        if isinstance(parameter, TyperArgument):
+            assert parameter.metavar, "an argument needs a word of its own"
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "word"),
+    [
+        (str, None, "a"), (str, None, ""), (int, None, "5"), (int, None, " 5 "), (int, None, "1_000"), (int, 2, "2"),
+        (int, 2, "1"), (int, None, "5.0"), (int, None, "x"), (int, None, ""), (float, None, "1e-3"), (float, 0, "nan"),
+        (float, 0, "-1"), (float, None, "inf"), (float, None, "1,5"), (Path, None, "x/y"), (Path, None, ""),
+        (bool, None, "yes"), (bool, None, "maybe"), (list[str], None, ["a", "b"]), (list[int], 1, ["1", "0"]),
+        (list[Path], None, ["a"]), (int, None, None), (list[str], None, None),
+    ],
+)  # fmt: skip
+def test_a_value_is_what_typer_makes_of_it(kind: Any, least: float | None, word: Any) -> None:
+    made = typer.Typer()
+    made.command()(lambda value: None)
+    made.registered_commands[0].callback.__annotations__ = {  # type: ignore[union-attr]
+        "value": Annotated[kind, typer.Option("--value", min=least)]
+    }
+    theirs, mine = (get_command(made) for _ in range(2))
+    (own,) = ours([one for one in mine.params if one.name == "value"])
+    (other,) = [one for one in theirs.params if one.name == "value"]
+    assert type(own) is Option
+
+    def answer(one: TyperOption) -> Any:
+        try:
+            return one.get_runtime_param().coerce(word, param=one, ctx=typer.Context(mine))
+        except typer.BadParameter as error:
+            return error.format_message()
+
+    found = answer(own)
+    assert (type(found), repr(found)) == (type(answer(other)), repr(answer(other)))
 
 
 def test_only_the_command_that_is_invoked_is_imported() -> None:

@@ -2,6 +2,7 @@
 
 import lzma
 import re
+import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,8 +11,8 @@ import pytest
 
 from datasets import Protocol, catalog, load, resolve
 from datasets.consent import Consent
+from datasets.digests import digest_of
 from datasets.errors import UserError
-from datasets.fetch import digest_of
 from datasets.published import READERS
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -45,6 +46,18 @@ def test_there_are_enough_sets(entries):
     assert len(entries) >= 120
     for name in ("ml-32m", "ml-1m-ncf", "gowalla-lightgcn", "ml-1m-sasrec", "amazon-2023:Video_Games", "mind-small"):
         assert name in entries
+
+
+def test_the_lines_of_each_set_are_the_whole_catalogue(entries):
+    whole = tomllib.loads(Path(catalog.__file__).with_name("catalog.toml").read_text(encoding="utf-8"))
+    families = {name.partition(":")[0] for name in catalog.names()}
+    assert families == set(whole["sets"])
+    for name, entry in entries.items():
+        fields = whole["sets"][name if name in whole["sets"] else name.partition(":")[0]]
+        assert (entry.title, entry.reader, len(entry.files)) == (
+            fields["title"].replace("{category}", name.partition(":")[2]), fields["reader"], len(fields["files"])
+        )  # fmt: skip
+        assert entry.licence == whole["terms"][fields["licence"]]
 
 
 def test_checksums_are_distinct_and_of_the_right_length(entries):

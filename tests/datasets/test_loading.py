@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from datasets import Protocol, load, resolve
+from datasets.digests import sha256_of
 from datasets.errors import UserError
-from datasets.fetch import sha256_of
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "research-only"
 real = pytest.mark.skipif(not REAL.is_dir(), reason="needs the shared real data")
