@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from bench.cli.command import examples
+from bench.cli.command import Command, examples
 from bench.cli.request import plug_in
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Held(NamedTuple):
     wrong: str
 
 
-@app.command("check", epilog=examples("bench check examples/mine.py"))
+@app.command("check", cls=Command, epilog=examples("bench check examples/mine.py"))
 def check(
     plugin: Annotated[list[str], typer.Argument(metavar="FILE.py...", help="files of methods of your own")],
 ) -> None:

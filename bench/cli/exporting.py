@@ -23,8 +23,12 @@ class Export(Splitting):
     A mirror serves a machine without a network: set BENCH_DATA_MIRROR to the folder there.
     """
 
-    folder: Annotated[Path, typer.Argument(help="the folder that becomes a mirror, or holds the split")]
-    names: Annotated[list[str], typer.Argument(help="names of `bench data list`; with --layout a name or a path")]
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="the folder that becomes a mirror, or holds the split")
+    ]
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="names of `bench data list`; with --layout a name or a path")
+    ]
     layout: Annotated[
         str | None,
         option("--layout", DATA, "csv | recbole | lenskit: the split in this layout, by the options below"),

@@ -19,11 +19,13 @@ app = typer.Typer(add_completion=False)
 def list_(
     kind: Annotated[
         str,
-        typer.Argument(help="samplers, losses, models, baselines, settings, metrics, datasets, all; or a method"),
+        typer.Argument(
+            metavar="KIND", help="samplers, losses, models, baselines, settings, metrics, datasets, all; or a method"
+        ),
     ] = "all",
     format: Annotated[str, typer.Option("--format", help="table | json")] = "table",
     plugin: Annotated[
-        list[str] | None, typer.Option("--plugin", help="file of methods of your own; repeatable")
+        list[str] | None, typer.Option("--plugin", metavar="FILE", help="of methods of your own; repeatable")
     ] = None,
     compatibility: Annotated[
         bool, typer.Option("--compatibility", help="which sampler, loss and model go together, and why others do not")

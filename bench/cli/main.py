@@ -107,7 +107,7 @@ def _root(
 @app.command("help", cls=Command)
 def help_(
     context: typer.Context,
-    words: Annotated[list[str] | None, typer.Argument(metavar="[COMMAND]", help="a command, as in data fetch")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND...", help="a command, as in data fetch")] = None,
 ) -> None:
     """What a command does and which options it takes; the same as COMMAND --help."""
     found = context.parent

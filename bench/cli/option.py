@@ -9,7 +9,9 @@ PANELS = (CELLS, SEARCH, DATA, SIGNIFICANCE, RUNNING, TABLE)
 """In the order of the help, whichever class of requests adds to which."""
 
 
-def option(flag: str, panel: str, help: str, *, more: bool = False, min: float | None = None) -> OptionInfo:
+def option(
+    flag: str, panel: str, help: str, *, more: bool = False, min: float | None = None, metavar: str | None = None
+) -> OptionInfo:
     """An option in a panel of the help; with `more` it is shown by --help-all alone."""
-    info: OptionInfo = typer.Option(flag, help=help, rich_help_panel=panel, hidden=more, min=min)
+    info: OptionInfo = typer.Option(flag, help=help, rich_help_panel=panel, hidden=more, min=min, metavar=metavar)
     return info

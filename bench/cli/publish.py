@@ -7,14 +7,20 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.command import examples
+from bench.cli.command import Command, examples
 
 app = typer.Typer(add_completion=False)
 
 
-@app.command("publish", epilog=examples("bench publish results/ml-100k", "bench publish results/ml-100k --fresh again"))
+@app.command(
+    "publish",
+    cls=Command,
+    epilog=examples("bench publish results/ml-100k", "bench publish results/ml-100k --fresh again"),
+)
 def publish(
-    folder: Annotated[Path, typer.Argument(help="folder of the table, with a table.toml that says what is in it")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="folder of the table, with a table.toml that says what is in it")
+    ],
     fresh: Annotated[
         Path | None,
         typer.Option("--fresh", help="make all of it again in this folder, and compare with what is published"),

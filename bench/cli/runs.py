@@ -93,7 +93,9 @@ def _cut(text: str, size: int) -> str:
 
 
 @app.command(cls=Command)
-def show(run: Annotated[str, typer.Argument(help="run id, or the beginning of one")], results: Results = None) -> None:
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="run id, or the beginning of one")], results: Results = None
+) -> None:
     """All that is known about one run; a failed one with its traceback, a damaged one with exit code 1."""
     folder = _one(_store(results), run)
     record, trace = folder / "run.json", folder / "traceback.txt"
@@ -109,7 +111,9 @@ def show(run: Annotated[str, typer.Argument(help="run id, or the beginning of on
 
 @app.command(cls=Command)
 def export(
-    runs: Annotated[list[str], typer.Argument(help="run ids, or the beginnings of some, on one data set")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="run ids, or the beginnings of some, on one data set")
+    ],
     out: Annotated[Path, typer.Option("--out", help="a .csv, .tsv or .parquet; text also as .gz, .bz2 or .zst")],
     depth: Annotated[int, typer.Option("--depth", min=1, help="items of a list, and all level with the last")] = 100,
     dataset: Annotated[str | None, typer.Option("--dataset", help="the path, where the data are a file")] = None,
@@ -134,7 +138,9 @@ def export(
 
 @app.command(cls=Command)
 def rm(
-    runs: Annotated[list[str] | None, typer.Argument(help="run ids, or the beginnings of some")] = None,
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN...", help="run ids, or the beginnings of some")
+    ] = None,
     dataset: Dataset = None,
     failed: Failed = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be removed; remove nothing")] = False,
@@ -202,7 +208,8 @@ def gc(
 
 @app.command(cls=Command)
 def merge(
-    sources: Annotated[list[Path], typer.Argument(help="results folders of other machines")], results: Results = None
+    sources: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="results folders of other machines")],
+    results: Results = None,
 ) -> None:
     """Copy the runs of other stores into this one; the same run with other numbers is refused, before any is copied."""
     from bench.runs.store import Store, store_at

@@ -49,7 +49,12 @@ class Tune(Training):
     ] = Seeds(range(FIRST_SEED, FIRST_SEED + 4))
     space: Annotated[
         list[str] | None,
-        option("--space", SEARCH, "search KEY too, or elsewhere: KEY, KEY=0.1..10, KEY=1..64:log or KEY=a,b"),
+        option(
+            "--space",
+            SEARCH,
+            "search KEY too, or elsewhere: KEY, KEY=0.1..10, KEY=1..64:log or KEY=a,b; repeatable",
+            metavar="KEY=RANGE",
+        ),
     ] = None
     budget: Annotated[
         float | None,

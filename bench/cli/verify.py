@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.command import examples
+from bench.cli.command import Command, examples
 
 if TYPE_CHECKING:
     from bench.results.verify import Finding
@@ -20,10 +20,13 @@ MOST = 5  # findings of one file that are said
 
 @app.command(
     "verify",
+    cls=Command,
     epilog=examples("bench verify results/ml-100k/table.json", "bench verify results/ml-100k/table.json --rerun 3"),
 )
 def verify(
-    table: Annotated[Path, typer.Argument(help="a published table: its folder, or the table.json in it")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="a published table: its folder, or the table.json in it")
+    ],
     rerun: Annotated[int, typer.Option("--rerun", min=0, help="train so many runs of it again, drawn at random")] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="of the draw; another one draws other runs")] = 0,
     rows: Annotated[list[str] | None, typer.Option("--row", help="draw from this row; repeatable")] = None,
