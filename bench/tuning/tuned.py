@@ -200,8 +200,8 @@ def read(path: Path) -> Tuned:
     Raises:
         UserError: there is none, or it is not one.
     """
+    content = _content(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
             raise UserError(f"{path} has schema {content['schema']}, and this version reads {SCHEMA}; tune again.")
         cells = {
@@ -214,10 +214,32 @@ def read(path: Path) -> Tuned:
             for name, cell in content.get("cells", {}).items()
         }
         return Tuned(path.name, content["command"], content["key"], content["study"], cells)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} was written by `bench tune` and changed since; make it again.") from error
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What is in the file, which `bench tune` wrote.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    cure = "give a file that `bench tune` wrote"
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; {cure}.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"There is no {path}; make it with `bench tune … --out {path.name}`.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a file of tuned settings ({error}); make it with `bench tune`.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}); {cure}.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text, and tuned settings are TOML; {cure}.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not TOML ({error}); {cure}.") from error
+    if lacking := [name for name in ("schema", "command", "key", "study") if name not in content]:
+        raise UserError(f"{path} holds no tuned settings, for it has no '{lacking[0]}'; {cure}.")
+    return content
 
 
 def _values(cell: Cell, searched: Collection[str]) -> dict[str, Value]:

@@ -55,7 +55,26 @@ EMPTY: list[Case] = [
     ("compare uniform --dataset s3://bucket/x.csv --dry-run", 2, ["s3://bucket/x.csv", "download"]),
     ("compare uniform --dataset a=b.csv --dry-run", 0, ["a=b.csv"]),
     ("compare toppop --dataset ratings.csv --tuned-from nope.toml --dry-run", 2, ["nope.toml", "bench tune"]),
-    ("compare toppop --dataset ratings.csv --tuned-from ratings.csv --dry-run", 2, ["ratings.csv", "bench tune"]),
+    ("compare toppop --dataset ratings.csv --tuned-from ratings.csv --dry-run", 2, ["ratings.csv is not TOML"]),
+    ("compare toppop --dataset ratings.csv --tuned-from .", 2, [". is a folder", "a file that `bench tune` wrote"]),
+    ("compare toppop --dataset ratings.csv --tuned-from table.json", 2, ["table.json is not TOML", "bench tune"]),
+    (
+        "compare toppop --dataset ratings.csv --tuned-from grid.toml",
+        2,
+        ["grid.toml holds no tuned settings", "'schema'"],
+    ),
+    ("compare toppop --dataset ratings.csv --tuned-from old.toml", 2, ["old.toml has schema 0", "tune again"]),
+    ("compare toppop --dataset ratings.csv --tuned-from cut.toml", 2, ["cut.toml is not TOML", "bench tune"]),
+    ("compare toppop --dataset ratings.csv --tuned-from bare.toml", 2, ["bare.toml", "changed since", "again"]),
+    ("compare toppop --dataset ratings.csv --tuned-from latin.toml", 2, ["latin.toml is no text", "bench tune"]),
+    ("compare toppop --dataset ratings.csv --tuned-from ''", 2, ["bench tune"]),
+    ("tune uniform --dataset ratings.csv --out .", 2, [". is a folder", "--out"]),
+    ("tune uniform --dataset ratings.csv --out folder --dry-run", 2, ["folder is a folder", "--out"]),
+    ("tune uniform --dataset ratings.csv --out ratings.csv/x.toml", 2, ["ratings.csv is a file", "--out"]),
+    ("tune uniform --dataset ratings.csv --curve x.txt", 2, [".png", ".svg", ".pdf", "'.txt'"]),
+    ("tune uniform --dataset ratings.csv --curve x.txt --dry-run", 2, [".png", ".svg", ".pdf", "'.txt'"]),
+    ("tune uniform --dataset ratings.csv --curve . --dry-run", 2, [". is a folder", "--curve"]),
+    ("tune uniform --dataset ratings.csv --dataset a=b.csv --out x.toml", 2, ["--out", "2", "choose one"]),
     ("compare toppop --dataset ratings.csv --tuned-from t.toml --recommended", 2, ["--tuned-from", "--recommended"]),
     ("across toppop --dataset ratings.csv --dataset a=b.csv --margin inf", 2, ["--margin inf"]),
     ("across toppop --dataset ratings.csv --dataset a=b.csv --margin nan", 2, ["--margin", "'nan'"]),
@@ -74,6 +93,15 @@ EMPTY: list[Case] = [
     ("--verison", 2, ["--version"]),
 ]
 
+NOT_TUNED = {
+    "table.json": '{"schema": 1}\n',
+    "grid.toml": 'names = ["uniform"]\n',
+    "old.toml": 'schema = 0\ncommand = "bench tune"\n[key]\n[study]\n',
+    "cut.toml": 'schema = 1\ncommand = "ben',
+    "bare.toml": 'schema = 1\ncommand = "bench tune"\n[key]\n[study]\n[cells."uniform+bpr"]\ntrials = 2\n',
+    "latin.toml": "# é\n",
+}
+
 PLACES: list[Case] = [
     ("BENCH_RESULTS=ratings.csv", 2, ["ratings.csv", "BENCH_RESULTS"]),
     ("BENCH_RESULTS=/dev/null/store", 2, ["/dev/null/store", "BENCH_RESULTS"]),
@@ -90,6 +118,9 @@ def odd(here: Path) -> Path:
     os.mkfifo(here / "pipe")
     (here / "loop.csv").symlink_to("loop.csv")
     (here / "a=b.csv").write_bytes((here / "ratings.csv").read_bytes())
+    (here / "folder").mkdir()
+    for name, text in NOT_TUNED.items():
+        (here / name).write_text(text, encoding="latin-1")
     return here
 
 
