@@ -46,7 +46,7 @@ class Completing(Training, Reported):
         if here:  # what is wrong further down in data shows when they are read and split
             self._load(experiment)
         missing = experiment.missing(self.retry_failed, self.keep_embeddings)
-        self._say_other_code(experiment, missing)
+        self.say_other_code(experiment, missing)
         paces = self._paces(experiment, missing) if here else {}
         text = dry_run(experiment, missing, min(self.jobs or default_jobs(), max(1, len(missing))), paces)
         name = experiment.data.dataset
@@ -77,7 +77,7 @@ class Completing(Training, Reported):
 
         if missing:
             self._say_reading(experiment)
-            self._say_other_code(experiment, missing)
+            self.say_other_code(experiment, missing)
             if self.expect_sampled is not None:
                 self._load(experiment)
             self.carry_out(experiment, self.tasks(experiment, missing), keep, len(experiment.specs()))
@@ -98,13 +98,6 @@ class Completing(Training, Reported):
         """What a file of the user's own is read as."""
         if experiment.data.reading and not self.quiet:
             typer.echo(experiment.data.reading, err=True)
-
-    def _say_other_code(self, experiment: "Experiment", missing: "Sequence[RunSpec]") -> None:
-        """Why runs that one remembers are trained again."""
-        from bench.runs.other_code import other_code
-
-        if not self.quiet and (said := other_code(experiment.store, missing, experiment.device)):
-            typer.echo(said, err=True)
 
     def tasks(self, experiment: "Experiment", specs: "Sequence[RunSpec]") -> "list[Task]":
         """These runs, ready for workers, with what is to be kept of each."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from bench.cli.option import RUNNING, option
 from bench.cli.request import Request
 from datasets.errors import UserError
@@ -99,6 +101,13 @@ class Training(Request):
             except Stopped:
                 progress.say("Stopped; finished runs are kept, and the same command goes on from there.")
                 raise
+
+    def say_other_code(self, experiment: "Experiment", missing: "Sequence[RunSpec]") -> None:
+        """Why runs that one remembers are trained again."""
+        from bench.runs.other_code import other_code
+
+        if not self.quiet and (said := other_code(experiment.store, missing, experiment.device)):
+            typer.echo(said, err=True)
 
     def tasks(self, experiment: "Experiment", specs: "Sequence[RunSpec]") -> "list[Task]":
         """These runs, ready for workers."""

@@ -183,7 +183,9 @@ class Tune(Training):
             else:
                 experiment.store.save(task.spec, result, list(CUTOFFS), experiment.device)
 
-        tasks = self.tasks(experiment, [spec for spec, _ in trials.values()])
+        specs = [spec for spec, _ in trials.values()]
+        self.say_other_code(experiment, specs)
+        tasks = self.tasks(experiment, specs)
         self.carry_out(experiment, [replace(task, floors=trials[task.spec.run_id][1]) for task in tasks], kept)
 
     def _report(self, experiment: "Experiment", studies: "dict[str, Study]", found: "list[TunedCell]") -> None:

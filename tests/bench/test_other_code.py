@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from bench.cli.tune import Tune
 from bench.runs.other_code import other_code
 from bench.runs.spec import RunSpec
 from bench.runs.store import Store
@@ -49,6 +52,18 @@ def test_what_is_stored_is_not_other_code_and_damaged_runs_are_none(tmp_path: Pa
     run = store.save(by_other_code("bpr"), result(), [10])
     (run.path / "run.json").write_text("{")
     assert other_code(store, [SPEC]) == ""
+
+
+def test_a_search_says_it_of_its_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path)
+    store.save(by_other_code("bpr"), result(), [10])
+    monkeypatch.setattr(Tune, "carry_out", lambda *_: None)
+    experiment: Any = SimpleNamespace(store=store, device="cpu", protocol=None)
+    for quiet, said in ((False, "1 run was made by other code of 'bpr'; it is kept and not used.\n"), (True, "")):
+        Tune(names=["uniform"], quiet=quiet)._try(experiment, {SPEC.run_id: (SPEC, ())})
+        assert capsys.readouterr().err == said
 
 
 def copied(folder: Path) -> Path:
