@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from bench.cli.command import Command, examples
-from bench.cli.request import plug_in
+from bench.cli.splitting import plug_in
 
 if TYPE_CHECKING:
     from recmodels.entries import Entry

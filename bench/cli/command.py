@@ -104,6 +104,8 @@ class RequestCommand(Command):
         request: Splitting = super().invoke(ctx)
         if isinstance(request, Request):
             request = self._prepared(request, [name for name in ctx.params if _was_given(ctx, name)])
+        else:
+            request.plug_in()
         if code := request.run():
             raise typer.Exit(code)
 

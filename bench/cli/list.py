@@ -9,7 +9,7 @@ import typer
 from bench.cli.command import Command, examples
 from bench.cli.hints import check_listed
 from bench.cli.output import as_json
-from bench.cli.request import plug_in
+from bench.cli.splitting import plug_in
 from datasets.errors import UserError
 
 app = typer.Typer(add_completion=False)

@@ -4,7 +4,6 @@ A command is a class that adds its own options to this one. Typer reads the type
 this file and those of the commands do without `from __future__ import annotations`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -19,26 +18,6 @@ from datasets.errors import UserError
 if TYPE_CHECKING:
     from bench.runs.design import Experiment
     from recmodels.recommended import Advise
-
-
-def plug_in(paths: Sequence[str]) -> None:
-    """Make the methods of these plug-ins known, and tell what of them no run id can be of.
-
-    Raises:
-        UserError: one of them is no plug-in, or means nothing.
-    """
-    from pathlib import Path
-
-    from recmodels import plugins
-
-    files = [Path(path).expanduser().resolve() for path in paths]
-    if twice := next((path for at, path in enumerate(paths) if files[at] in files[:at]), None):
-        raise UserError(f"--plugin {twice} is given twice; give each once.")
-    found = [plugins.read(path) for path in paths]
-    plugins.use(found)
-    for plugin in found:
-        for sentence in plugin.warnings():
-            typer.echo(f"Warning: {sentence}", err=True)
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -58,12 +37,6 @@ class Cells:
     sampler: Annotated[list[str] | None, option("--sampler", CELLS, "repeatable; the lists multiply")] = None
     loss: Annotated[list[str] | None, option("--loss", CELLS, "repeatable; the lists multiply")] = None
     model: Annotated[list[str] | None, option("--model", CELLS, "repeatable; the lists multiply")] = None
-    plugin: Annotated[
-        list[str] | None,
-        option(
-            "--plugin", CELLS, "of samplers, losses, models or data of your own; repeatable", more=True, metavar="FILE"
-        ),
-    ] = None
     seeds: Annotated[
         Seeds,
         typer.Option(
@@ -120,14 +93,6 @@ class Request(Splitting, Cells):
     def datasets(self) -> list[str]:
         """The data sets, ml-100k if none was named."""
         return self.dataset or ["ml-100k"]
-
-    def plug_in(self) -> None:
-        """Make the methods of the plug-ins known, and read all sources as they are now.
-
-        Raises:
-            UserError: one of them is no plug-in, or means nothing.
-        """
-        plug_in(self.plugin or ())
 
     def experiments(self) -> "list[Experiment]":
         """The experiment on each data set; every mistake in any of them is found before anything starts.

@@ -117,9 +117,13 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="a .csv, .tsv or .parquet; text also as .gz, .bz2 or .zst")],
     depth: Annotated[int, typer.Option("--depth", min=1, help="items of a list, and all level with the last")] = 100,
     dataset: Annotated[str | None, typer.Option("--dataset", help="the path, where the data are a file")] = None,
+    plugin: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="FILE", help="that names the data set; repeatable")
+    ] = None,
     results: Results = None,
 ) -> None:
     """What runs with kept vectors recommend to the test users: user, item, score, seed."""
+    from bench.cli.splitting import plug_in
     from bench.files import check_writable, writing
     from bench.runs.exported import lists_of_all
     from bench.runs.stored import read
@@ -127,6 +131,7 @@ def export(
 
     check_ending(out)
     check_writable(out, "give another --out")
+    plug_in(plugin or ())
     store = _store(results)
     chosen = [read(_one(store, run)) for run in dict.fromkeys(runs)]
     columns = lists_of_all(chosen, dataset, depth)

@@ -1,24 +1,52 @@
 """The options that say how data are read, prepared, split and ranked, for every command that takes a split."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from bench.cli.grammar import Core, said
-from bench.cli.option import DATA, option
+from bench.cli.option import CELLS, DATA, option
 from datasets.columns import with_format
 from datasets.consent import Consent
+from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.runs.spec import Data
     from datasets.protocol import Protocol
 
 
+def plug_in(paths: Sequence[str]) -> None:
+    """Make the methods of these plug-ins known, and tell what of them no run id can be of.
+
+    Raises:
+        UserError: one of them is no plug-in, or means nothing.
+    """
+    from pathlib import Path
+
+    from recmodels import plugins
+
+    files = [Path(path).expanduser().resolve() for path in paths]
+    if twice := next((path for at, path in enumerate(paths) if files[at] in files[:at]), None):
+        raise UserError(f"--plugin {twice} is given twice; give each once.")
+    found = [plugins.read(path) for path in paths]
+    plugins.use(found)
+    for plugin in found:
+        for sentence in plugin.warnings():
+            typer.echo(f"Warning: {sentence}", err=True)
+
+
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Splitting:
     """How the interactions of a data set are read, prepared, held out and ranked, and what may be fetched for it."""
 
+    plugin: Annotated[
+        list[str] | None,
+        option(
+            "--plugin", CELLS, "of samplers, losses, models or data of your own; repeatable", more=True, metavar="FILE"
+        ),
+    ] = None
     columns: Annotated[
         str | None, option("--columns", DATA, "column names of a file, e.g. user,item,rating,timestamp")
     ] = None
@@ -88,6 +116,14 @@ class Splitting:
     def run(self) -> int:
         """Do what was asked; the exit code."""
         raise NotImplementedError
+
+    def plug_in(self) -> None:
+        """Make the methods of the plug-ins known, and read all sources as they are now.
+
+        Raises:
+            UserError: one of them is no plug-in, or means nothing.
+        """
+        plug_in(self.plugin or ())
 
     @property
     def consent(self) -> Consent:

@@ -184,11 +184,20 @@ def test_a_plug_in_brings_data_sets(there: Path) -> None:
     check(ask("check mine.py"), 0, ["clicks, a data set", "ok"])
     check(ask("compare uniform --dataset clikcs --plugin mine.py --dry-run"), 2, ["'clicks'"])
     words = "--dataset clicks --plugin mine.py --seeds 1 --set epochs=1 --quiet --jobs 1 --results runs"
-    answer = ask(f"compare uniform toppop {words}")
+    answer = ask(f"compare uniform toppop {words} --keep-embeddings")
     check(answer, 0, ["clicks · NDCG@10"])
     assert "reading" not in answer.out
     assert len(list((there / "runs" / "clicks").glob("*/run.json"))) == 2
     check(ask("compare uniform --dataset clicks --dry-run"), 2, ["'clicks'"])
+    run, *_ = (file.parent.name for file in (there / "runs" / "clicks").glob("*/embeddings.npz"))
+    for command, said in (
+        ("data export split clicks --layout csv", "split/train.csv"),
+        (f"runs export {run} --out lists.csv --results runs", "lists.csv"),
+        ("import lists.csv --name theirs --dataset clicks --results runs", "theirs\tseed 0"),
+    ):
+        check(ask(command), 2, ["'clicks'"])
+        check(ask(f"{command} --plugin mine.py"), 0, [said])
+    check(ask("data export mirror clicks --plugin mine.py"), 2, ["--plugin is for a split", "--layout"])
 
 
 TRAIN = "compare square --plugin mine.py --dataset ratings.csv --seeds 1 --set epochs=1 --quiet --jobs 1 --results runs"
