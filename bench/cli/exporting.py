@@ -59,6 +59,11 @@ class Export(Splitting):
                     f"--{field.name.replace('_', '-')} is for a split, and a mirror holds whole data sets; add "
                     "--layout csv, recbole or lenskit, or leave it out."
                 )
+        if own := [name for name in self.names if not catalog.known(name) and Path(name).exists()]:
+            raise UserError(
+                f"'{own[0]}' is a path, and a mirror holds data sets of the catalogue; add --layout csv, recbole or "
+                "lenskit to write its split."
+            )
         for entry in [catalog.one(name) for name in self.names]:
             for file in entry.files:
                 with fetching() as progress:

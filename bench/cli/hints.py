@@ -65,7 +65,7 @@ def _too_many_or_few(message: str, path: str) -> str | None:
     found = re.fullmatch(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)\.?", message)
     if found:
         return f"{path} takes fewer words; leave '{found[1]}' out, or see `{path} --help`."
-    found = re.fullmatch(r"Missing argument '(.*)'\.?", message)
+    found = re.fullmatch(r"Missing (?:argument|option) '(.*)'\.?", message)
     if found:
         return f"{path} needs {found[1]}; see `{path} --help`."
     found = re.fullmatch(r"Option '(.*)' requires an argument\.?", message)

@@ -57,9 +57,11 @@ def described(folder: Path) -> tuple[Publication, Mapping[str, Any] | None]:
     """What the `table.toml` of a folder asks for, and the words of the search for its settings, where there is one.
 
     Raises:
-        UserError: there is no such file, or it says what means nothing.
+        UserError: there is no such folder or file, or it says what means nothing.
     """
     path = folder / DESCRIPTION
+    if folder.is_file():
+        raise UserError(f"{folder} is a file; name the folder of a table, with a {DESCRIPTION} in it.")
     if not folder.is_dir() or not path.exists():
         raise UserError(f"There is no {path}; write one with the words of an experiment file, table and version.")
     content = parsed(path)

@@ -107,7 +107,10 @@ class Tune(Training):
 
     def _check(self) -> None:
         if min(self.seeds) < FIRST_SEED:
-            raise UserError(f"--seeds {min(self.seeds)} is for tables; tuning seeds start at {FIRST_SEED}.")
+            raise UserError(
+                f"Seed {min(self.seeds)} is for tables; tuning seeds start at {FIRST_SEED}, as in --seeds "
+                f"{FIRST_SEED}-{FIRST_SEED + 3}."
+            )
         if len(self.seeds) < 2:
             raise UserError("--seeds needs two at least: one for the trials, the others for the finalists.")
         for flag, path in (("--out", self.out), ("--curve", self.curve)):

@@ -30,7 +30,7 @@ FILES = {
 
 IMPORTS: list[Case] = [
     ("import", 2, ["FILE"]),
-    ("import good.csv", 2, ["--name"]),
+    ("import good.csv", 2, ["bench import needs --name; see", "--help"]),
     ("import good.csv --name uniform --dataset ratings.csv", 2, ["'uniform'", "sampler", "--name other-uniform"]),
     ("import good.csv --name BPR --dataset ratings.csv", 2, ["'BPR'", "loss bpr", "name of its own"]),
     ("import good.csv --name a+b --dataset ratings.csv", 2, ["'a+b'", "letters"]),
@@ -75,7 +75,7 @@ EXPORTS: list[Case] = [
     ("data export ml-100k ratings.csv --layout recbole", 2, ["RecBole takes ml-100k from its own", "ml-100k-split"]),
     ("data export out ratings.csv --layout csv --negatives-from good.csv", 2, ["--negatives-from"]),
     ("data export out ml-100k --split ratio:test=0.2", 2, ["--split is for a split", "--layout"]),
-    ("data export out ratings.csv", 2, ["'ratings.csv'"]),
+    ("data export out ratings.csv", 2, ["'ratings.csv' is a path", "--layout"]),
     ("data export out ratings.csv --layout csv", 0, ["out/train.csv", "out/test.csv"]),
     ("data export out ratings.csv --layout recbole", 0, ["out/out.train.inter", "out/recbole.yaml"]),
     ("data export out ratings.csv --layout lenskit --split ratio:test=0.2,valid=0", 0, ["no validation part"]),

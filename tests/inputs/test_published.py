@@ -11,7 +11,7 @@ from tests.bench.published_tables import published
 from tests.inputs.asking import Case, ask, check, table
 
 CASES: list[Case] = [
-    ("verify", 2, ["table"]),
+    ("verify", 2, ["TABLE"]),
     ("verify nowhere", 2, ["nowhere", "does not exist", "results/ml-100k/table.json"]),
     ("verify nowhere/table.json", 2, ["nowhere/table.json", "does not exist"]),
     ("verify data", 2, ["data", "no published table", "manifest.json"]),
@@ -29,7 +29,8 @@ CASES: list[Case] = [
     ("verify mine --format json", 2, ["--format"]),
     ("verify mine", 0, ["ratings.csv/loo v1", "10 runs"]),
     ("verify mine/table.json", 0, ["ratings.csv/loo v1"]),
-    ("publish", 2, ["folder"]),
+    ("publish", 2, ["FOLDER"]),
+    ("publish data/ratings.csv", 2, ["data/ratings.csv is a file", "name the folder"]),
     ("publish nowhere", 2, ["nowhere", "table.toml"]),
     ("publish data", 2, ["data", "table.toml"]),
     ("publish mine --jobs 0", 2, ["--jobs"]),

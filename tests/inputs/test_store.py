@@ -31,7 +31,7 @@ EMPTY: list[Case] = [
     ("runs verify", 0, ["0 runs"]),
     ("runs gc", 0, ["0"]),
     ("runs gc --given-up", 0, ["0 given-up trials"]),
-    ("runs merge", 2, ["sources"]),
+    ("runs merge", 2, ["FOLDER"]),
     ("runs merge nowhere", 2, ["nowhere", "results folder"]),
     ("runs merge ratings.csv", 2, ["ratings.csv", "results folder"]),
     ("table uniform --dataset ratings.csv", 2, ["5 of 5 runs of 'uniform'", "bench compare", "results folder"]),
