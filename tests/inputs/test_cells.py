@@ -23,7 +23,7 @@ NAMES: list[Case] = [
     ("compare WMF", 2, ["'WMF' is called"]),
     ("compare Zipfian", 2, ["'Zipfian' is called log-uniform here"]),
     ("compare SimpleX", 2, ["'SimpleX' is called ccl here"]),
-    ("compare YouTubeDNN", 2, ["'YouTubeDNN' is called history:gamma=0,separate=true here"]),
+    ("compare YouTubeDNN", 2, ["'YouTubeDNN' is called history:gamma=0,separate=true,linear=false,hidden=2 here"]),
     ("compare uniform --model histroy", 2, ["'histroy'", "Did you mean 'history'?"]),
     ("compare uniform+bpr+history:gamma=2", 2, ["gamma must be a number >= 0, <= 1", "'2'"]),
     ("compare uniform+bpr+history:pool=max", 2, ["pool must be mean or attention", "'max'"]),

@@ -26,8 +26,11 @@ USERS, ITEMS, SIZE, LENGTH = 7, 11, 4, 4
 VARIANTS = [
     {"gamma": gamma, "pool": pool, "separate": separate, "leave_out": leave_out}
     for gamma, pool, separate, leave_out in product(
-        ("0", "0.3"), ("mean", "attention"), ("false", "true"), ("false", "true")
+        ("0", "0.3"), ("mean", "attention", "user-attention"), ("false", "true"), ("false", "true")
     )
+] + [
+    {"gamma": "0", "separate": "true", "leave_out": "false", "linear": "false", "hidden": "2"},
+    {"gamma": "0.3", "pool": "user-attention", "leave_out": "true", "hidden": "1"},
 ]
 NAMES = [", ".join(f"{key}={value}" for key, value in one.items()) for one in VARIANTS]
 
@@ -57,12 +60,18 @@ def histories(training: Training) -> list[list[int]]:
 
 
 def expected(module: Any, own: Tensor | None, ids: list[int]) -> Tensor:
-    """γ e + (1 - γ) W Σ_k α_k v_k, by torch alone."""
+    """γ e + (1 - γ) W h_L of h_0 = Σ_k α_k v_k, by torch alone."""
     v = (module.items if module.inputs is None else module.inputs)[ids]
-    logits = (
-        torch.zeros(len(ids)) if module.keys is None else (v @ module.keys.T + module.key_bias).tanh() @ module.query
-    )
-    pooled = module.map @ (logits.softmax(dim=0).to(v) @ v)
+    if module.keys is None:
+        logits = torch.zeros(len(ids))
+    else:
+        asks = module.query if module.query is not None else torch.zeros(SIZE).to(v) if own is None else own
+        logits = (v @ module.keys.T + module.key_bias).tanh() @ asks
+    pooled = logits.softmax(dim=0).to(v) @ v
+    for weight, bias in zip(module.layers, module.biases, strict=True):
+        pooled = weight @ pooled + bias
+        pooled = pooled * (pooled > 0)
+    pooled = pooled if module.map is None else module.map @ pooled
     return (1 - module.gamma) * pooled + (module.gamma * own if own is not None else 0)
 
 
@@ -110,6 +119,23 @@ def test_tables_hold_whole_histories_and_no_own_vector_of_who_is_not_trained_on(
     assert (built(given)().users[6] == 0).all()
 
 
+def test_attention_of_vectors_of_0_is_the_mean_and_a_tower_without_layers_the_same_user() -> None:
+    """Bit for bit, of the same initial vectors."""
+    plain = built({})
+    for given in ({"pool": "attention"}, {"pool": "user-attention"}):
+        module = built(given)
+        with torch.no_grad():
+            module.keys.zero_()
+        torch.testing.assert_close(module().users, plain().users)
+        assert module.items.equal(plain.items)
+    assert built({"hidden": "0"})().users.equal(plain().users)
+    tower = built({"hidden": "1", "linear": "false", "gamma": "0"})
+    with torch.no_grad():
+        tower.layers[0].copy_(torch.eye(SIZE))
+    mean = built({"linear": "false", "gamma": "0"})
+    assert tower().users.equal(mean().users.relu())
+
+
 def test_one_item_in_place_of_the_user_is_the_vector_of_that_item() -> None:
     """And with vectors of their own the score is the dot product of two item tables."""
     items = np.array([4, 0, 7, 4, 2, 1, 10], np.int32)
@@ -125,6 +151,8 @@ def test_one_item_in_place_of_the_user_is_the_vector_of_that_item() -> None:
 def test_a_user_follows_the_items_of_its_history_and_no_others(given: dict[str, str]) -> None:
     """Of `mf` no user would follow any item."""
     module, lists = built(given), histories(data())
+    for bias in module.biases:
+        bias.data.fill_(9)  # so that no unit is at rest
     table = module.items if module.inputs is None else module.inputs
     before, start = module().users.detach().clone(), table.detach().clone()
     for item in range(ITEMS):

@@ -24,6 +24,8 @@ VARIANTS: dict[tuple[str, str], list[dict[str, str]]] = {
         {"gamma": "0", "linear": "false"},
         {"pool": "attention", "separate": "true"},
         {"pool": "attention", "leave_out": "true"},
+        {"pool": "user-attention", "gamma": "0"},
+        {"hidden": "2", "linear": "false"},
     ],
 }
 
