@@ -11,7 +11,7 @@ import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class Source:
             Misread: it is no Python.
         """
         try:
-            return ast.parse(self.text, self.shown)
+            return _parsed(self.text, self.shown)
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None) or 1
             said = getattr(error, "msg", str(error))
@@ -98,6 +98,12 @@ class Source:
                 calls = [call for call in node.decorator_list if isinstance(call, ast.Call) and call.args]
                 if any(isinstance(c.args[0], ast.Constant) and c.args[0].value == name for c in calls):
                     yield node.name
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, shown: str) -> ast.Module:
+    """The tree of a text, which nobody changes; a file that is read anew is often what it was."""
+    return ast.parse(text, shown)
 
 
 def _stamp(path: Path) -> Stamp:

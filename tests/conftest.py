@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Generator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from tests.real_data import fetched
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's own data or results, or opens a connection it did not ask for."""
-    monkeypatch.setenv("BENCH_DATA", str(tmp_path_factory.getbasetemp() / "data"))
-    monkeypatch.setenv("BENCH_RESULTS", str(tmp_path_factory.mktemp("results")))
+    base = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("BENCH_DATA", str(base / "data"))
+    monkeypatch.setenv("BENCH_RESULTS", str(base / f"results-{next(COUNT)}"))  # made by whoever writes there
     monkeypatch.setenv("BENCH_OFFLINE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
@@ -92,6 +94,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{seconds:8.1f} s {name}")
 
 
+COUNT = count()
 SPENT = pytest.StashKey[float]()
 
 TOGETHER = {

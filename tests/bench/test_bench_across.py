@@ -17,7 +17,8 @@ from bench.comparison.compare import compare
 from bench.comparison.nouns import Comparison, Context, Row
 from bench.tables.render import render_across
 from datasets.errors import UserError
-from tests.bench.test_cli import QUICK, bench
+from tests.bench.test_cli import QUICK
+from tests.inputs.asking import bench
 from tests.conftest import make_interactions
 
 NAMES = ("uniform", "popularity", "inbatch")
@@ -167,9 +168,9 @@ def test_the_command_runs_every_data_set_and_draws_the_diagram(tmp_path: Path) -
     flags = [word for path in paths for word in ("--dataset", path)]
     common = (*QUICK, "--results", tmp_path / "runs", "--quiet", "--jobs", "1")
     done = bench("across", *NAMES, *flags, *common, "--figures", tmp_path / "figures", "--margin", "0.01")
-    assert done.returncode == 0, done.stderr
-    assert "3 methods on 3 data sets × 2 seeds" in done.stdout
-    assert "too few" in done.stdout
+    assert done.code == 0, done.err
+    assert "3 methods on 3 data sets × 2 seeds" in done.out
+    assert "too few" in done.out
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         "critical-difference.svg",
         "critical-difference.png",
@@ -181,21 +182,21 @@ def test_the_command_runs_every_data_set_and_draws_the_diagram(tmp_path: Path) -
         f"names = {list(NAMES)}\ndataset = {[str(path) for path in paths]}\n".replace("'", '"'), encoding="utf-8"
     )
     again = bench("across", file, *common, "--format", "json")
-    assert again.returncode == 0, again.stderr
-    table = json.loads(again.stdout)
+    assert again.code == 0, again.err
+    table = json.loads(again.out)
     assert table["datasets"] == [path.name for path in paths]
-    one = json.loads(bench("compare", *NAMES, "--dataset", paths[1], *common, "--format", "json").stdout)
+    one = json.loads(bench("compare", *NAMES, "--dataset", paths[1], *common, "--format", "json").out)
     means = [row["metrics"]["ndcg@10"]["mean"] for row in one["rows"]]
     np.testing.assert_allclose([row["scores"][1] for row in table["rows"]], means, rtol=1e-12)
 
 
 def test_one_data_set_is_one_sentence(ratings_csv: Path) -> None:
     done = bench("across", "uniform", "popularity", "--dataset", ratings_csv)
-    assert done.returncode == 2
-    assert done.stderr == "bench across needs at least two data sets; repeat --dataset, or list them in a file.\n"
+    assert done.code == 2
+    assert done.err == "bench across needs at least two data sets; repeat --dataset, or list them in a file.\n"
 
 
 def test_a_test_of_one_data_set_is_no_option() -> None:
     done = bench("across", "uniform", "popularity", "--dataset", "a", "--dataset", "b", "--test", "t")
-    assert done.returncode == 2
-    assert done.stderr.startswith("bench across has no option --test")
+    assert done.code == 2
+    assert done.err.startswith("bench across has no option --test")

@@ -12,7 +12,7 @@ import pytest
 from bench.results.citing import bibtex, comments, methods, paragraph, references
 from tests.bench.published_tables import published
 from tests.bench.test_bibliography import parsed
-from tests.bench.test_cli import bench
+from tests.inputs.asking import bench
 
 
 def table(**changes: Any) -> dict[str, Any]:
@@ -113,18 +113,18 @@ def test_comments_have_the_manifest_and_break_no_line() -> None:
 def test_a_published_table_is_cited_from_its_folder(tmp_path: Path, word: str) -> None:
     mine = published(tmp_path)
     done = bench("cite", mine / word if word else mine, "--format", "latex")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"^% requirements.lock sha256: [0-9a-f]{64}$", done.stdout, re.M)
-    assert "% table: ratings.csv/loo v1" in done.stdout
-    assert "We compare 4 rows on ratings.csv with contrarec" in done.stdout
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^% requirements.lock sha256: [0-9a-f]{64}$", done.out, re.M)
+    assert "% table: ratings.csv/loo v1" in done.out
+    assert "We compare 4 rows on ratings.csv with contrarec" in done.out
 
 
 def test_cells_that_are_not_run_are_cited_and_out_says_the_format(tmp_path: Path, ratings_csv: Path) -> None:
     out = tmp_path / "refs.bib"
     done = bench("cite", "dns+softmax", "ease", "uniform", "--dataset", ratings_csv, "--out", out)
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.code, done.out) == (0, "")
     assert {"zhang2013dns", "steck2019ease", "rendle2009bpr"} <= {*keys(out.read_text(encoding="utf-8"))}
-    text = bench("cite", "dns+softmax", "ease", "uniform", "--dataset", ratings_csv, "--baseline", "ease").stdout
+    text = bench("cite", "dns+softmax", "ease", "uniform", "--dataset", ratings_csv, "--baseline", "ease").out
     assert "each row with ease" in text
     assert "over the 2 pairs of each metric" in text
 
@@ -133,4 +133,4 @@ def test_any_table_in_json_is_cited(tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(json.dumps(table()), encoding="utf-8")
     done = bench("cite", file)
-    assert done.stdout.rstrip("\n") == f"{paragraph(table())}\n\n{bibtex(table())}"
+    assert done.out.rstrip("\n") == f"{paragraph(table())}\n\n{bibtex(table())}"

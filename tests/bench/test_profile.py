@@ -18,7 +18,8 @@ from bench.runs.runner import Task, execute
 from bench.runs.store import Store
 from datasets import load
 from datasets.protocol import Protocol
-from tests.bench.test_cli import QUICK, bench
+from tests.bench.test_cli import QUICK
+from tests.inputs.asking import bench
 
 
 def placed(file: str, source: str, **names: Any) -> Any:
@@ -95,8 +96,8 @@ def test_the_command_prints_the_phases_of_one_seed_of_each_cell_and_stores_nothi
     results = tmp_path / "results"
     words = ("run", "uniform", "dns", "--dataset", ratings_csv, "--results", results, *QUICK, "--profile")
     done = bench(*words, "--format", "json")
-    assert done.returncode == 0, done.stderr
-    profiles = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    profiles = json.loads(done.out)
     assert [(p["name"], p["seed"], p["epochs"], p["failure"]) for p in profiles] == [
         ("uniform", 0, 2, None),
         ("dns", 0, 2, None),
@@ -105,8 +106,8 @@ def test_the_command_prints_the_phases_of_one_seed_of_each_cell_and_stores_nothi
     assert sum(profiles[0]["phases"].values()) == pytest.approx(profiles[0]["cpu_seconds"])
     assert not results.exists()
     text = bench(*words)
-    assert text.returncode == 0, text.stderr
-    assert "dns, seed 0, 2 epochs: " in text.stdout
+    assert text.code == 0, text.err
+    assert "dns, seed 0, 2 epochs: " in text.out
 
 
 @pytest.mark.parametrize(
@@ -119,5 +120,5 @@ def test_the_command_prints_the_phases_of_one_seed_of_each_cell_and_stores_nothi
 )
 def test_what_cannot_be_profiled_is_said(words: tuple[str, ...], said: str, ratings_csv: Path) -> None:
     done = bench(words[0], "uniform", "--dataset", ratings_csv, *words[1:])
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err

@@ -16,7 +16,7 @@ from bench.results.published import read
 from bench.results.verify import verify
 from datasets.errors import UserError
 from tests.bench.published_tables import DESCRIPTION, described, made_up, making, published
-from tests.bench.test_cli import bench
+from tests.inputs.asking import bench
 
 FILES = ["manifest.json", "ranks.parquet", "table.csv", "table.json", "table.md", "table.tex", "table.toml"]
 
@@ -210,7 +210,7 @@ def test_a_tuned_table_has_its_trials_and_whatever_is_changed_in_what_they_chose
     mine = described(tmp_path, text)
     store = tmp_path / "store"
     done = bench("publish", mine, "--jobs", "1", "--quiet", "--results", store)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert sorted(path.name for path in mine.iterdir()) == sorted([*FILES, "tuned.toml"])
     assert verify(mine) == []
     table, manifest = (json.loads((mine / name).read_text()) for name in ("table.json", "manifest.json"))
@@ -244,7 +244,7 @@ def test_a_tuned_table_has_its_trials_and_whatever_is_changed_in_what_they_chose
     again = bench(
         "verify", mine, "--rerun", "1", "--row", "uniform+bpr", "--dataset", tmp_path / "ratings.csv", "--jobs", "1"
     )
-    assert (again.returncode, "identical, to the last rank" in again.stdout) == (0, True), again.stdout + again.stderr
+    assert (again.code, "identical, to the last rank" in again.out) == (0, True), again.out + again.err
 
 
 def test_a_failed_run_publishes_nothing(tmp_path: Path) -> None:

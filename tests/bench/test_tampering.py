@@ -17,7 +17,7 @@ import pytest
 from bench.runs.hashes import result_sha256
 from bench.runs.store import Store
 from recmodels.metrics import Ranks
-from tests.bench.test_cli import bench
+from tests.inputs.asking import bench
 from tests.bench.test_store import SPEC, result
 from tests.conftest import write_ratings
 
@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     data = write_ratings(folder)
     done = bench("compare", *NAMES, "--dataset", data, *WORDS, "--results", folder / "runs", "--jobs", "1")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     return folder
 
 
@@ -123,14 +123,14 @@ def test_a_damaged_run_is_one_sentence_with_its_path_and_the_cure(
     run, other = folders(store)[:2]
     damage(run, other)
     done = bench("table", *NAMES, "--dataset", trained / "ratings.csv", *WORDS, "--results", store)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1
-    assert f"{run}/{words}" in done.stderr
-    assert f"`bench runs rm {run.name}`" in done.stderr
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert f"{run}/{words}" in done.err
+    assert f"`bench runs rm {run.name}`" in done.err
     checked = bench("runs", "verify", "--results", store)
-    assert checked.returncode == 1
-    assert [line.startswith(str(run)) for line in checked.stdout.splitlines()] == [True]
-    assert checked.stderr == "8 runs read, 1 of them damaged.\n"
+    assert checked.code == 1
+    assert [line.startswith(str(run)) for line in checked.out.splitlines()] == [True]
+    assert checked.err == "8 runs read, 1 of them damaged.\n"
 
 
 COMMANDS = {
@@ -159,9 +159,9 @@ def test_every_command_that_uses_a_run_checks_it(
     words = [places.get(word, word) for word in command]
     training = () if command[0] == "table" else ("--jobs", "1", "--quiet")
     done = bench(*words, "--dataset", trained / "ratings.csv", *WORDS, "--results", store, *training)
-    assert done.returncode == 2, done.stdout
-    assert done.stderr.count("\n") == 1
-    assert f"{run}/users.parquet is not what the run measured" in done.stderr
+    assert done.code == 2, done.out
+    assert done.err.count("\n") == 1
+    assert f"{run}/users.parquet is not what the run measured" in done.err
     assert not (tmp_path / "figures").exists()
 
 
@@ -170,10 +170,10 @@ def test_a_changed_history_is_refused_where_it_is_drawn(trained: Path, store: Pa
     (run / "history.csv").write_text("garbage\n1,2\n", encoding="utf-8")
     words = ("table", *NAMES, "--dataset", trained / "ratings.csv", *WORDS, "--results", store)
     done = bench(*words, "--figures", tmp_path / "figures")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert f"{run}/history.csv was changed" in done.stderr
-    assert bench("runs", "verify", "--results", store).returncode == 1
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert f"{run}/history.csv was changed" in done.err
+    assert bench("runs", "verify", "--results", store).code == 1
 
 
 def test_list_goes_on_show_says_and_rm_heals(trained: Path, store: Path) -> None:
@@ -181,25 +181,25 @@ def test_list_goes_on_show_says_and_rm_heals(trained: Path, store: Path) -> None
     emptied("run.json")(run, other)
     (other / "run.json").unlink()
     done = bench("runs", "list", "--results", store, "--format", "json")
-    states = {row["run"]: row["state"] for row in json.loads(done.stdout)}
-    assert (done.returncode, len(states)) == (0, 8)
+    states = {row["run"]: row["state"] for row in json.loads(done.out)}
+    assert (done.code, len(states)) == (0, 8)
     assert {name for name, state in states.items() if state == "damaged"} == {run.name, other.name}
     for folder in (run, other):
         shown = bench("runs", "show", folder.name, "--results", store)
-        assert shown.returncode == 1
-        assert f"bench runs rm {folder.name}" in shown.stderr
-        assert "Traceback" not in shown.stderr
-        assert bench("runs", "rm", folder.name, "--results", store).returncode == 0
+        assert shown.code == 1
+        assert f"bench runs rm {folder.name}" in shown.err
+        assert "Traceback" not in shown.err
+        assert bench("runs", "rm", folder.name, "--results", store).code == 0
     good = bench("runs", "verify", "--results", store)
-    assert (good.returncode, good.stdout) == (0, "6 runs read: all are as they were written.\n")
+    assert (good.code, good.out) == (0, "6 runs read: all are as they were written.\n")
     again = bench("compare", *NAMES, "--dataset", trained / "ratings.csv", *WORDS, "--results", store)
-    assert again.returncode == 0
-    assert "2 of 8 runs to do" in again.stderr
+    assert again.code == 0
+    assert "2 of 8 runs to do" in again.err
 
 
 def test_means_are_those_of_the_ranks(store: Path) -> None:
     """`runs list` takes them from the ranks: an oracle computes NDCG@10 of one held-out item from the same file."""
-    listed = json.loads(bench("runs", "list", "--results", store, "--format", "json").stdout)
+    listed = json.loads(bench("runs", "list", "--results", store, "--format", "json").out)
     for row in listed:
         table = pq.read_table(store / row["dataset"] / row["run"] / "users.parquet").to_pydict()
         gains = [
@@ -213,8 +213,8 @@ def test_a_merge_takes_no_damaged_run(store: Path, tmp_path: Path) -> None:
     run, other = folders(store)[:2]
     column("better", lambda x: x // 2)(run, other)
     done = bench("runs", "merge", store, "--results", tmp_path / "here")
-    assert done.returncode == 2
-    assert f"{run}/users.parquet is not what the run measured" in done.stderr
+    assert done.code == 2
+    assert f"{run}/users.parquet is not what the run measured" in done.err
     assert not list((tmp_path / "here").glob("*/*"))
 
 
@@ -247,7 +247,7 @@ def test_the_hash_is_read_back_from_the_file(tmp_path: Path, relevant: int, text
 @pytest.mark.parametrize("baseline", ["uniform", "uniform+bpr", "bpr+uniform", "uniform:reject=true+bpr+mf"])
 def test_a_baseline_is_found_by_every_name_of_its_cell(trained: Path, store: Path, baseline: str) -> None:
     words = ("--dataset", trained / "ratings.csv", *WORDS, "--results", store, "--format", "json")
-    table = json.loads(bench("table", *NAMES, *words, "--baseline", baseline).stdout)
+    table = json.loads(bench("table", *NAMES, *words, "--baseline", baseline).out)
     assert table["baseline"] == "uniform"
     assert {(pair["a"], pair["b"]) for pair in table["pairs"]} == {("popularity", "uniform")}
 
@@ -255,7 +255,7 @@ def test_a_baseline_is_found_by_every_name_of_its_cell(trained: Path, store: Pat
 def test_a_short_row_name_is_found_by_its_full_one(trained: Path, store: Path) -> None:
     words = ("--dataset", trained / "ratings.csv", *WORDS, "--results", store, "--format", "json")
     done = bench("table", "uniform+bpr", "popularity+bpr", *words, "--baseline", "popularity+bpr")
-    assert json.loads(done.stdout)["baseline"] == "popularity"
+    assert json.loads(done.out)["baseline"] == "popularity"
     lost = bench("table", *NAMES, *words, "--baseline", "uniform+bce")
-    assert (lost.returncode, lost.stderr.count("\n")) == (2, 1)
-    assert "No row is called 'uniform+bce'" in lost.stderr
+    assert (lost.code, lost.err.count("\n")) == (2, 1)
+    assert "No row is called 'uniform+bce'" in lost.err

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from bench.results.published import manifest_sha256, read
 from bench.results.verify import verify
 from tests.bench.published_tables import published
-from tests.bench.test_cli import bench
+from tests.inputs.asking import bench
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = sorted(path.parent for path in (ROOT / "results").glob("**/manifest.json"))
@@ -40,8 +40,8 @@ def mine(whole: Path, tmp_path: Path) -> Path:
 def test_a_table_is_as_it_was_published(whole: Path) -> None:
     assert verify(whole) == []
     done = bench("verify", whole / "table.json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("ratings.csv/loo v1: 10 runs; every number follows from the ranks")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("ratings.csv/loo v1: 10 runs; every number follows from the ranks")
 
 
 def test_times_and_memory_are_in_the_manifest_and_null_in_the_table(whole: Path) -> None:
@@ -224,11 +224,11 @@ def test_what_was_changed_is_named(mine: Path, damage: Callable[[Path], None], f
 def test_it_is_said_with_exit_code_1(mine: Path) -> None:
     edited("table.json", "rows", 1, "metrics", "ndcg@10", "mean", to=0.9)(mine)
     done = bench("verify", mine / "table.json")
-    assert done.returncode == 1
+    assert done.code == 1
     assert re.match(
-        r"table.json: rows\[1\].metrics.ndcg@10.mean is 0.9, not 0.\d+, as the ranks give it.\n$", done.stdout
+        r"table.json: rows\[1\].metrics.ndcg@10.mean is 0.9, not 0.\d+, as the ranks give it.\n$", done.out
     )
-    assert done.stderr.endswith("is not as it was published: 1 differences.\n")
+    assert done.err.endswith("is not as it was published: 1 differences.\n")
 
 
 def numbers(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -286,15 +286,15 @@ def test_three_committed_runs_come_out_again(ml_100k: dict[str, str], monkeypatc
     seconds = {cell["name"]: min(run["timing"]["train"] for run in cell["runs"]) for cell in table.cells}
     rows = [word for name in sorted(seconds, key=lambda name: seconds[name])[:3] for word in ("--row", name)]
     done = bench("verify", table.folder / "table.json", "--rerun", "3", *rows, "--quiet")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(re.findall(r"identical, to the last rank|equal within", done.stdout)) == 3
+    assert done.code == 0, done.out + done.err
+    assert len(re.findall(r"identical, to the last rank|equal within", done.out)) == 3
 
 
 def test_runs_that_come_out_otherwise_are_named_with_the_first_difference(whole: Path) -> None:
     """The ranks were made up, so that training gives others; toppop counts and trains nothing."""
     data = whole.parent / "ratings.csv"
     done = bench("verify", whole, "--rerun", "1", "--row", "toppop", "--dataset", data, "--quiet", "--jobs", "1")
-    assert done.returncode == 1
+    assert done.code == 1
     assert re.search(
-        r"toppop, seed 0 \([0-9a-f]{16}\): different \(\d+ of 40 ranks moved.*the first: user 1\d\d had", done.stdout
+        r"toppop, seed 0 \([0-9a-f]{16}\): different \(\d+ of 40 ranks moved.*the first: user 1\d\d had", done.out
     )

@@ -1,5 +1,7 @@
 """Asks `bench` as a user does, in this process, and holds every answer to what a new user must be able to read.
 
+Its runs are made in this process too; tests/bench/test_executor.py has those of workers, which import torch first.
+
 A case is `(words, exit code, what must be read, what must not)`; the last may be left out. The words are split as a
 shell does.
 """
@@ -10,11 +12,17 @@ import io
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import pytest
+
+from bench.runs import executor, runner
+from bench.runs.claims import Claims
 
 NEVER = ("Traceback", "Errno", "<class ", "Exception", "dtype", "pyarrow", "numpy.", "Warning: overflow")
 """What no user reads, whatever he typed."""
@@ -34,11 +42,12 @@ def ask(words: str | Sequence[str]) -> Answer:
     """Run `bench` with these words."""
     from bench.__main__ import main
 
+    runner._open.cache_clear()  # a file of the same path may be another
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     before = sys.argv
     sys.argv = ["bench", *(shlex.split(words) if isinstance(words, str) else words)]
     try:
-        with redirect_stdout(out), redirect_stderr(err):
+        with redirect_stdout(out), redirect_stderr(err), patch.object(executor, "run_local", run_here):
             try:
                 main()
                 code = 0
@@ -51,6 +60,24 @@ def ask(words: str | Sequence[str]) -> Answer:
         sys.argv = before
     texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
     return Answer(code, *texts)
+
+
+def bench(*words: str | Path) -> Answer:
+    """The same, word by word."""
+    return ask([*map(str, words)])
+
+
+def run_here(
+    claims: Claims, listener: executor.Listener, **_: object
+) -> Iterator[tuple[runner.Task, runner.Result]]:
+    """What `run_local` gives, one run after another in this process."""
+    while (task := claims.take()) is not None:
+        listener.started(task)
+        on_pace = partial(listener.pace, task) if task.measured else None
+        with redirect_stdout(sys.stderr):  # as in a worker
+            result = runner.execute(task, partial(listener.epoch, task), on_pace=on_pace)
+        listener.finished(task, result)
+        yield task, result
 
 
 def check(answer: Answer, code: int, must: Sequence[str], must_not: Sequence[str] = ()) -> None:
