@@ -162,7 +162,6 @@ def write(folder: Path, seed: int) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_the_command_runs_every_data_set_and_draws_the_diagram(tmp_path: Path) -> None:
     paths = [write(tmp_path, seed) for seed in range(3)]
     flags = [word for path in paths for word in ("--dataset", path)]

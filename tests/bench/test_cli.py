@@ -1,4 +1,4 @@
-"""The command line as its users see it: real processes, real files, and every mistake in one sentence."""
+"""The command line as its users see it: real files, every mistake in one sentence, and processes that are stopped."""
 
 from __future__ import annotations
 
@@ -12,43 +12,51 @@ from pathlib import Path
 
 import pytest
 
+from tests.inputs.asking import Answer, bench
+
 ROOT = Path(__file__).parents[2]
 QUICK = ("--set", "epochs=2", "--set", "embedding_size=8", "--set", "negatives=4", "--seeds", "2")
 
 
-TRAINING = {"compare", "run", "across", "calibrate", "power", "tune"}
-
-
-def bench(*words: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run a command; with one worker unless it says how many, for the start of each costs seconds."""
+def process(*words: str | Path) -> Answer:
+    """What a command leaves behind that is a process of its own, with its workers."""
     command = [sys.executable, "-m", "bench", *map(str, words)]
-    if TRAINING.intersection(words[:1]) and not {"--jobs", "--cluster"}.intersection(command):
-        command += ["--jobs", "1"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, **options)  # type: ignore[call-overload,no-any-return]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def compare(data: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+def compare(data: Path, *words: str | Path) -> Answer:
     return bench("compare", *words, "--dataset", data, *QUICK)
 
 
+@pytest.mark.slow
 def test_compare_trains_once_and_prints_every_format_from_the_store(ratings_csv: Path, tmp_path: Path) -> None:
-    first = compare(ratings_csv, "uniform", "popularity", "inbatch", "--jobs", "2", "--results", tmp_path)
-    assert first.returncode == 0, first.stderr
-    assert "6 of 6 runs to do" in first.stderr
-    assert "[6/6]" in first.stderr
-    for name in ("uniform", "popularity", "inbatch"):
-        assert name in first.stdout
-    again = compare(ratings_csv, "uniform", "popularity", "inbatch", "--results", tmp_path)
-    assert (again.stdout, again.stderr) == (first.stdout, "")
+    names = ("uniform+softmax", "popularity+bce", "inbatch:negatives=all")
+    words = ("compare", *names, "--dataset", ratings_csv, *QUICK)
+    stored = (*words, "--results", tmp_path / "two workers")
+    first = process(*stored, "--jobs", "2")
+    assert first.code == 0, first.err
+    assert "6 of 6 runs to do" in first.err
+    assert "[6/6]" in first.err
+    for name in names:
+        assert name in first.out
+    again = process(*stored)
+    assert (again.out, again.err) == (first.out, "")
     for format in ("markdown", "latex", "html", "csv"):
-        done = compare(ratings_csv, "uniform", "popularity", "inbatch", "--results", tmp_path, "--format", format)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "popularity" in done.stdout
+        done = bench(*stored, "--format", format)
+        assert (done.code, done.err) == (0, "")
+        assert "popularity" in done.out
+    assert bench(*words, "--results", tmp_path / "one after the other").code == 0
+    files = [sorted(store.glob("*/*/users.parquet")) for store in sorted(tmp_path.iterdir()) if store.name != "data"]
+    assert [len(each) for each in files] == [6, 6]
+    for one, other in zip(*files, strict=True):
+        assert one.parent.name == other.parent.name
+        assert one.read_bytes() == other.read_bytes(), "jobs do not change a bit"
 
 
 def test_json_is_the_contract(ratings_csv: Path, tmp_path: Path) -> None:
     done = compare(ratings_csv, "uniform", "toppop", "--results", tmp_path, "--format", "json")
-    table = json.loads(done.stdout)
+    table = json.loads(done.out)
     assert list(table) == [
         "dataset", "protocol", "metric", "seeds", "users", "test", "correction", "alpha", "alternative", "baseline",
         "data", "rows", "pairs", "skipped", "failed", "warnings", "facts", "command", "version", "commit", "manifest",
@@ -74,39 +82,28 @@ def test_json_is_the_contract(ratings_csv: Path, tmp_path: Path) -> None:
 def test_what_draws_nothing_is_run_once_and_counts_for_every_seed(ratings_csv: Path, tmp_path: Path) -> None:
     words = ("compare", "toppop", "random", "itemknn", "--dataset", ratings_csv, "--results", tmp_path)
     plan = bench(*words, "--seeds", "3", "--dry-run")
-    assert "3 cells × 3 seeds, 2 of them once, = 5 runs" in plan.stdout
-    table = json.loads(bench(*words, "--seeds", "3", "--format", "json").stdout)
+    assert "3 cells × 3 seeds, 2 of them once, = 5 runs" in plan.out
+    table = json.loads(bench(*words, "--seeds", "3", "--format", "json").out)
     rows = {row["name"]: row for row in table["rows"]}
     assert {name: len(row["runs"]) for name, row in rows.items()} == {"toppop": 1, "random": 3, "itemknn": 1}
     deviations = {name: row["metrics"]["ndcg@20"]["std_seeds"] for name, row in rows.items()}
     assert deviations["toppop"] == deviations["itemknn"] == 0
     assert deviations["random"] > 0
     later = bench(*words, "--seeds", "7,9", "--format", "json")
-    assert "2 of 4 runs to do" in later.stderr
-    assert [row["runs"] for row in json.loads(later.stdout)["rows"]][::2] == [
+    assert "2 of 4 runs to do" in later.err
+    assert [row["runs"] for row in json.loads(later.out)["rows"]][::2] == [
         rows["toppop"]["runs"],
         rows["itemknn"]["runs"],
     ]
 
 
-@pytest.mark.slow
-def test_jobs_do_not_change_a_bit(ratings_csv: Path, tmp_path: Path) -> None:
-    names = ("uniform+softmax", "popularity+bce", "inbatch:negatives=all")
-    for jobs in ("1", "2"):
-        assert compare(ratings_csv, *names, "--jobs", jobs, "--results", tmp_path / jobs).returncode == 0
-    files = sorted(path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("users.parquet"))
-    assert len(files) == 6
-    for file in files:
-        assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
-
-
 def test_table_trains_nothing(ratings_csv: Path, tmp_path: Path) -> None:
     words = ("table", "uniform", "--dataset", ratings_csv, *QUICK, "--results", tmp_path)
     missing = bench(*words)
-    assert missing.returncode == 2
-    assert "2 of 2 runs of 'uniform' are not in" in missing.stderr
+    assert missing.code == 2
+    assert "2 of 2 runs of 'uniform' are not in" in missing.err
     compare(ratings_csv, "uniform", "--results", tmp_path)
-    assert bench(*words).returncode == 0
+    assert bench(*words).code == 0
 
 
 def test_a_cached_comparison_imports_nothing_heavy(ratings_csv: Path, tmp_path: Path) -> None:
@@ -123,25 +120,24 @@ def test_a_cached_comparison_imports_nothing_heavy(ratings_csv: Path, tmp_path: 
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.slow
 def test_a_cell_that_diverges_is_shown_as_failed(ratings_csv: Path, tmp_path: Path) -> None:
     done = compare(ratings_csv, "uniform", "softmax:learning_rate=1e30", "--results", tmp_path, "--format", "json")
-    assert done.returncode == 1, done.stderr
-    assert "2 of 4 runs failed; the first, softmax:learning_rate=1e30 seed 0: Diverged" in done.stderr
-    assert "`bench runs show " in done.stderr
-    assert "--retry-failed" in done.stderr
-    table = json.loads(done.stdout)
+    assert done.code == 1, done.err
+    assert "2 of 4 runs failed; the first, softmax:learning_rate=1e30 seed 0: Diverged" in done.err
+    assert "`bench runs show " in done.err
+    assert "--retry-failed" in done.err
+    table = json.loads(done.out)
     assert len(table["failed"]) == 2
     assert "Diverged" in table["failed"][0]["reason"]
     assert table["pairs"] == []
     shown = compare(ratings_csv, "uniform", "softmax:learning_rate=1e30", "--results", tmp_path)
-    assert "2 of 2 failed" in shown.stdout
+    assert "2 of 2 failed" in shown.out
 
 
 def test_bare_bench_prints_help() -> None:
     done = bench()
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "compare" in done.stdout
+    assert (done.code, done.err) == (0, "")
+    assert "compare" in done.out
 
 
 @pytest.mark.parametrize(
@@ -177,11 +173,11 @@ def test_bare_bench_prints_help() -> None:
 )
 def test_mistakes_are_one_sentence_and_exit_2(words: tuple[str, ...], sentence: str) -> None:
     done = bench(*words)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert done.out == ""
+    assert sentence in done.err
+    assert done.err.count("\n") == 1
+    assert "Traceback" not in done.err
 
 
 HEADER = "user,item,rating,timestamp\n"
@@ -201,25 +197,28 @@ def test_files_that_cannot_be_used_are_one_sentence(tmp_path: Path, text: str, s
     path = tmp_path / "data.csv"
     path.write_text(text, encoding="utf-8")
     done = bench("compare", "uniform", "--dataset", path, "--quiet")
-    assert done.returncode == 2, done.stderr
-    assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.code == 2, done.err
+    assert sentence in done.err
+    assert done.err.count("\n") == 1
 
 
 def test_results_that_cannot_be_written_are_one_sentence(ratings_csv: Path, tmp_path: Path) -> None:
     blocker = tmp_path / "blocker"
     blocker.write_text("", encoding="utf-8")
     done = compare(ratings_csv, "uniform", "--quiet", "--results", blocker)
-    assert done.returncode == 2
-    assert "cannot be written" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert "cannot be written" in done.err
+    assert "Traceback" not in done.err
+
+
+def twelve(data: Path, results: Path) -> list[str]:
+    """The words of a command that makes twelve runs of 60 epochs."""
+    words = ["compare", "uniform", "popularity", "inbatch", "--dataset", str(data), "--results", str(results)]
+    return [*words, "--seeds", "4", "--set", "epochs=60", "--set", "patience=60"]
 
 
 def _start(data: Path, results: Path, *words: str) -> subprocess.Popen[str]:
-    command = [
-        sys.executable, "-m", "bench", "compare", "uniform", "popularity", "inbatch", "--dataset", str(data),
-        "--results", str(results), "--jobs", "2", "--seeds", "4", "--set", "epochs=60", "--set", "patience=60", *words,
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "bench", *twelve(data, results), "--jobs", "2", *words]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -241,10 +240,9 @@ def test_ctrl_c_finishes_running_cells_and_the_same_command_goes_on(ratings_csv:
     assert "Traceback" not in stderr
     kept = len(list(tmp_path.glob("*/*/run.json")))
     assert 0 < kept < 12
-    again = _start(ratings_csv, tmp_path)
-    _, stderr = again.communicate(timeout=120)
-    assert again.returncode == 0, stderr
-    assert f"{12 - kept} of 12 runs to do" in stderr
+    again = bench(*twelve(ratings_csv, tmp_path))
+    assert again.code == 0, again.err
+    assert f"{12 - kept} of 12 runs to do" in again.err
 
 
 @pytest.mark.slow
@@ -255,10 +253,9 @@ def test_kill_leaves_a_store_that_goes_on(ratings_csv: Path, tmp_path: Path) -> 
     process.wait()
     process.stdout.close()  # type: ignore[union-attr]
     process.stderr.close()  # type: ignore[union-attr]
-    again = _start(ratings_csv, tmp_path)
-    _, stderr = again.communicate(timeout=120)
-    assert again.returncode == 0, stderr
-    assert "Traceback" not in stderr
+    again = bench(*twelve(ratings_csv, tmp_path))
+    assert again.code == 0, again.err
+    assert "Traceback" not in again.err
 
 
 @pytest.mark.slow
@@ -273,8 +270,8 @@ def test_a_worker_that_dies_fails_one_run_and_the_rest_goes_on(ratings_csv: Path
     assert len(failed) == 1
     assert "SIGKILL" in failed[0]["reason"]
     assert len(list(tmp_path.glob("*/*/users.parquet"))) == 11
-    retried = _start(ratings_csv, tmp_path, "--format", "json", "--retry-failed")
-    assert json.loads(retried.communicate(timeout=120)[0])["failed"] == []
+    retried = bench(*twelve(ratings_csv, tmp_path), "--format", "json", "--retry-failed")
+    assert json.loads(retried.out)["failed"] == []
 
 
 def _a_worker_of(parent: int) -> int:
@@ -288,67 +285,64 @@ def _a_worker_of(parent: int) -> int:
     raise AssertionError("no worker found")
 
 
-@pytest.mark.slow
 def test_calibrate_and_power_answer_from_the_runs(ratings_csv: Path, tmp_path: Path) -> None:
     words = ("--dataset", ratings_csv, "--seeds", "6", "--results", tmp_path, *QUICK[:6], "--quiet")
     done = bench("calibrate", "uniform", *words, "--side", "3", "--splits", "20")
-    assert done.returncode == 0, done.stderr
-    assert "20 comparisons of 3 with 3 seeds out of 6, 40 users" in done.stdout
-    assert "crossed-pooled" in done.stdout
+    assert done.code == 0, done.err
+    assert "20 comparisons of 3 with 3 seeds out of 6, 40 users" in done.out
+    assert "crossed-pooled" in done.out
     power = ("power", "uniform", "popularity", "inbatch", *words)
     done = bench(*power, "--difference", "0.5")
-    assert done.returncode == 0, done.stderr
-    assert "2 seeds find a difference of 0.5 over 40 users" in " ".join(done.stdout.split())
-    assert "at level 0.0167 = 0.05/3" in done.stdout
-    none = json.loads(bench(*power, "--baseline", "uniform", "--format", "json").stdout)
+    assert done.code == 0, done.err
+    assert "2 seeds find a difference of 0.5 over 40 users" in " ".join(done.out.split())
+    assert "at level 0.0167 = 0.05/3" in done.out
+    none = json.loads(bench(*power, "--baseline", "uniform", "--format", "json").out)
     assert (none["family"], none["level"], none["difference"]) == (2, 0.025, None)
     assert [(p["a"], p["b"], p["seeds_needed"]) for p in none["pairs"]] == [
         ("popularity", "uniform", None),
         ("inbatch", "uniform", None),
     ]
-    assert bench(*power, "--format", "csv").stdout.startswith("a,b,")
+    assert bench(*power, "--format", "csv").out.startswith("a,b,")
     for wrong in (("--power", "2"), ("--difference", "0")):
         refused = bench(*power, *wrong)
-        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "takes one cell" in bench("calibrate", "uniform", "popularity", *words).stderr
-    assert "at least two cells" in bench("power", "uniform", *words).stderr
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "takes one cell" in bench("calibrate", "uniform", "popularity", *words).err
+    assert "at least two cells" in bench("power", "uniform", *words).err
 
 
 def test_figures_are_drawn_from_the_store(ratings_csv: Path, tmp_path: Path) -> None:
     words = ("uniform", "popularity", "--results", tmp_path / "runs")
     done = compare(ratings_csv, *words, "--figures", tmp_path / "figures", "--quiet")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{name}{suffix}" for name in ("pairs", "matrix", "cost", "curves") for suffix in (".svg", ".png")
     }
 
 
-@pytest.mark.slow
 def test_groups_of_users_side_by_side(ratings_csv: Path, tmp_path: Path) -> None:
     words = ("uniform", "popularity", "--results", tmp_path, "--quiet", "--view", "groups")
     done = compare(ratings_csv, *words, "--groups", "popularity")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[1] == "NDCG@10 by group of users (number of users)"
-    assert "40 users × 2 seeds" in done.stdout
-    found = json.loads(compare(ratings_csv, *words, "--groups", "popularity", "--format", "json").stdout)["groups"]
+    assert done.code == 0, done.err
+    assert done.out.split("\n")[1] == "NDCG@10 by group of users (number of users)"
+    assert "40 users × 2 seeds" in done.out
+    found = json.loads(compare(ratings_csv, *words, "--groups", "popularity", "--format", "json").out)["groups"]
     assert len(found) == 3
     assert sum(table["users"] for table in found.values()) == 40
-    whole = json.loads(compare(ratings_csv, *words[:-2], "--format", "json").stdout)
+    whole = json.loads(compare(ratings_csv, *words[:-2], "--format", "json").out)
     means = [[t["users"] / 40 * t["rows"][0]["metrics"]["ndcg@10"]["mean"] for t in found.values()], whole["rows"]]
     assert abs(sum(means[0]) - means[1][0]["metrics"]["ndcg@10"]["mean"]) < 1e-12
-    assert "activity 10 (40)" in compare(ratings_csv, *words).stdout, "all users of this file are equally active"
+    assert "activity 10 (40)" in compare(ratings_csv, *words).out, "all users of this file are equally active"
 
 
-@pytest.mark.slow
 def test_expected_sampled_metrics_come_from_full_ranks(ratings_csv: Path, tmp_path: Path) -> None:
     words = ("uniform", "--results", tmp_path, "--quiet", "--format", "json")
-    full = json.loads(compare(ratings_csv, *words).stdout)
-    sampled = json.loads(compare(ratings_csv, *words, "--expect-sampled", "20").stdout)
+    full = json.loads(compare(ratings_csv, *words).out)
+    sampled = json.loads(compare(ratings_csv, *words, "--expect-sampled", "20").out)
     ndcg = [table["rows"][0]["metrics"]["ndcg@10"]["mean"] for table in (full, sampled)]
     assert ndcg[0] < ndcg[1] < 1
     assert any("sampled candidates" in warning for warning in sampled["warnings"])
     assert sampled["rows"][0]["runs"] == full["rows"][0]["runs"]
-    assert "is too many" in compare(ratings_csv, *words, "--expect-sampled", "59").stderr
+    assert "is too many" in compare(ratings_csv, *words, "--expect-sampled", "59").err
     drawn = compare(ratings_csv, *words, "--candidates", "sampled:20")
-    assert drawn.returncode == 0, drawn.stderr
-    assert json.loads(drawn.stdout)["rows"][0]["runs"] != full["rows"][0]["runs"]
+    assert drawn.code == 0, drawn.err
+    assert json.loads(drawn.out)["rows"][0]["runs"] != full["rows"][0]["runs"]

@@ -145,7 +145,6 @@ COMMANDS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_every_command_that_uses_a_run_checks_it(
     trained: Path, store: Path, tmp_path: Path, command: tuple[str, ...]
