@@ -5,40 +5,33 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from bench.results.published import read
+from bench.results.ranks import Measured
+from bench.results.rerun import elsewhere, outcome
+from bench.runs.store import Store
 from tests.real_data import ROOT
 
+PUBLISHED = ROOT / "results" / "ml-100k"
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def table(ml_100k: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the runs of the main job are stored."""
+    return tmp_path_factory.mktemp("main-job")
+
+
+@pytest.fixture(scope="module")
+def table(ml_100k: dict[str, str], results: Path) -> dict[str, dict[str, float]]:
     """Mean test metrics of the nine default cells, one seed, and of the two baselines."""
-    folder = tmp_path_factory.mktemp("main-job")
     grid = [f"{s}+{loss}" for s in ("uniform", "popularity", "inbatch") for loss in ("bpr", "bce", "softmax")]
-    command = [
-        sys.executable,
-        "-m",
-        "bench",
-        "compare",
-        *grid,
-        "toppop",
-        "constant",
-        "--seeds",
-        "1",
-        "--format",
-        "json",
-    ]
-    done = subprocess.run(
-        [*command, "--results", str(folder / "runs")],
-        cwd=ROOT,
-        env=ml_100k,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "bench", "compare", *grid, "toppop", "constant", "--seeds", "1"]
+    command += ["--format", "json", "--results", str(results)]
+    done = subprocess.run(command, cwd=ROOT, env=ml_100k, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["data"]["sha256"] == "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
@@ -70,3 +63,19 @@ def test_default_rows_beat_popularity(table: dict[str, dict[str, float]]) -> Non
     assert len(trained) == 9
     trained.pop("inbatch+bce")
     assert min(trained.values()) > table["toppop"]["ndcg@10"]
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="needs the published table of MovieLens 100K")
+def test_committed_runs_come_out_again(results: Path) -> None:
+    """The nine runs of seed 0, of the published table of the same cells: each to the last rank on the same machine."""
+    made = {run.path.name: run for run in Store(results).runs()}
+    published = read(PUBLISHED)
+    published.check_current()
+    compared = [run for cell in published.cells for run in published.runs(cell) if run.record["spec"]["seed"] == 0]
+    assert len(compared) == 9
+    for run in compared:
+        again = made[run.run_id]
+        other = elsewhere(run, again.record["provenance"])
+        same, said = outcome(Measured(*run.measured()), Measured(*again.measured()), other)
+        assert same, f"{run.record['spec']}: {said}"

@@ -62,9 +62,10 @@ def test_friedman_equals_scipy():
 
 
 def test_wilcoxon_pairs_over_data_sets():
-    found = wilcoxon_pairs(NAMES, DEMSAR)
+    few = DEMSAR[:9]  # with ties scipy goes through all 2⁹ signs
+    found = wilcoxon_pairs(NAMES, few)
     assert [(a, b) for a, b, *_ in found[:2]] == [("C4.5", "C4.5+m"), ("C4.5", "C4.5+cf")]
-    d = DEMSAR[:, 0] - DEMSAR[:, 3]
+    d = few[:, 0] - few[:, 3]
     np.testing.assert_allclose(found[2][2], stats.wilcoxon(np.round(d[d != 0], 12)).pvalue, rtol=1e-10)
     assert all(q >= p for *_, p, q in found)
 

@@ -18,8 +18,8 @@ from bench.comparison.nouns import Comparison, Context, Row
 from bench.tables.render import render_across
 from datasets.errors import UserError
 from tests.bench.test_cli import QUICK
-from tests.inputs.asking import bench
 from tests.conftest import make_interactions
+from tests.inputs.asking import bench
 
 NAMES = ("uniform", "popularity", "inbatch")
 

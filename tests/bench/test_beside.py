@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,15 +21,24 @@ SAME = "--set epochs=2 --set embedding_size=4"
 Bench = Callable[[str], Answer]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a published table `mine`, its data, and a store `own` of an imported row `other`."""
+    folder = tmp_path_factory.mktemp("whole")
+    published(folder)
+    (folder / "lists.csv").write_text(LISTS, encoding="utf-8")
+    places = f"--dataset {folder / 'ratings.csv'} --results {folder / 'own'}"
+    answer = ask(f"import {folder / 'lists.csv'} --name other {places}")
+    assert answer.code == 0, answer.err
+    return folder
+
+
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """`bench` beside the published table `mine`, with an empty store but for an imported row `other`."""
-    published(tmp_path)
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_RESULTS", str(tmp_path / "own"))
-    (tmp_path / "lists.csv").write_text(LISTS, encoding="utf-8")
-    answer = ask("import lists.csv --name other --dataset ratings.csv")
-    assert answer.code == 0, answer.err
     return lambda words: ask(f"{words} --dataset ratings.csv")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,14 +13,14 @@ from bench.cli.experiment_file import from_file, read, resolved
 from bench.cli.grammar import Seeds, Setting
 from bench.cli.run import Run
 from datasets.errors import UserError
+from tests.inputs.asking import Answer, bench
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "experiments").glob("*.toml"))
 
 
-def run(*words: str | Path, results: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench", "run", *map(str, words), "--results", str(results), "--jobs", "1"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
+def run(*words: str | Path, results: Path) -> Answer:
+    return bench("run", *words, "--results", results)
 
 
 def write(folder: Path, text: str) -> Path:
@@ -94,12 +92,11 @@ def test_mistakes_are_named(tmp_path: Path, text: str, sentence: str) -> None:
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     done = run("no/such.toml", results=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "no/such.toml does not exist" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert (done.code, done.out) == (2, "")
+    assert "no/such.toml does not exist" in done.err
+    assert done.err.count("\n") == 1
 
 
-@pytest.mark.slow
 def test_a_file_runs_says_what_is_done_and_is_kept_with_the_results(ratings_csv: Path, tmp_path: Path) -> None:
     results, other = tmp_path / "results", tmp_path / "data" / "other.csv"
     shutil.copy(ratings_csv, other)
@@ -110,21 +107,21 @@ def test_a_file_runs_says_what_is_done_and_is_kept_with_the_results(ratings_csv:
         "[set]\nepochs = 2\n",
     )
     before = run(path, "--dry-run", results=results)
-    assert before.returncode == 0, before.stderr
-    assert before.stdout.count("2 cells × 2 seeds = 4 runs") == 2
-    assert "0 done, 0 failed, 4 to do" in before.stdout
-    assert "judging by a few steps of 2 cells" in before.stdout
+    assert before.code == 0, before.err
+    assert before.out.count("2 cells × 2 seeds = 4 runs") == 2
+    assert "0 done, 0 failed, 4 to do" in before.out
+    assert "judging by a few steps of 2 cells" in before.out
     assert not list(results.glob("*/*/run.json"))
     done = run(path, "--seeds", "1", results=results)  # a flag beside the file wins
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert len(list(results.glob("*/*/run.json"))) == 4
     after = run(path, "--dry-run", results=results)
-    assert after.stdout.count("2 done, 0 failed, 2 to do") == 2
-    assert "of memory per worker, judging by the 2 done" in after.stdout
+    assert after.out.count("2 done, 0 failed, 2 to do") == 2
+    assert "of memory per worker, judging by the 2 done" in after.out
     (kept,) = (results / "experiments").glob("mine-*.toml")
     assert "seeds = [0]" in kept.read_text()
     again = run(kept, results=results)
-    assert (again.returncode, again.stderr, again.stdout) == (0, "", done.stdout)
+    assert (again.code, again.err, again.out) == (0, "", done.out)
 
 
 @pytest.mark.parametrize(
@@ -143,23 +140,22 @@ def test_a_file_is_kept_only_when_nothing_is_wrong(
     ratings_csv: Path, tmp_path: Path, command: str, words: tuple[str, ...], sentence: str
 ) -> None:
     path = write(tmp_path, f'sampler = "uniform"\ndataset = "{ratings_csv}"\n')
-    line = [sys.executable, "-m", "bench", command, str(path), "--results", str(tmp_path / "runs"), *words]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
-    assert done.returncode == 2
-    assert sentence in done.stderr
+    done = bench(command, path, "--results", tmp_path / "runs", *words)
+    assert done.code == 2
+    assert sentence in done.err
     assert not list(tmp_path.glob("runs/experiments/*"))
 
 
 def test_a_dry_run_says_what_cannot_be_trained_and_why(ratings_csv: Path, tmp_path: Path) -> None:
     words = ("--sampler", "uniform", "--sampler", "inbatch", "--set", "negatives=all", "--dataset", ratings_csv)
     done = run(*words, "--dry-run", results=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "Not trained: uniform + bpr + mf: uniform has no negatives=all" in done.stdout
+    assert done.code == 0, done.err
+    assert "Not trained: uniform + bpr + mf: uniform has no negatives=all" in done.out
 
 
 def test_a_mistake_in_the_second_data_set_stops_before_the_first_is_trained(ratings_csv: Path, tmp_path: Path) -> None:
     path = write(tmp_path, f'sampler = "uniform"\ndataset = {json.dumps([str(ratings_csv), "ml-10k"])}\n')
     done = run(path, results=tmp_path / "results")
-    assert done.returncode == 2
-    assert "Did you mean 'ml-100k'?" in done.stderr
+    assert done.code == 2
+    assert "Did you mean 'ml-100k'?" in done.err
     assert not os.path.exists(tmp_path / "results")

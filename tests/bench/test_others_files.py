@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.inputs.asking import ask
 
 ROOT = Path(__file__).parents[2]
 USERS, ITEMS = 90, 80  # more than the factors that puresvd has by default
@@ -27,12 +26,12 @@ def documented(dataset: str) -> list[str]:
     return shlex.split(line)[1:]
 
 
-def bench(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    (folder / "mirror").mkdir(exist_ok=True)
-    env = {**os.environ, "BENCH_OFFLINE": "1", "BENCH_DATA": str(folder / "data")}
-    env |= {"BENCH_DATA_MIRROR": str(folder / "mirror"), "BENCH_RESULTS": str(folder / "runs")}
-    command = [sys.executable, "-m", "bench", *words, *(["--jobs", "1"] if words[0] == "compare" else [])]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+@pytest.fixture(autouse=True)
+def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mirror that is empty as yet."""
+    (tmp_path / "mirror").mkdir()
+    for name, folder in (("DATA", "data"), ("DATA_MIRROR", "mirror"), ("RESULTS", "runs")):
+        monkeypatch.setenv(f"BENCH_{name}", str(tmp_path / folder))
 
 
 def write(folder: Path, dataset: str) -> None:
@@ -51,29 +50,28 @@ def write(folder: Path, dataset: str) -> None:
         ),
     }
     place = folder / "mirror" / dataset
-    place.mkdir(parents=True)
+    place.mkdir()
     for name in FILES[dataset]:
         (place / name).write_text(texts[name], encoding="utf-8")
 
 
 @pytest.mark.parametrize("dataset", FILES)
-def test_without_the_files_the_command_names_what_it_waits_for(dataset: str, tmp_path: Path) -> None:
-    done = bench(documented(dataset), tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    (sentence,) = done.stderr.strip().splitlines()
+def test_without_the_files_the_command_names_what_it_waits_for(dataset: str) -> None:
+    done = ask(documented(dataset))
+    assert (done.code, done.out) == (2, "")
+    (sentence,) = done.err.strip().splitlines()
     assert dataset in sentence
     assert FILES[dataset][0] in sentence
     assert "BENCH_DATA_MIRROR" in sentence
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dataset", FILES)
 def test_with_files_in_that_layout_the_command_makes_its_table(dataset: str, tmp_path: Path) -> None:
     write(tmp_path, dataset)
     words = documented(dataset)
-    done = bench([*words, "--unverified", "--format", "json"], tmp_path)
-    assert done.returncode == 0, done.stderr
-    table = json.loads(done.stdout)
+    done = ask([*words, "--unverified", "--format", "json"])
+    assert done.code == 0, done.err
+    table = json.loads(done.out)
     assert [row["name"] for row in table["rows"]] == words[1 : words.index("--dataset")]
     assert (table["users"], table["failed"], table["data"]["verified"]) == (USERS, [], False)
     metric = table["metric"]

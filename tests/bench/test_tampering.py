@@ -17,9 +17,9 @@ import pytest
 from bench.runs.hashes import result_sha256
 from bench.runs.store import Store
 from recmodels.metrics import Ranks
-from tests.inputs.asking import bench
 from tests.bench.test_store import SPEC, result
 from tests.conftest import write_ratings
+from tests.inputs.asking import bench
 
 NAMES = ("uniform", "popularity")
 WORDS = ("--set", "epochs=1", "--set", "embedding_size=4", "--set", "negatives=2", "--seeds", "4")

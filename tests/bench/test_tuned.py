@@ -25,6 +25,7 @@ from datasets.errors import UserError
 from datasets.protocol import Protocol
 from recmodels.search import Search
 from tests.bench.test_store import SPEC, result
+from tests.inputs.asking import bench
 
 pytest.importorskip("optuna")
 ROOT = Path(__file__).parents[2]
@@ -229,51 +230,40 @@ def test_a_run_of_another_command_that_failed_is_tried_again_once_where_asked(ex
     assert tried == [spec.run_id]
 
 
-COMMAND = [sys.executable, "-m", "bench", "tune", "uniform+bpr", "inbatch+softmax", "--trials", "7", "--finalists", "2"]
-COMMAND += ["--set", "epochs=12", "--set", "embedding_size=8", "--space", "negatives=1..8:log", "--quiet"]
+COMMAND = ["tune", "uniform+bpr", "inbatch+softmax", "--trials", "7", "--finalists", "2", "--quiet"]
+COMMAND += ["--set", "epochs=12", "--set", "embedding_size=8", "--space", "negatives=1..8:log"]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_study_that_is_killed_twice_and_goes_on_with_other_workers_ends_alike(ratings_csv, tmp_path):
-    def start(name, jobs):
-        words = ["--dataset", ratings_csv, "--results", tmp_path / name, "--out", tmp_path / f"{name}.toml"]
-        return subprocess.Popen([*COMMAND, *map(str, words), "--jobs", jobs], cwd=ROOT, stdout=subprocess.DEVNULL)
+    def words(name):
+        places = ["--dataset", ratings_csv, "--results", tmp_path / name, "--out", tmp_path / f"{name}.toml"]
+        return [*COMMAND, *map(str, places)]
 
-    assert start("whole", "1").wait() == 0
+    assert bench(*words("whole")).code == 0
     for runs, jobs in ((1, "2"), (6, "3")):
-        running = start("killed", jobs)
+        command = [sys.executable, "-m", "bench", *words("killed"), "--jobs", jobs]
+        running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
         while len(list((tmp_path / "killed").glob("*/*/run.json"))) < runs:
             assert running.poll() is None
             time.sleep(0.02)
         running.send_signal(signal.SIGKILL)
         assert running.wait() == -signal.SIGKILL
         assert not (tmp_path / "killed.toml").exists()
-    assert start("killed", "2").wait() == 0
+    assert bench(*words("killed")).code == 0
     assert (tmp_path / "killed.toml").read_bytes() == (tmp_path / "whole.toml").read_bytes()
 
 
-@pytest.mark.slow
 def test_a_table_names_what_was_searched(ratings_csv, tmp_path):
-    words = ["--dataset", str(ratings_csv), "--results", str(tmp_path / "runs"), "--set", "epochs=3", "--jobs", "1"]
-    tuned = ["--trials", "3", "--finalists", "1", "--seeds", "1000-1001", "--out", str(tmp_path / "tuned.toml")]
-    bench = [sys.executable, "-m", "bench"]
-    subprocess.run([*bench, "tune", "uniform+bpr", *words, *tuned], cwd=ROOT, check=True, capture_output=True)
-    asked = [
-        "compare",
-        "uniform+bpr",
-        "toppop",
-        "--seeds",
-        "2",
-        "--tuned-from",
-        str(tmp_path / "tuned.toml"),
-        "--format",
-        "json",
-    ]
-    refused = subprocess.run([*bench, *asked, *words], cwd=ROOT, check=False, capture_output=True, text=True)
-    assert refused.returncode == 2
-    assert "toppop" in refused.stderr
-    asked.remove("toppop")
-    done = subprocess.run([*bench, *asked, *words], cwd=ROOT, check=True, capture_output=True, text=True)
-    told = json.loads(done.stdout)["facts"]["tuned"]
+    words = ["--dataset", str(ratings_csv), "--results", str(tmp_path / "runs"), "--set", "epochs=3"]
+    out = str(tmp_path / "tuned.toml")
+    few = ["--trials", "3", "--finalists", "1", "--seeds", "1000-1001"]
+    tuned = bench("tune", "uniform+bpr", *words, *few, "--out", out)
+    assert tuned.code == 0, tuned.err
+    asked = ["--seeds", "2", "--tuned-from", out, "--format", "json"]
+    refused = bench("compare", "uniform+bpr", "toppop", *asked, *words)
+    assert refused.code == 2
+    assert "toppop" in refused.err
+    told = json.loads(bench("compare", "uniform+bpr", *asked, *words).out)["facts"]["tuned"]
     assert "3 trials of l2" in told

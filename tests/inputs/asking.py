@@ -1,6 +1,7 @@
 """Asks `bench` as a user does, in this process, and holds every answer to what a new user must be able to read.
 
-Its runs are made in this process too; tests/bench/test_executor.py has those of workers, which import torch first.
+Its runs are made and measured in this process too: a worker first imports torch, which takes seconds. Workers are met
+in tests/bench/test_cli.py, test_executor.py and test_pace.py.
 
 A case is `(words, exit code, what must be read, what must not)`; the last may be left out. The words are split as a
 shell does.
@@ -13,7 +14,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from unittest.mock import patch
 
 import pytest
 
-from bench.runs import executor, runner
+from bench.runs import executor, pace, runner, stopwatch
 from bench.runs.claims import Claims
 
 NEVER = ("Traceback", "Errno", "<class ", "Exception", "dtype", "pyarrow", "numpy.", "Warning: overflow")
@@ -47,7 +48,12 @@ def ask(words: str | Sequence[str]) -> Answer:
     before = sys.argv
     sys.argv = ["bench", *(shlex.split(words) if isinstance(words, str) else words)]
     try:
-        with redirect_stdout(out), redirect_stderr(err), patch.object(executor, "run_local", run_here):
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(out))
+            stack.enter_context(redirect_stderr(err))
+            stack.enter_context(patch.object(executor, "run_local", run_here))
+            stack.enter_context(patch.object(executor, "paces", paces_here))
+            stack.enter_context(patch.object(stopwatch, "SECONDS", 0.0))
             try:
                 main()
                 code = 0
@@ -67,9 +73,7 @@ def bench(*words: str | Path) -> Answer:
     return ask([*map(str, words)])
 
 
-def run_here(
-    claims: Claims, listener: executor.Listener, **_: object
-) -> Iterator[tuple[runner.Task, runner.Result]]:
+def run_here(claims: Claims, listener: executor.Listener, **_: object) -> Iterator[tuple[runner.Task, runner.Result]]:
     """What `run_local` gives, one run after another in this process."""
     while (task := claims.take()) is not None:
         listener.started(task)
@@ -78,6 +82,11 @@ def run_here(
             result = runner.execute(task, partial(listener.epoch, task), on_pace=on_pace)
         listener.finished(task, result)
         yield task, result
+
+
+def paces_here(tasks: Sequence[runner.Task], *_: float) -> Iterator[tuple[runner.Task, pace.Pace | str]]:
+    """What `executor.paces` gives, in this process."""
+    yield from ((task, pace.pace_of(task)) for task in tasks)
 
 
 def check(answer: Answer, code: int, must: Sequence[str], must_not: Sequence[str] = ()) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from bench.runs.runner import Task
 from tests.conftest import write_ratings
 from tests.inputs.asking import ask
 
@@ -18,18 +16,6 @@ TRAINED = "uniform popularity softmax:learning_rate=1e30 --seeds 2 --set epochs=
 def _without_a_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mirror that whoever runs the tests has set would serve what is to be refused."""
     monkeypatch.delenv("BENCH_DATA_MIRROR", raising=False)
-
-
-@pytest.fixture(autouse=True)
-def _measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `--dry-run` measures, without a process that first imports torch; tests/bench/test_pace.py starts one."""
-    from bench.runs import executor, pace, stopwatch
-
-    def paces(tasks: Sequence[Task], each: float, together: float) -> Iterator[tuple[Task, pace.Pace | str]]:
-        yield from ((task, pace.pace_of(task)) for task in tasks)
-
-    monkeypatch.setattr(stopwatch, "SECONDS", 0.0)
-    monkeypatch.setattr(executor, "paces", paces)
 
 
 @pytest.fixture

@@ -16,8 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.inputs.asking import ask, check
+
 ROOT = Path(__file__).parents[2]
 QUICK = "--set epochs=2 --set embedding_size=8 --seeds 1 --jobs 1"
+slow = pytest.mark.slow
 posix = pytest.mark.skipif(not Path("/proc").exists(), reason="uses /proc and /dev/full")
 
 
@@ -67,6 +70,7 @@ def test_full_disks_are_a_sentence(here: Path) -> None:
     one_sentence(done, "/dev/full", "--out")
 
 
+@slow
 def test_an_ascii_locale_reads_and_prints(here: Path) -> None:
     (here / "größe.csv").write_bytes((here / "ratings.csv").read_bytes())
     for locale in ({"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}):
@@ -104,7 +108,10 @@ def interruptible() -> None:
 
 
 @posix
-@pytest.mark.parametrize(("after", "epochs"), [(0.02, 9), (0.1, 9), (0.3, 9), (0.8, 400), (1.6, 400), (4.0, 1500)])
+@pytest.mark.parametrize(
+    ("after", "epochs"),
+    [(0.02, 9), (0.1, 9), (0.3, 9), (0.8, 400), *(pytest.param(*x, marks=slow) for x in ((1.6, 400), (4.0, 1500)))],
+)
 def test_ctrl_c_at_any_moment_says_nothing_but_what_is_kept(after: float, epochs: int, here: Path) -> None:
     words = f"compare uniform --dataset ratings.csv --set epochs={epochs} --set patience={epochs} --seeds 2 --jobs 1"
     words += " --results store"
@@ -119,7 +126,7 @@ def test_ctrl_c_at_any_moment_says_nothing_but_what_is_kept(after: float, epochs
 
 
 @posix
-@pytest.mark.parametrize("after", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("after", [0.3, *(pytest.param(after, marks=slow) for after in (1.0, 2.0))])
 def test_ctrl_c_of_a_terminal_reaches_the_workers_too(after: float, here: Path) -> None:
     words = "compare uniform popularity --dataset ratings.csv --set epochs=300 --set patience=300 --seeds 2 --jobs 2"
     process = subprocess.Popen(
@@ -149,11 +156,7 @@ def test_ctrl_c_of_a_terminal_reaches_the_workers_too(after: float, here: Path) 
 )
 def test_a_cluster_that_is_not_there_is_a_sentence_at_once(address: str, words: list[str], here: Path) -> None:
     began = time.monotonic()
-    done = shell(
-        f"bench compare uniform --dataset ratings.csv {QUICK} --quiet --cluster {address} --results store", here
-    )
-    assert done.returncode == 2, done.stderr
-    one_sentence(done, *words)
+    check(ask(f"compare uniform --dataset ratings.csv {QUICK} --quiet --cluster {address} --results store"), 2, words)
     assert time.monotonic() - began < 40
 
 
