@@ -110,6 +110,12 @@ TOGETHER = {
 """Files whose tests share what takes seconds to make, so that one process runs each."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first, so that no process is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.nodeid.partition("::")[0] not in TOGETHER, item.path not in slow))
+
+
 class _InFiles(LoadScopeScheduling):
     """Tests one by one, but those of `TOGETHER` file by file."""
 

@@ -75,6 +75,7 @@ def test_the_relative_interval_never_contradicts_the_difference(seeds, seed, shi
         assert (e.difference.hi >= 0) == (e.relative.hi >= 0)
 
 
+@pytest.mark.slow
 def test_relative_interval_covers_the_true_ratio():
     rng, covered = np.random.default_rng(0), 0
     for _ in range(1000):

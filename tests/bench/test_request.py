@@ -21,14 +21,9 @@ from bench.cli.main import COMMANDS, REQUESTS, app
 from bench.cli.output import Formatted
 from bench.cli.parameters import Option, ours
 from datasets.errors import UserError
+from tests.inputs.asking import ask
 
 ROOT = Path(__file__).parents[2]
-
-
-def run(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bench", *map(str, words)]
-    environment = {**os.environ, "COLUMNS": "200", **environment}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100, env=environment)
 
 
 def options(name: str) -> list[TyperOption]:
@@ -119,18 +114,19 @@ def test_only_the_command_that_is_invoked_is_imported() -> None:
         assert "numpy" not in found or imported
 
 
-def test_help_is_in_panels_and_help_all_has_the_rest() -> None:
-    some, everything, same = run("compare", "--help"), run("compare", "--help-all"), run("help", "compare")
-    assert "bench compare uniform popularity inbatch" in some.stdout
-    assert "more options: bench compare --help-all" in some.stdout
-    assert "Significance" in some.stdout
-    assert "--split-seed" not in some.stdout
-    assert "PATH" in some.stdout
-    assert not {"<bool>", "<int>", "<float>", "<path>"} & {*everything.stdout.split()}, "types of a program"
-    assert "--split-seed" in everything.stdout
-    assert same.returncode == 0
-    assert "--correction" in same.stdout
-    assert "Did you mean 'compare'?" in run("help", "compre").stderr
+def test_help_is_in_panels_and_help_all_has_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    some, everything, same = ask("compare --help"), ask("compare --help-all"), ask("help compare")
+    assert "bench compare uniform popularity inbatch" in some.out
+    assert "more options: bench compare --help-all" in some.out
+    assert "Significance" in some.out
+    assert "--split-seed" not in some.out
+    assert "PATH" in some.out
+    assert not {"<bool>", "<int>", "<float>", "<path>"} & {*everything.out.split()}, "types of a program"
+    assert "--split-seed" in everything.out
+    assert same.code == 0
+    assert "--correction" in same.out
+    assert "Did you mean 'compare'?" in ask("help compre").err
 
 
 @pytest.mark.parametrize(
@@ -166,7 +162,7 @@ def test_python_asks_as_the_command_line_does(tmp_path: Path, ratings_csv: Path)
     words = ("--dataset", ratings_csv, "--results", tmp_path)
     assert [row.name for row in found.rows] == ["toppop", "constant"]
     assert found.seeds == (3, 4)
-    assert run("table", "toppop", "constant", "--seeds", "3,4", *words).returncode == 0
+    assert ask(["table", "toppop", "constant", "--seeds", "3,4", *map(str, words)]).code == 0
     for wrong, sentence in (({"splt": "ratio"}, "Did you mean 'split'"), ({"seeds": [7, 7]}, "names a seed twice")):
         with pytest.raises(UserError, match=sentence):
             bench.compare(["toppop"], **{**asked, **wrong})
@@ -175,13 +171,15 @@ def test_python_asks_as_the_command_line_does(tmp_path: Path, ratings_csv: Path)
 
 
 def test_settings_are_listed() -> None:
-    text = run("list", "settings").stdout
+    text = ask("list settings").out
     assert "learning_rate=0.007: a number > 0" in text
     assert "epochs         " in text
 
 
 def test_an_ascii_locale_ends_no_listing() -> None:
-    done = run("list", "losses", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    command = [sys.executable, "-m", "bench", "list", "losses"]
+    ascii_alone = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(command, cwd=ROOT, env=ascii_alone, capture_output=True, text=True, check=False, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
     assert "softplus" in done.stdout
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5
 REFERENCE = ("-c", "import typer, rich")
@@ -34,6 +36,7 @@ def test_help(benchmark):
     assert ratio(benchmark, "-m", "bench", "--help") <= 3
 
 
+@pytest.mark.slow
 def test_cached_compare(benchmark, ratings_csv, tmp_path):
     words = ("--dataset", str(ratings_csv), "--seeds", "2", "--jobs", "1", "--quiet", "--results", str(tmp_path))
     command = ("-m", "bench", "compare", "toppop", "constant", *words)

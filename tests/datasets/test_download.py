@@ -98,6 +98,7 @@ def test_a_big_download_resumes_where_it_broke_off(server, monkeypatch, version)
     assert server.ranges == [None, "bytes=5000-" if version else None]
 
 
+@pytest.mark.slow
 def test_twenty_processes_download_once(server):
     def slowly(handler):
         time.sleep(0.5)

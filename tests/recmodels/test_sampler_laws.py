@@ -94,11 +94,11 @@ def test_a_million_draws_follow_the_law(name, parameters):
     sampler = started(name, parameters, data, model, rng)
     owners = torch.tensor([2, 9, 23, 41, ALL_BUT_ONE])
     users = owners.repeat(DRAWS // 50 // len(owners))
-    counts = np.zeros((U, N_ITEMS))
     batch = Batch(users, users % N_ITEMS)
     drawn = sampler.choose(batch, sampler.propose(batch, 50, rng, model), 50, rng, model)
     assert drawn.items.numel() == DRAWS
-    np.add.at(counts, (users[:, None].expand_as(drawn.items).numpy(), drawn.items.numpy()), 1)
+    of_users = (users[:, None] * N_ITEMS + drawn.items).flatten()
+    counts = of_users.bincount(minlength=U * N_ITEMS).reshape(U, N_ITEMS).double().numpy()
     for user, own in zip(owners.tolist(), law_of(sampler, data, owners, model), strict=True):
         assert own.sum() == pytest.approx(1, abs=1e-4)
         assert goodness(counts[user], own) > ALPHA
