@@ -3,6 +3,7 @@ import subprocess
 import sys
 from itertools import product
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -174,7 +175,9 @@ def test_bh_steps_up():
 @settings(max_examples=40, deadline=None)
 def test_corrections_equal_statsmodels(p):
     for ours, theirs in (("holm", "holm"), ("bonferroni", "bonferroni"), ("bh", "fdr_bh"), ("by", "fdr_by")):
-        np.testing.assert_allclose(adjust(p, ours), multipletests(p, method=theirs)[1], **CLOSE)
+        with patch("gc.collect"):  # which takes statsmodels longer than all else
+            expected = multipletests(p, method=theirs)[1]
+        np.testing.assert_allclose(adjust(p, ours), expected, **CLOSE)
     assert adjust(p, "none") == p
 
 

@@ -33,7 +33,7 @@ VARIANTS: dict[tuple[str, str], list[dict[str, str]]] = {
 def held(name: str, every: bool) -> int:
     """Hold a sampler to it with every loss, and with every model under BPR; other losses take turns with the models.
 
-    How many cells that are; with `every` loss and model there are four times as many.
+    How many cells that are; with `every` model of every loss there are twice as many.
     """
     tried = 0
     for options in OPTIONS.get(name, [{}]):
