@@ -4,6 +4,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def row(sampler, loss, shift, seed, *, seeds=5, n=80, **changes):
     return replace(made, results=results, **changes)
 
 
+@cache
 def toy(**options):
     rows = [
         row("uniform", "bpr", 0.0, 1),
@@ -52,6 +54,7 @@ def toy(**options):
     return compare(rows, context=CONTEXT, **options)
 
 
+@cache
 def many(count, **options):
     rows = [row("uniform", f"l{i}", 0.001 * i, i) for i in range(count)]
     return compare(rows, context=CONTEXT, **options)
