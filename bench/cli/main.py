@@ -40,6 +40,11 @@ REQUESTS = {
         "Power",
         "From the runs of two cells: the difference that seeds and users can find, and the seeds one needs.",
     ),
+    "report": Known(
+        "bench.cli.report",
+        "Report",
+        "One self-contained page of stored runs, a published table or the whole store; trains nothing.",
+    ),
     "cite": Known(
         "bench.cli.cite",
         "Cite",

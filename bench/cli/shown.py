@@ -1,6 +1,7 @@
 """The options of a command that tests the rows of a table and shows them, and what it prints."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from sys import argv
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.comparison.nouns import Comparison
+    from bench.comparison.nouns import Comparison, Context, Row
     from bench.results.beside import Beside
     from bench.runs.design import Experiment
     from bench.statistics.crossed import Alternative
@@ -145,12 +146,26 @@ class Tested(Reported):
         Raises:
             UserError: a run is missing or damaged.
         """
-        from bench.comparison.compare import compare
         from bench.comparison.rows import rows
+
+        found, context = rows(self.titled(experiment), self.metrics(self.cutoffs))
+        return self.comparison_of(experiment, found, context, margin=margin, baseline=self.row(experiment))
+
+    def comparison_of(
+        self,
+        experiment: "Experiment",
+        found: "Sequence[Row]",
+        context: "Context",
+        *,
+        baseline: str | None,
+        margin: float | None = None,
+        best_only: bool = False,
+    ) -> "Comparison":
+        """The comparison of these rows of the experiment, with the published ones that stand beside them."""
+        from bench.comparison.compare import compare
         from bench.runs.provenance import command_line
 
         cutoffs = self.metrics(self.cutoffs)
-        found, context = rows(self.titled(experiment), cutoffs)
         for one in self.published(experiment):
             found, context = [*found, *one.rows(experiment, cutoffs)], one.context(context)
         return compare(
@@ -161,8 +176,9 @@ class Tested(Reported):
             correction=self.correction,
             alpha=self.alpha,
             alternative=self.side,
-            baseline=self.row(experiment),
+            baseline=baseline,
             margin=margin,
+            best_only=best_only,
             context=replace(context, command=command_line(argv[1:])),
         )
 

@@ -28,6 +28,7 @@ def compare(
     alternative: Alternative = "two-sided",
     baseline: str | None = None,
     margin: float | None = None,
+    best_only: bool = False,
     context: Context,
 ) -> Comparison:
     """Every pair of rows, or every row against the baseline, tested on paired users and seeds.
@@ -35,6 +36,9 @@ def compare(
     Users are paired by id and seeds by number. The family of the correction is the pairs of one metric.
     Rows with different seeds are paired on the seeds they share, and a warning says so. With a `margin` each pair
     is also tested for equivalence, as a family of its own.
+
+    With `best_only`, of many rows, only the pairs with the best of them are tested. The best was chosen from the same
+    numbers, so that the family is still all pairs, and the correction is Bonferroni's, which needs no p of the others.
 
     Raises:
         UserError: no rows; an unknown metric, test, correction or baseline; rows that share a name or run, or
@@ -46,7 +50,12 @@ def compare(
     check_together(rows)
     tested = [row for row in rows if not row.failed]
     asked, same = wanted(tested, baseline)
-    options = Options(test, correction, alpha, alternative, margin)
+    whole = len(asked)
+    if best_only and baseline is None and len(tested) > 1:
+        best = max(tested, key=lambda row: float(row.metrics[metric].mean()))
+        asked, same = ([pair for pair in pairs if best in pair] for pairs in (asked, same))
+        correction = correction if correction == "none" else "bonferroni"
+    options = Options(test, correction, alpha, alternative, margin, whole)
     pairs: list[Pair] = []
     notes: dict[str, None] = {}
     for name in metrics:
@@ -67,6 +76,7 @@ def compare(
         context=context,
         warnings=(*context.warnings, *warnings(rows, context, baseline, metric), *notes),
         margin=margin,
+        family=whole if len(asked) < whole else None,
     )
 
 

@@ -23,13 +23,14 @@ from bench.statistics.pooled import Stability, stability_variances
 
 @dataclass(frozen=True)
 class Options:
-    """How pairs are tested, in the words of `compare`."""
+    """How pairs are tested, in the words of `compare`; `whole` is the size of a family of which a part is asked."""
 
     test: str
     correction: str
     alpha: float
     alternative: Alternative
     margin: float | None
+    whole: int = 0
 
 
 def wanted(rows: Sequence[Row], baseline: str | None) -> tuple[list[tuple[Row, Row]], list[tuple[Row, Row]]]:
@@ -56,7 +57,7 @@ def family(
     tested, notes = [], []
     pooled = _stability(rows, metric) if options.test == "crossed-pooled" else {}
     alone: dict[str, list[str]] = defaultdict(list)
-    fewest = FEW_SEEDS
+    fewest, size = FEW_SEEDS, max(len(asked), options.whole)
     for a, b in asked:
         x, y, shared = paired(a, b, metric)
         check_seeds(options.test, shared)
@@ -66,8 +67,8 @@ def family(
         test = partial(run_test, options.test, x, y, m, stability=known)
         outcome = test(alpha=options.alpha, alternative=options.alternative)
         wider = outcome
-        if outcome.lo is not None and len(asked) > 1:
-            wider = test(alpha=options.alpha / len(asked))
+        if outcome.lo is not None and size > 1:
+            wider = test(alpha=options.alpha / size)
         if options.test == "crossed-pooled" and outcome.note:
             alone[outcome.note].append(f"{a.name} − {b.name}")
         tested.append((a, b, m, outcome, wider))
@@ -83,11 +84,12 @@ def family(
         which = f"all {len(names)} pairs" if len(names) == len(asked) else ", ".join(names)
         notes.append(f"crossed in place of crossed-pooled in {metric} for {which}: {reason}.")
     if fewest < FEW_SEEDS:
-        notes.append(low_power(options.test, fewest, len(asked), options.alpha))
+        notes.append(low_power(options.test, fewest, size, options.alpha))
     notes.append(blindness(options.test, [m for _, _, m, *_ in tested], metric, options.alpha))
     margin = options.margin
     equal = [equivalence(m, margin) if margin else None for _, _, m, *_ in tested]
-    adjusted = adjust([outcome.p for *_, outcome, _ in tested], options.correction)
+    untested_rest: list[float | None] = [None] * (size - len(asked))
+    adjusted = adjust([*(outcome.p for *_, outcome, _ in tested), *untested_rest], options.correction)[: len(asked)]
     equal_adjusted = adjust([e.p if e else None for e in equal], options.correction)
     pairs = []
     for (a, b, m, outcome, wider), e, p, q in zip(tested, equal, adjusted, equal_adjusted, strict=True):

@@ -161,6 +161,7 @@ class Comparison:
         context: what the table says beside its rows.
         warnings: of the context and of the comparison.
         margin: differences below this are too small to matter, or None where equivalence was not asked for.
+        family: number of pairs of a metric that p and intervals hold for, where `pairs` are but those with the best.
     """
 
     rows: tuple[Row, ...]
@@ -176,6 +177,7 @@ class Comparison:
     context: Context
     warnings: tuple[str, ...]
     margin: float | None = None
+    family: int | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:

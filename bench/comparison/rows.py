@@ -43,10 +43,15 @@ def rows(experiment: Experiment, cutoffs: list[int]) -> tuple[list[Row], Context
     Raises:
         UserError: a run is missing.
     """
-    return rows_of(experiment, [_stored(experiment, cell) for cell in experiment.cells], cutoffs)
+    return rows_of(experiment, [stored_runs(experiment, cell) for cell in experiment.cells], cutoffs)
 
 
-def _stored(experiment: Experiment, cell: Cell) -> list[StoredRun]:
+def stored_runs(experiment: Experiment, cell: Cell) -> list[StoredRun]:
+    """The runs of a cell.
+
+    Raises:
+        UserError: the store lacks one.
+    """
     stored = [experiment.store.find(spec, experiment.device) for spec in experiment.of(cell)]
     runs = [run for run in stored if run is not None]
     if len(runs) < len(stored):

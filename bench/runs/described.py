@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.runs.spec import DEFAULTS, REGISTRIES
 from bench.runs.stored import Damaged, read
@@ -32,7 +33,7 @@ def described(folder: Path) -> Row:
     spec = run.record["spec"]
     device = folder.name.partition("-")[2]
     conditions = [
-        *_changed(spec["settings"], _defaults(setting_parameters())),
+        *changed_settings(spec),
         *_changed(spec["protocol"], Protocol().as_dict()),
         *(["refit"] if spec["refit"] else []),
         *([f"columns={spec['columns']}"] if spec["columns"] else []),
@@ -42,13 +43,18 @@ def described(folder: Path) -> Row:
         **row,
         "cell": imported["name"]
         if (imported := run.record.get("imported"))
-        else _cell({kind: _part(kind, spec[kind]) for kind in ("sampler", "loss", "model") if spec[kind]}),
+        else _cell({kind: label(kind, spec[kind]) for kind in ("sampler", "loss", "model") if spec[kind]}),
         "conditions": " ".join(conditions),
         "seed": spec["seed"],
         "state": "done" if run.failure is None else f"failed: {run.failure}",
         "ndcg@10": means.get("ndcg@10"),
         "seconds": run.record["seconds"].get("total"),
     }
+
+
+def changed_settings(spec: Mapping[str, Any]) -> list[str]:
+    """The trainer settings of a spec that are no defaults, each as `name=value`."""
+    return _changed(spec["settings"], _defaults(setting_parameters()))
 
 
 def in_words(row: Row) -> str:
@@ -70,7 +76,8 @@ def _cell(parts: Mapping[str, str]) -> str:
     return "+".join(named) or next(iter(parts.values()))
 
 
-def _part(kind: str, part: Mapping[str, object]) -> str:
+def label(kind: str, part: Mapping[str, object]) -> str:
+    """A sampler, loss, model or baseline of a spec: its name, with the options that are no defaults."""
     name, parameters = str(part["name"]), part["parameters"]
     assert isinstance(parameters, dict)
     for registry in (REGISTRIES[kind], REGISTRIES["baseline"]):

@@ -115,7 +115,7 @@ def curves(histories: Mapping[str, Sequence[FloatArray]], metric: str = "ndcg@10
         metric: what the values are.
     """
     figure, panels = multiples([*histories])
-    tables = {name: _padded(seeds) for name, seeds in histories.items()}
+    tables = {name: padded(seeds) for name, seeds in histories.items()}
     for panel, (name, seeds) in zip(panels, histories.items(), strict=True):
         for other, table in tables.items():
             if other != name:
@@ -125,14 +125,14 @@ def curves(histories: Mapping[str, Sequence[FloatArray]], metric: str = "ndcg@10
         panel.fill_between(epochs, table.min(axis=0), table.max(axis=0), color=COLORS[0], alpha=0.25, linewidth=0)
         panel.plot(epochs[:stop], mean[:stop], color=COLORS[0], linewidth=1.4, label=name)
         panel.plot(epochs[stop - 1 :], mean[stop - 1 :], color=COLORS[0], linewidth=1.2, linestyle=(0, (2, 1)))
-    padded = any(len({len(values) for values in seeds}) > 1 for seeds in histories.values())
-    band = " (band: all seeds" + ("; dashed: stopped seeds keep their last value)" if padded else ")")
+    uneven = any(len({len(values) for values in seeds}) > 1 for seeds in histories.values())
+    band = " (band: all seeds" + ("; dashed: stopped seeds keep their last value)" if uneven else ")")
     figure.supxlabel(f"epoch{band}", fontsize=9)
     figure.supylabel(f"validation {metric_name(metric)}", fontsize=9)
     return figure
 
 
-def _padded(seeds: Sequence[FloatArray]) -> FloatArray:
+def padded(seeds: Sequence[FloatArray]) -> FloatArray:
     """(S, E): every seed over the epochs of the longest, its last value kept."""
     length = max(len(values) for values in seeds)
     return np.array([np.pad(values, (0, length - len(values)), mode="edge") for values in seeds])

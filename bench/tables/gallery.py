@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from bench.comparison.across import Across
 from bench.comparison.nouns import Comparison
 from bench.files import writing
 from bench.runs.design import Experiment
-from bench.runs.stored import Damaged
+from bench.runs.stored import Damaged, StoredRun
+from bench.statistics.moments import FloatArray
 from bench.tables.figures import accuracy_against_seconds, critical_difference, curves, forest, heat_map, profile, save
 from datasets.errors import UserError
 
@@ -33,7 +34,7 @@ def draw(experiment: Experiment, comparison: Comparison, folder: Path) -> tuple[
         "pairs": lambda: forest(comparison),
         "matrix": lambda: heat_map(comparison),
         "cost": lambda: accuracy_against_seconds(comparison),
-        "curves": lambda: curves(_histories(experiment), _selected_by(experiment)),
+        "curves": lambda: curves(histories(_runs(experiment)), selected_by(comparison)),
     }
     written: list[Path] = []
     left_out: list[str] = []
@@ -67,21 +68,33 @@ def draw_across(together: Across, folder: Path) -> tuple[list[Path], list[str]]:
     return written, left_out
 
 
-def _selected_by(experiment: Experiment) -> str:
+def selected_by(c: Comparison) -> str:
     """The metric of validation that chose the epoch; several where rows differ."""
-    return " or ".join(
-        dict.fromkeys(str(cell.settings["select_on"]) for cell in experiment.cells if not cell.is_baseline)
-    )
+    trained = (row.settings.get("trainer", {}) for row in c.rows)
+    return " or ".join(dict.fromkeys(str(settings["select_on"]) for settings in trained if settings))
 
 
-def _histories(experiment: Experiment) -> dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]]:
-    """The validation metric after each epoch, by row and seed."""
-    found: dict[str, list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
-    for cell in experiment.cells:
-        for seed in experiment.seeds:
-            run = experiment.store.find(experiment.spec(cell, seed), experiment.device)
-            if run is not None and run.record["epochs"] and (history := run.history()):
-                found.setdefault(cell.name, []).append(np.array([epoch["valid"] for epoch in history]))
+def _runs(experiment: Experiment) -> dict[str, list[StoredRun]]:
+    """The runs there are of each row."""
+    found = {
+        cell.name: [experiment.store.find(spec, experiment.device) for spec in experiment.of(cell)]
+        for cell in experiment.cells
+    }
+    return {name: [run for run in runs if run is not None] for name, runs in found.items()}
+
+
+def histories(runs: Mapping[str, Sequence[StoredRun]]) -> dict[str, list[FloatArray]]:
+    """The validation metric after each epoch, by row and seed.
+
+    Raises:
+        UserError: no row was trained.
+        Damaged: a run's history was changed.
+    """
+    found: dict[str, list[FloatArray]] = {}
+    for name, each in runs.items():
+        for run in each:
+            if run.record["epochs"] and (history := run.history()):
+                found.setdefault(name, []).append(np.array([epoch["valid"] for epoch in history]))
     if not found:
         raise UserError("no row was trained, so there is nothing to draw over epochs.")
     return found

@@ -9,7 +9,7 @@ from bench.tables.layout import Cell, Grid, Sheet
 
 def as_html(sheet: Sheet) -> str:
     """A fragment without styles or scripts, to stand in any page."""
-    tables = [_table(grid) for grid in sheet.grids]
+    tables = [table_of(grid) for grid in sheet.grids]
     notes = "".join(f"<li>{escape(note)}</li>" for note in (*sheet.notes, *sheet.warnings))
     lines = (
         "<figure>",
@@ -21,7 +21,8 @@ def as_html(sheet: Sheet) -> str:
     return "\n".join(lines)
 
 
-def _table(grid: Grid) -> str:
+def table_of(grid: Grid) -> str:
+    """One table, its title as caption."""
     title = f"<caption>{escape(grid.title)}</caption>" if grid.title else ""
     header = "".join(f'<th scope="col">{escape(h)}</th>' for h in grid.header)
     rows = ["<tr>" + "".join(_cell(cell, j < grid.left) for j, cell in enumerate(row)) + "</tr>" for row in grid.rows]

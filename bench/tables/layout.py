@@ -92,8 +92,8 @@ def left(grid: Grid, column: int) -> bool:
 
 
 def family(c: Comparison) -> int:
-    """Number of pairs of the metric the table is about that were tested."""
-    return sum(pair.metric == c.metric and not pair.equal_by_identity for pair in c.pairs)
+    """Number of pairs of the metric the table is about that the correction is over."""
+    return c.family or sum(pair.metric == c.metric and not pair.equal_by_identity for pair in c.pairs)
 
 
 def joint(c: Comparison) -> bool:

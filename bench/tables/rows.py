@@ -46,9 +46,7 @@ def rows_view(c: Comparison) -> tuple[Grid, ...]:
     others = [metric for metric in c.metrics if metric != c.metric]
     cells = {metric: metric_cells(c, metric) for metric in c.metrics}
     header = ["", metric_name(c.metric)]
-    if compared:
-        header += [f"{'vs best' if c.baseline is None else 'vs base'} {interval_name(c)}".rstrip(), "rel."]
-        header += [p_name(c)] if has_p(c) else []
+    header += difference_header(c) if compared else []
     first_other = len(header)
     header += [*map(metric_name, others), "epochs", *TIMED]
     found, body = differences(c), []
@@ -56,7 +54,7 @@ def rows_view(c: Comparison) -> tuple[Grid, ...]:
         row = c.rows[i]
         name = row.name if compared or not row.failed else f"{row.name} ({'; '.join(row.failed)})"
         line = [Cell(name), _plain(cells[c.metric][i])]
-        line += _difference_cells(c, i, found[i]) if compared else []
+        line += difference_cells(c, i, found[i]) if compared else []
         line += [_plain(cells[metric][i]) for metric in others]
         body.append((*line, Cell(number(row.epochs, 0)), Cell(number(row.train_seconds, 1))))
     last = len(header) - 1
@@ -116,7 +114,13 @@ def _difference(c: Comparison, pair: Pair, turned: bool) -> Difference:
     return Difference(-pair.difference, None if hi is None else -hi, None if lo is None else -lo, *said)
 
 
-def _difference_cells(c: Comparison, i: int, d: Difference | None) -> list[Cell]:
+def difference_header(c: Comparison) -> list[str]:
+    """What stands above `difference_cells`."""
+    shown = [f"{'vs best' if c.baseline is None else 'vs base'} {interval_name(c)}".rstrip(), "rel."]
+    return [*shown, p_name(c)] if has_p(c) else shown
+
+
+def difference_cells(c: Comparison, i: int, d: Difference | None) -> list[Cell]:
     """Difference with interval, relative difference and, where it may be shown, p with a star."""
     row, j = c.rows[i], reference(c)
     nothing = [Cell("–")] * (2 if has_p(c) else 1)
@@ -149,11 +153,11 @@ def metric_cells(c: Comparison, metric: str) -> list[Cell]:
             continue
         bold = shown[i] == shown[best]
         same = not bold and c.differ(c.rows[i].name, c.rows[best].name, metric) is False
-        cells.append(Cell(shown[i], _spread(value, metric), marks[i], bold, same))
+        cells.append(Cell(shown[i], spread_words(value, metric), marks[i], bold, same))
     return cells
 
 
-def _spread(value: Value, metric: str) -> str:
+def spread_words(value: Value, metric: str) -> str:
     """± half the interval, or its ends where it leaves what the metric can be."""
     if value.lo is None or value.hi is None:
         return ""

@@ -49,7 +49,7 @@ def tuning_curve(studies: Mapping[str, Study]) -> Figure:
     """
     from bench.tuning.study import best_so_far, enough
 
-    best = {name: best_so_far(study.trials) for name, study in studies.items()}
+    best = {name: best_so_far(study.scores) for name, study in studies.items()}
     drawn = {name: line for name, line in best.items() if line and not math.isnan(line[-1])}
     figure, panels = multiples(
         [f"{name}\nwithin 1 % after {enough(line)} of {len(line)}" for name, line in drawn.items()]
@@ -59,8 +59,8 @@ def tuning_curve(studies: Mapping[str, Study]) -> Figure:
             panel.step(
                 range(1, len(drawn[other]) + 1), drawn[other], where="post", color="0.85", linewidth=0.6, zorder=1
             )
-        numbers, spread = range(1, len(line) + 1), _spread(studies[name])
-        low, high = [value - spread for value in line], [value + spread for value in line]
+        numbers, wide = range(1, len(line) + 1), spread([one.scores for one in studies[name].finalists])
+        low, high = [value - wide for value in line], [value + wide for value in line]
         panel.fill_between(numbers, low, high, step="post", color=COLORS[0], alpha=0.25, linewidth=0)
         panel.step(numbers, line, where="post", color=COLORS[0], linewidth=1.4)
         for trial in studies[name].trials:
@@ -71,10 +71,10 @@ def tuning_curve(studies: Mapping[str, Study]) -> Figure:
     return figure
 
 
-def _spread(study: Study) -> float:
-    """The pooled standard deviation of the finalists over their seeds."""
-    deviations = [(score - one.mean) ** 2 for one in study.finalists for score in one.scores]
-    freedom = len(deviations) - len(study.finalists)
+def spread(finalists: Sequence[Sequence[float]]) -> float:
+    """The pooled standard deviation of finalists over their seeds; 0 where they have one each."""
+    deviations = [(score - math.fsum(one) / len(one)) ** 2 for one in finalists for score in one]
+    freedom = len(deviations) - len(finalists)
     return math.sqrt(math.fsum(deviations) / freedom) if freedom > 0 else 0.0
 
 

@@ -147,6 +147,11 @@ class Study:
         return sorted(whole, key=lambda one: (-(one.answer.score or 0.0), one.number))[:count]
 
     @property
+    def scores(self) -> list[float | None]:
+        """Of the trials."""
+        return [one.answer.score for one in self.trials]
+
+    @property
     def chosen(self) -> Finalist | None:
         """The finalist with the highest mean; None where every trial failed."""
         return max(self.finalists, key=lambda one: (one.mean, -one.trial.number), default=None)
@@ -170,11 +175,11 @@ def search(studies: Sequence[Study], plan: Plan, evaluate: Evaluate) -> None:
             study.finalists.append(Finalist(trial, tuple(known)))
 
 
-def best_so_far(trials: Iterable[Trial]) -> list[float]:
-    """The highest score up to each trial; a trial that failed adds nothing."""
+def best_so_far(scores: Iterable[float | None]) -> list[float]:
+    """The highest score up to each trial; a trial that failed, None, adds nothing."""
     found: list[float] = []
-    for one in trials:
-        found.append(max([*found[-1:], *([] if one.answer.score is None else [one.answer.score])], default=math.nan))
+    for score in scores:
+        found.append(max([*found[-1:], *([] if score is None else [score])], default=math.nan))
     return found
 
 

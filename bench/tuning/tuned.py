@@ -141,7 +141,7 @@ def tuned_cell(study: Study, name: str) -> TunedCell | None:
     scores = [one.answer.score for one in study.trials if one.answer.score is not None]
     facts = {
         "trials": len(study.trials),
-        "enough": enough(best_so_far(study.trials)),
+        "enough": enough(best_so_far(study.scores)),
         "given_up": sum(one.answer.given_up is not None for one in study.trials),
         "failed": sum(one.answer.failure is not None for one in study.trials),
         "trial": chosen.trial.number,
@@ -172,7 +172,7 @@ def edges(trial: Trial, dimensions: Iterable[Dimension]) -> Iterable[str]:
 
 def late(trials: Sequence[Trial]) -> bool:
     """Whether the best trial came among the last tenth, so that more trials may find better."""
-    best = best_so_far(trials)
+    best = best_so_far(one.answer.score for one in trials)
     first = next((number for number, value in enumerate(best) if value == best[-1]), 0) if best else 0
     return len(trials) > 1 and first >= len(trials) - max(1, math.ceil(len(trials) * LAST))
 

@@ -202,7 +202,7 @@ def test_best_so_far():
         Plan(5, 1, (1000, 1001)),
         lambda asked: [Answer(curve=(c,)) for c in (0.1, 0.3, 0.2, 0.4, 0.1)][: len(asked)],
     )
-    assert best_so_far(one.trials) == [0.1, 0.3, 0.3, 0.4, 0.4]
+    assert best_so_far(one.scores) == [0.1, 0.3, 0.3, 0.4, 0.4]
 
 
 @pytest.mark.parametrize(
