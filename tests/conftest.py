@@ -103,6 +103,7 @@ TOGETHER = {
     for name in (
         "bench/test_cluster",
         "bench/test_imported",
+        "bench/test_page",
         "bench/test_tampering",
         "bench/test_verify",
         "test_main_job",

@@ -12,8 +12,8 @@ class View {
     this.form = article.querySelector("form");
     this.fill();
     this.listen();
-    this.links();
     this.update();
+    this.links();
   }
 
   get metric() {
@@ -89,7 +89,6 @@ class View {
 
   /** Links to the parts that have something to show. */
   links() {
-    this.draw();
     const parts = [...this.article.querySelectorAll("section:not([hidden])")];
     const links = parts.map((part) => el("a", { href: `#${part.id}` }, part.querySelector("h3").textContent));
     this.article.querySelector("nav").replaceChildren(...links);

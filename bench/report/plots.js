@@ -111,7 +111,8 @@ function cost(view) {
   const [least, most] = [seconds.reduce((a, b) => Math.min(a, b)), seconds.reduce((a, b) => Math.max(a, b))];
   const log = most > 5 * least;
   const x = log ? [least * 0.8, most * 1.25] : [Math.max(0, least - (most - least) * 0.1 - 1e-3), most + (most - least) * 0.1 + 1e-3];
-  const spread = (i) => view.value(rows[i])[1] || 0;
+  const many = shown.length > MOST_LABELS;
+  const spread = (i) => (many ? 0 : view.value(rows[i])[1] || 0);
   const y = range(shown.flatMap((i) => [view.value(rows[i])[0] - spread(i), view.value(rows[i])[0] + spread(i)]));
   const order = [...shown].sort((a, b) => view.value(rows[b])[0] - view.value(rows[a])[0]);
   const labelled = order.slice(0, MOST_LABELS);
@@ -133,8 +134,10 @@ function cost(view) {
     const title = mark("title", {}, `${rows[i].name}: ${view.value(rows[i])[2]} ${view.value(rows[i])[3]}, ${rows[i].seconds[1]} s`);
     picture.append(mark("g", {}, title, mark("path", { class: "mean", d: path([[px, py - half], [px, py + half]]) }), mark("circle", { class: "point", cx: fixed(px), cy: fixed(py), r: 4 })));
   }
-  const rest = order.length > MOST_LABELS ? ` Names: the best ${MOST_LABELS} of ${order.length}.` : "";
-  const said = `${view.name()} with the ${view.data.level} interval of each row, over training seconds per run${log ? " by ratio" : ""}.${rest}`;
+  if (many) picture.setAttribute("class", "many");
+  const rest = many ? ` Names: the best ${MOST_LABELS} of ${order.length}.` : "";
+  const interval = many ? "" : ` with the ${view.data.level} interval of each row,`;
+  const said = `${view.name()}${interval} over training seconds per run${log ? " by ratio" : ""}.${rest}`;
   return [why(said), el("div", { class: "scroll wide", tabindex: 0, role: "region", "aria-label": "Accuracy against cost" }, picture)];
 }
 

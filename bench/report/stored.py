@@ -17,6 +17,7 @@ from bench.runs.provenance import manifest, mixed
 from bench.runs.spec import Data
 from bench.runs.store import LAST_EPOCH, Store
 from bench.runs.stored import Damaged, StoredRun, read
+from bench.tables.layout import plural
 from datasets.grammar import with_option
 from datasets.protocol import Protocol
 from recmodels.compatibility import text_of
@@ -73,7 +74,7 @@ def tables(store: Store, cutoffs: Sequence[int], datasets: Sequence[str] = ()) -
             same = canonical([folder.parent.name, *(spec.get(name) for name in ALIKE)])
             cell = canonical({name: value for name, value in spec.items() if name != "seed"})
             alike[same][cell][spec["seed"]] = run
-    remarks = tuple(f"Left out: {count} runs that are {what}." for what, count in left_out.items())
+    remarks = tuple(f"Left out: {plural(count, 'run')}, {what}." for what, count in left_out.items())
     return [
         _table(together, cutoffs, remarks)
         for cells in alike.values()
