@@ -169,7 +169,8 @@ function choose() {
   const chooser = document.getElementById("chooser");
   if (!chooser) return;
   const show = () => {
-    for (const article of document.querySelectorAll(".subject")) article.hidden = article.dataset.at !== chooser.value;
+    addEventListener("beforeprint", () => document.querySelectorAll(".warnings").forEach((one) => (one.open = true)));
+for (const article of document.querySelectorAll(".subject")) article.hidden = article.dataset.at !== chooser.value;
     keep("chooser", chooser.value);
   };
   const before = kept("chooser");
@@ -192,6 +193,7 @@ function watch() {
   }, 3000);
 }
 
+addEventListener("beforeprint", () => document.querySelectorAll(".warnings").forEach((one) => (one.open = true)));
 for (const article of document.querySelectorAll(".subject")) new View(article);
 choose();
 watch();

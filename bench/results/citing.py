@@ -44,6 +44,8 @@ def methods(rows: Sequence[JSONObject]) -> list[Cited]:
         for kind, label in [*parts, *([("sampler", proposal)] if proposal else [])]:
             kind = "baseline" if kind == "model" and not row.get("loss") else kind
             name = str(label).partition(":")[0]
+            if (kind, name) in found:
+                continue
             try:
                 paper = REGISTRIES[kind].entry(name).facts.get("paper")
             except UserError:  # of a table made with a method that is not here
