@@ -43,7 +43,7 @@ REQUESTS = {
     "report": Known(
         "bench.cli.report",
         "Report",
-        "One self-contained page of stored runs, a published table or the whole store; trains nothing.",
+        "Write one self-contained page of stored runs, which opens from the disk; trains nothing.",
     ),
     "cite": Known(
         "bench.cli.cite",

@@ -49,7 +49,6 @@ class Report(Tested):
     examples: ClassVar[tuple[str, ...]] = (
         "bench report uniform popularity inbatch --loss softmax --out softmax.html",
         "bench report results/ml-100k",
-        "bench report experiments/first-look.toml --watch",
     )
 
     @property
