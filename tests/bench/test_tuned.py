@@ -125,9 +125,9 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(UserError, match="There is no"):
         read(path)
     for text, said in (
-        ("schema = 99", "schema 99"),
-        ("a = ", "not a file of tuned settings"),
-        ("schema = 1", "not a file"),
+        ("schema = 99\ncommand = ''\nkey = {}\nstudy = {}", "schema 99"),
+        ("a = ", "is not TOML"),
+        ("schema = 1", "holds no tuned settings, for it has no 'command'"),
     ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=said):

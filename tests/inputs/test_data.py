@@ -43,7 +43,7 @@ COMMANDS: list[Case] = [
     ("data add ml-100k .", 2, ["no file ."]),
     ("data add douban ratings.csv", 2, ["douban"], ["--unverified"]),
     ("data export", 2, ["FOLDER"]),
-    ("data export stick", 2, ["names"]),
+    ("data export stick", 2, ["NAME"]),
     ("data export stick ml-10k", 2, ["Did you mean 'ml-100k'?"]),
     ("data export stick ml-100k", 2, ["ml-100k", "network is switched off"]),
     ("data verify", 0, ["empty"]),
