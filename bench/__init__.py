@@ -1,5 +1,7 @@
 """The command line, and what turns runs into tables."""
 
+from __future__ import annotations
+
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,21 +15,26 @@ __version__ = "0.1.0"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _check_siblings(*names: str) -> None:
-    """Fail early, in one sentence, when another distribution shadows one of our packages."""
-    for name in names:
-        spec = find_spec(name)
-        found = Path(spec.origin).resolve().parent if spec and spec.origin else None
-        if found != ROOT / name:
-            raise ImportError(
-                f"`{name}` resolves to {found or 'nothing'}, not to {ROOT / name}: another distribution has "
-                "that name. Use the project's own environment: `make install`, then `.venv/bin/bench`."
-            )
+def _shadowed(*names: str) -> dict[str, Path | None]:
+    """Those of our packages in whose place another distribution's would be imported, and where that is."""
+    specs = {name: find_spec(name) for name in names}
+    found = {name: Path(spec.origin).resolve().parent if spec and spec.origin else None for name, spec in specs.items()}
+    return {name: place for name, place in found.items() if place != ROOT / name}
 
 
 if sys.platform == "win32":
     raise ImportError("contrarec runs on Linux and macOS; on Windows use it inside WSL.")
-_check_siblings("datasets", "recmodels")
+SHADOWED = _shadowed("datasets", "recmodels")
+if SHADOWED and sys.argv[1:2] == ["doctor"]:  # which says so, by our packages
+    sys.path.insert(0, str(ROOT))
+elif SHADOWED:
+    raise ImportError(
+        "; ".join(
+            f"`{name}` resolves to {place or 'nothing'}, not to {ROOT / name}" for name, place in SHADOWED.items()
+        )
+        + ": another distribution has that name. Use the project's own environment: `make install`, then "
+        "`.venv/bin/bench`; `bench doctor` says more."
+    )
 
 
 def __getattr__(name: str) -> object:

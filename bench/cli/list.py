@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.command import Command, examples
+from bench.cli.complete import listed
 from bench.cli.hints import check_listed
 from bench.cli.output import as_json
 from bench.cli.splitting import plug_in
@@ -20,7 +21,9 @@ def list_(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="samplers, losses, models, baselines, settings, metrics, datasets, all; or a method"
+            metavar="KIND",
+            autocompletion=listed,
+            help="samplers, losses, models, baselines, settings, metrics, datasets, all; or a method",
         ),
     ] = "all",
     format: Annotated[str, typer.Option("--format", help="table | json")] = "table",

@@ -69,6 +69,8 @@ COMMANDS = {
         "Recompute every number of a published table from its ranks; train runs of it again.",
     ),
     "list": Known("bench.cli.list", "app", "What there is: name, one line, parameters, paper."),
+    "init": Known("bench.cli.init", "app", "Write an experiment file to start from, with every key and setting in it."),
+    "doctor": Known("bench.cli.doctor", "app", "What is wrong here, a line a check, with the fix for each."),
     "check": Known("bench.cli.check", "app", "Hold what a plug-in registers to what every method promises."),
     "data": Known("bench.cli.data", "app", "Data sets: list, info, fetch, add, export, verify, gc."),
     "runs": Known("bench.cli.runs", "app", "The store of finished runs: list, show, export, rm, verify, gc, merge."),
@@ -101,10 +103,14 @@ def command() -> Callable[..., object]:
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+    version: Annotated[bool, typer.Option("--version", help="print the version and the commit of the code")] = False,
 ) -> None:
     if version:
-        typer.echo(f"contrarec {__version__}")
+        from bench.runs.provenance import committed
+
+        found = committed()
+        commit = f", commit {found['commit'][:12]}" if found["commit"] else ""
+        typer.echo(f"contrarec {__version__}{commit}{' with uncommitted changes' if found['dirty'] else ''}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

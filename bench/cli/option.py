@@ -3,6 +3,8 @@
 import typer
 from typer.models import OptionInfo
 
+from bench.cli.complete import VALUES
+
 CELLS, DATA, SIGNIFICANCE, TABLE, RUNNING = "What is compared", "Data", "Significance", "Table", "Running"
 SEARCH = "Search"
 PANELS = (CELLS, SEARCH, DATA, SIGNIFICANCE, RUNNING, TABLE)
@@ -13,5 +15,13 @@ def option(
     flag: str, panel: str, help: str, *, more: bool = False, min: float | None = None, metavar: str | None = None
 ) -> OptionInfo:
     """An option in a panel of the help; with `more` it is shown by --help-all alone."""
-    info: OptionInfo = typer.Option(flag, help=help, rich_help_panel=panel, hidden=more, min=min, metavar=metavar)
+    info: OptionInfo = typer.Option(
+        flag,
+        help=help,
+        rich_help_panel=panel,
+        hidden=more,
+        min=min,
+        metavar=metavar,
+        autocompletion=VALUES.get(flag),
+    )
     return info

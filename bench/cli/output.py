@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.complete import among
 from bench.cli.option import TABLE, option
 from bench.files import check_writable, writing
 from bench.tables import FORMATS
@@ -70,6 +71,7 @@ class Formatted(Output):
         str | None,
         typer.Option(
             "--format",
+            autocompletion=among(FORMATS),
             show_default="by the ending of --out, or table",
             rich_help_panel=TABLE,
             help=" | ".join(FORMATS),

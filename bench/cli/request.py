@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
+from bench.cli.complete import VALUES, cells
 from bench.cli.grammar import Seeds, Setting, said
 from bench.cli.option import CELLS, DATA, RUNNING, option
 from bench.cli.splitting import Splitting
@@ -31,12 +32,13 @@ class Cells:
         list[str] | None,
         typer.Argument(
             metavar="CELL... | FILE.toml",
+            autocompletion=cells,
             help="samplers, losses, baselines, or cells as in uniform+softmax:temperature=0.5; or an experiment file",
         ),
     ] = None
-    sampler: Annotated[list[str] | None, option("--sampler", CELLS, "repeatable; the lists multiply")] = None
-    loss: Annotated[list[str] | None, option("--loss", CELLS, "repeatable; the lists multiply")] = None
-    model: Annotated[list[str] | None, option("--model", CELLS, "repeatable; the lists multiply")] = None
+    sampler: Annotated[list[str] | None, option("--sampler", CELLS, "samplers, repeatable; the lists multiply")] = None
+    loss: Annotated[list[str] | None, option("--loss", CELLS, "losses, repeatable; the lists multiply")] = None
+    model: Annotated[list[str] | None, option("--model", CELLS, "models, repeatable; the lists multiply")] = None
     seeds: Annotated[
         Seeds,
         typer.Option(
@@ -53,6 +55,7 @@ class Cells:
         typer.Option(
             "--set",
             parser=said(Setting.of),
+            autocompletion=VALUES["--set"],
             metavar="NAME=VALUE",
             rich_help_panel=CELLS,
             help="trainer setting (bench list settings), repeatable; several values of one multiply",
@@ -63,6 +66,7 @@ class Cells:
         list[str] | None,
         typer.Option(
             "--dataset",
+            autocompletion=VALUES["--dataset"],
             show_default="ml-100k",
             rich_help_panel=DATA,
             help="name of a data set, or path of a file or of a ready split; repeatable: a table each",

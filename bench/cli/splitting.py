@@ -44,7 +44,11 @@ class Splitting:
     plugin: Annotated[
         list[str] | None,
         option(
-            "--plugin", CELLS, "of samplers, losses, models or data of your own; repeatable", more=True, metavar="FILE"
+            "--plugin",
+            CELLS,
+            "file of samplers, losses, models or data of your own; repeatable",
+            more=True,
+            metavar="FILE",
         ),
     ] = None
     columns: Annotated[

@@ -25,12 +25,19 @@ def provenance() -> JSONObject:
 
     return {
         "contrarec": __version__,
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=all", "--", *_CODE)),
+        **committed(),
         "python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
         "platform": f"{sys.platform} {platform.machine()}",
         "cpu": _cpu(),
+    }
+
+
+def committed() -> JSONObject:
+    """Commit of the code, None outside of a checkout, and whether there is code that no commit has."""
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=all", "--", *_CODE)),
     }
 
 
