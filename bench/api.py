@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.cli.compare import Compare
 from bench.cli.grammar import Core, Cutoffs, Seeds, Setting
-from bench.comparison.nouns import Comparison
+from bench.compared import Compared
 from datasets.errors import UserError, unknown
 
 LISTS = {"seeds": Seeds.of, "cutoffs": Cutoffs.of, "k_core": Core.of}
@@ -22,8 +22,11 @@ def compare(
     seeds: int | str | Sequence[int] = 5,
     settings: Mapping[str, object] | None = None,
     **options: Any,
-) -> Comparison:
+) -> Compared:
     """Train what the store lacks of these cells, and compare them.
+
+    A notebook shows the comparison as a table; `to_frame()`, `pairs()`, `to_latex()` and `plot()` give it as others
+    take it.
 
     Runs are made in processes of their own, which import the calling script: keep the call under
     `if __name__ == "__main__":` there.
@@ -39,9 +42,13 @@ def compare(
         UserError: anything that means nothing, as on the command line.
 
     Example:
-        >>> found = bench.compare(["uniform", "popularity"], seeds=2, settings={"epochs": 5}, quiet=True)
+        >>> import bench
+        >>> data = "synthetic:users=200,items=100,density=0.1"
+        >>> found = bench.compare(["toppop", "random"], dataset=data, seeds=2, jobs=1, quiet=True)
         >>> [row.name for row in found.rows]
-        ['uniform', 'popularity']
+        ['toppop', 'random']
+        >>> found.to_frame()["name"].tolist()
+        ['toppop', 'random']
     """
     known = {field.name for field in fields(Compare)} - set(OWN)
     for name in options:
@@ -58,7 +65,7 @@ def compare(
     read: dict[str, Any] = {name: LISTS[name](options[name]) for name in LISTS.keys() & options.keys()}
     request = replace(request, **options | read)
     request.plug_in()
-    return request.comparison()
+    return Compared.of(request.comparison())
 
 
 def _several(value: object) -> Sequence[object]:

@@ -69,6 +69,11 @@ COMMANDS = {
         "Recompute every number of a published table from its ranks; train runs of it again.",
     ),
     "list": Known("bench.cli.list", "app", "What there is: name, one line, parameters, paper."),
+    "recommend": Known(
+        "bench.cli.recommend",
+        "Recommend",
+        "The items that a trained model puts first for users, without those they have.",
+    ),
     "init": Known("bench.cli.init", "app", "Write an experiment file to start from, with every key and setting in it."),
     "doctor": Known("bench.cli.doctor", "app", "What is wrong here, a line a check, with the fix for each."),
     "check": Known("bench.cli.check", "app", "Hold what a plug-in registers to what every method promises."),

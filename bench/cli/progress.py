@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,16 @@ def _silent(what: str, done: int, total: int | None) -> None:
 
 
 EVERY = 30.0  # seconds without a line after which one tells what is running, where there is no terminal
+OFTEN = 1.0  # the same in a notebook, where one text takes the place of the other
+
+
+def _notebook() -> Callable[[str], None] | None:
+    """What puts a text in the place of the one before, in a notebook; None elsewhere."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if not hasattr(shell, "kernel"):
+        return None
+    shown = import_module("IPython.display").display({"text/plain": ""}, raw=True, display_id=True)
+    return lambda text: shown.update({"text/plain": text}, raw=True)
 
 
 class RunProgress:
@@ -64,6 +75,7 @@ class RunProgress:
         self.began = time.monotonic()
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal and not quiet
+        self.notebook = None if quiet else _notebook()
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -138,13 +150,16 @@ class RunProgress:
 
     def _tell(self) -> None:
         """Say what is running whenever nothing has been said for a while."""
-        while not self.over.wait(max(0.0, self.told + EVERY - time.monotonic())):
-            if time.monotonic() - self.told >= EVERY:
+        every = OFTEN if self.notebook else EVERY
+        while not self.over.wait(max(0.0, self.told + every - time.monotonic())):
+            if time.monotonic() - self.told >= every:
                 self._line(f"[{self.done}/{self.total}] {'; '.join(self.running.copy().values()) or 'waiting'}")
 
     def _line(self, line: str) -> None:
         self.told = time.monotonic()
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        if self.notebook is not None:
+            return self.notebook(line)
+        return print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     def _show(self) -> None:
         waiting = self.total - self.done - len(self.rows)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.command import Command, Group
+from bench.cli.command import Command, Group, examples
+from bench.cli.complete import stored
 from bench.cli.output import as_json
 from datasets.errors import UserError, unknown
 
@@ -33,6 +34,7 @@ Failed = Annotated[bool, typer.Option("--failed", help="only failed runs")]
 Format = Annotated[str, typer.Option("--format", help="table or json")]
 
 COLUMNS = ("run", "dataset", "cell", "conditions", "seed", "state", "ndcg@10", "seconds")
+CURE = "give another --out"
 SHORT = 10  # letters of a run id in a table, unless two begin alike
 
 
@@ -94,7 +96,8 @@ def _cut(text: str, size: int) -> str:
 
 @app.command(cls=Command)
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="run id, or the beginning of one")], results: Results = None
+    run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=stored, help="run id, or the beginning of one")],
+    results: Results = None,
 ) -> None:
     """All that is known about one run; a failed one with its traceback, a damaged one with exit code 1."""
     folder = _one(_store(results), run)
@@ -109,42 +112,78 @@ def show(
         raise typer.Exit(1)
 
 
-@app.command(cls=Command)
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "bench runs export 3a02 --out lists.csv.gz", "bench runs export 3a02 --vectors items --out items.npz"
+    ),
+)
 def export(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="run ids, or the beginnings of some, on one data set")
+        list[str],
+        typer.Argument(
+            metavar="RUN...", autocompletion=stored, help="run ids, or the beginnings of some, on one data set"
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="a .csv, .tsv or .parquet; text also as .gz, .bz2 or .zst")],
-    depth: Annotated[int, typer.Option("--depth", min=1, help="items of a list, and all level with the last")] = 100,
+    out: Annotated[
+        Path, typer.Option("--out", help="a .csv, .tsv or .parquet, text also as .gz, .bz2 or .zst; or .npz")
+    ],
+    depth: Annotated[
+        int | None,
+        typer.Option("--depth", min=1, show_default="100", help="items of a list, and all level with the last"),
+    ] = None,
+    vectors: Annotated[
+        str | None, typer.Option("--vectors", help="users or items: their ids and vectors, as .npz or .parquet")
+    ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="the path, where the data are a file")] = None,
     plugin: Annotated[
         list[str] | None, typer.Option("--plugin", metavar="FILE", help="that names the data set; repeatable")
     ] = None,
     results: Results = None,
 ) -> None:
-    """What runs with kept vectors recommend to the test users: user, item, score, seed."""
+    """What runs with kept vectors recommend to the test users: user, item, score, seed; or the vectors of one run."""
     from bench.cli.splitting import plug_in
     from bench.files import check_writable, writing
-    from bench.runs.exported import lists_of_all
+    from bench.runs.exported import lists_of_all, write_vectors
     from bench.runs.stored import read
     from datasets.writing import check_ending, write_columns
 
+    if vectors is not None:
+        given = {"several runs": len(runs) > 1, "--depth": depth, "--dataset": dataset, "--plugin": plugin}
+        if wrong := next((what for what, value in given.items() if value), None):
+            raise UserError(f"--vectors are those of one run, whatever its data; leave {wrong} out.")
+        check_writable(out, CURE)
+        run = read(one_run(results, runs[0]))
+        with writing(out, CURE):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            count = write_vectors(run, vectors, out)
+        typer.echo(f"Wrote {count:,} vectors of run {run.run_id} to {out}.", err=True)
+        return
     check_ending(out)
-    check_writable(out, "give another --out")
+    check_writable(out, CURE)
     plug_in(plugin or ())
-    store = _store(results)
-    chosen = [read(_one(store, run)) for run in dict.fromkeys(runs)]
-    columns = lists_of_all(chosen, dataset, depth)
-    with writing(out, "give another --out"):
+    chosen = [read(one_run(results, run)) for run in dict.fromkeys(runs)]
+    columns = lists_of_all(chosen, dataset, 100 if depth is None else depth)
+    with writing(out, CURE):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_columns(out, columns)
     typer.echo(f"Wrote {len(columns['user']):,} rows of {_runs(len(chosen))} to {out}.", err=True)
 
 
+def one_run(results: str | None, run: str) -> Path:
+    """The folder of the run whose id begins so, in a folder of results.
+
+    Raises:
+        UserError: no such folder or run, or several.
+    """
+    return _one(_store(results), run)
+
+
 @app.command(cls=Command)
 def rm(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN...", help="run ids, or the beginnings of some")
+        list[str] | None,
+        typer.Argument(metavar="RUN...", autocompletion=stored, help="run ids, or the beginnings of some"),
     ] = None,
     dataset: Dataset = None,
     failed: Failed = False,

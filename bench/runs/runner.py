@@ -230,6 +230,11 @@ def _trained(task: Task, split: Split, on_epoch: OnEpoch) -> _Trained:
     return first._replace(tables=again.tables, observer=again.observer, seconds=first.seconds + again.seconds)
 
 
+def refitted(task: Task, split: Split) -> Scores:
+    """What a run of a baseline ranks by, computed again."""
+    return _trained(task, split, lambda epoch, loss, valid: None).tables
+
+
 def with_validation(split: Split) -> Split:
     """The same with what validates as part of train, and with it what is folded in of its users."""
     nothing, both, known = split.valid.take(np.empty(0, np.intp)), split.train.joined(split.valid), split.fold_in

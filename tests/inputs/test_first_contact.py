@@ -1,4 +1,4 @@
-"""Mistakes at the commands that one meets first: doctor, init."""
+"""Mistakes at the commands that one meets first: doctor, init, recommend."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ CONTACT: list[Case] = [
     ("init . ", 2, [".toml"]),
     ("init --cell", 2, ["--cell", "value"]),
     ("init --help", 0, ["Example", "--cell"]),
+    ("recommend", 2, ["bench recommend needs USER", "--help"]),
+    ("recommend 100 -k 0", 2, ["-k", "1"]),
+    ("recommend 100 -k many", 2, ["-k", "'many'"]),
+    ("recommend 100 --cell unifrom --dataset ratings.csv", 2, ["'unifrom'", "uniform"]),
+    ("recommend 100 --cell uniform --dataset ratings.csv --set epochs=1 --set epochs=2", 2, ["2 runs", "one cell"]),
+    ("recommend 100 --cell uniform+softmax --split strong --dataset ratings.csv", 2, ["strong split", "history"]),
+    ("recommend 100 --run 3a02", 2, ["3a02", "bench runs list"]),
+    ("recommend 100 --format csv --dataset ratings.csv", 2, ["'csv'", "json"]),
+    ("recommend 100 --out x.doc --dataset ratings.csv", 2, ["x.doc", ".parquet"]),
+    ("recommend --help", 0, ["Example", "--cell", "--held-out"]),
+    ("runs export 3a02 --vectors items --out x.npz", 2, ["3a02", "bench runs list"]),
+    ("runs export a b --vectors items --out x.npz", 2, ["one run", "several runs"]),
+    ("runs export --help", 0, ["--vectors", "Example"]),
 ]
 
 
