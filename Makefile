@@ -8,7 +8,7 @@ SEEDS   ?= 10
 JOBS    ?=
 ARGS    ?=
 
-.PHONY: help install install-dev bench test test-all test-methods check format golden benchmarks results defaults cluster lock clean
+.PHONY: help install install-dev bench test test-all test-methods check format golden docs benchmarks results defaults cluster lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print this help
@@ -91,6 +91,9 @@ defaults: install  ## Compare the default rows with popularity on five data sets
 golden: install-dev  ## Write what moved in tests/golden and show it; name it under Results in CHANGELOG.md
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -m golden
 	git --no-pager diff --stat --patch --unified=0 -- tests/golden
+
+docs: install-dev  ## Build the pages of docs/ as a site, site/index.html; a warning or a dead link stops it
+	$(BIN)/python -m zensical build --strict
 
 benchmarks: install-dev  ## Time the hot paths with pytest-benchmark
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
