@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("results/*.md")])
 PAGES = sorted(ROOT.glob("docs/*.md"))
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.M | re.S)
-BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*) -->\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"(?:^<!-- (?P<mark>[a-z]+) -->\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.M | re.S)
 
 
 def commands() -> list[tuple[str, list[str]]]:
@@ -128,7 +128,7 @@ COMMANDS = (
     r"python -m bench\.pages\.\w+(?: |$)",
     r"PYTHONPATH=\. python experiments/\w+\.py ",
     r"/usr/bin/time -v (?:\.venv/bin/)?python ",
-    r"export(?: BENCH_[A-Z]+=\S+)+$",
+    r"export(?: BENCH_[A-Z_]+=\S+)+$",
 )
 
 
