@@ -101,15 +101,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def designs() -> list[tuple[str, list[str]]]:
     """The lines that say all that a request needs: no word stands for another, and no search or import went before."""
-    found = []
-    for line, words in commands():
-        whole = (
-            words[0] in REQUESTS and len(words) > 1 and not re.search(r"[A-Z…]|\.json|--tuned", line.partition(": ")[2])
-        )
-        spoken = words[1:2] == ["-"] or ("tail" in line and "--plugin" not in line)
-        if whole and not spoken and not words[1].startswith("-"):
-            found.append((line, words))
-    return found
+    spoken = re.compile(r"[A-Z…]|\.json|--tuned")
+    found = [(line, words) for line, words in commands() if words[0] in REQUESTS and len(words) > 1]
+    found = [(line, words) for line, words in found if not spoken.search(line.partition(": ")[2])]
+    return [(line, words) for line, words in found if "tail" not in words or "--plugin" in words]
 
 
 @pytest.mark.usefixtures("desk")
