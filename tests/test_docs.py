@@ -86,9 +86,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the files that documents speak of: data, and `mine.py` with all that the pages register."""
     for name in ("results", "experiments", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
-    for name in ("ratings.csv", "shown.csv", "clicks.dat"):
-        rows = (f"{user},{7 * user % 10 + item},{item},{item}\n" for user in range(20) for item in range(5))
-        (tmp_path / name).write_text("user,item,rating,timestamp\n" + "".join(rows), encoding="utf-8")
+    rows = "".join(f"{user},{7 * user % 10 + item},{10**9 + item}\n" for user in range(20) for item in range(5))
+    for name, head in {
+        "ratings.csv": "user,item,timestamp\n",
+        "shown.csv": "user,item,timestamp\n",
+        "clicks.dat": "",
+    }.items():
+        (tmp_path / name).write_text(head + rows, encoding="utf-8")
     blocks = [(ROOT / "examples" / "mine.py").read_text(encoding="utf-8")]
     for name in ("adding-a-sampler", "adding-a-loss", "datasets"):
         text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
