@@ -148,10 +148,19 @@ def test_blocks_are_what_they_are_called(path: Path) -> None:
                 assert other == "text"
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: on small tensors several do nothing but wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 NUMBER = re.compile(r"\d+\.\d+")
 
 
-@pytest.mark.usefixtures("desk")
+@pytest.mark.usefixtures("desk", "one_thread")
 @pytest.mark.parametrize(
     "path", [path for path in PAGES if "<!-- run -->" in path.read_text("utf-8")], ids=lambda p: p.name
 )
