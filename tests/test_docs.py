@@ -105,7 +105,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def designs() -> list[tuple[str, list[str]]]:
     """The lines that say all that a request needs: no word stands for another, and no search or import went before."""
-    spoken = re.compile(r"[A-Z…]|\.json|--tuned")
+    spoken = re.compile(r"[A-Z…]|\$\(|\.json|--tuned")
     found = [(line, words) for line, words in commands() if words[0] in REQUESTS and len(words) > 1]
     found = [(line, words) for line, words in found if not spoken.search(line.partition(": ")[2])]
     return [(line, words) for line, words in found if "tail" not in words or "--plugin" in words]
