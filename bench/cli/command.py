@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -77,8 +77,6 @@ class RequestCommand(Command):
         """Let --help-all show the options that --help leaves out."""
         hidden = [parameter for parameter in self.params if getattr(parameter, "hidden", False)]
         if ctx.resilient_parsing:  # a shell asks what may follow
-            for parameter in hidden:
-                parameter.hidden = False  # type: ignore[attr-defined]
             return super().parse_args(ctx, args)
         if "--help-all" in args:
             for parameter in hidden:
@@ -89,6 +87,17 @@ class RequestCommand(Command):
         if not {"-h", "--help"}.intersection(args):
             self._check_once(ctx, args)
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: typer.Context, incomplete: str) -> list[Any]:  # type: ignore[override]
+        """What may follow, with the options that --help leaves out."""
+        hidden = [parameter for parameter in self.params if getattr(parameter, "hidden", False)]
+        try:
+            for parameter in hidden:
+                parameter.hidden = False  # type: ignore[attr-defined]
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            for parameter in hidden:
+                parameter.hidden = True  # type: ignore[attr-defined]
 
     def _check_once(self, ctx: typer.Context, args: list[str]) -> None:
         """Refuse an option without its value, and one given twice that takes one: the first would be ignored."""

@@ -33,7 +33,9 @@ def data() -> Found:
 def _kept(folder: Path, cure: str, said: str) -> Found:
     """Whether a folder, or the first above it that exists, can be written, and files in it locked."""
     check_writable(folder, cure, folder=True)
-    there = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        return Found(PROBLEM, f"{folder} cannot be a folder, for {there} is a file", cure)
     try:
         with tempfile.TemporaryFile(dir=there) as file:
             file.write(b"1")

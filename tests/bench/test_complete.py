@@ -80,11 +80,12 @@ def test_bash_itself_completes_an_option_of_a_sampler(tmp_path: Path) -> None:
     (tmp_path / "bench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bench "$@"\n', encoding="utf-8")
     (tmp_path / "bench").chmod(0o755)
     shows = [sys.executable, "-m", "bench", "--show-completion", "bash"]
-    script = subprocess.run(shows, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shell = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # the one above may be none
+    script = subprocess.run(shows, cwd=ROOT, env=shell, capture_output=True, text=True, check=True).stdout
     (tmp_path / "complete.sh").write_text(script, encoding="utf-8")
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "TERM": "dumb"}
     ours, theirs = pty.openpty()
-    shell = subprocess.Popen(["bash", "--norc", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    bash = subprocess.Popen(["bash", "--norc", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
     os.close(theirs)
     try:
         os.write(ours, f". {tmp_path}/complete.sh\nbench compare popularity:al\t".encode())
@@ -94,6 +95,6 @@ def test_bash_itself_completes_an_option_of_a_sampler(tmp_path: Path) -> None:
             if select.select([ours], [], [], 0.2)[0]:
                 seen += os.read(ours, 4096)
     finally:
-        shell.kill()
-        shell.wait()
+        bash.kill()
+        bash.wait()
         os.close(ours)
