@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -88,7 +88,7 @@ class RequestCommand(Command):
             self._check_once(ctx, args)
         return super().parse_args(ctx, args)
 
-    def shell_complete(self, ctx: typer.Context, incomplete: str) -> list[Any]:  # type: ignore[override]
+    def shell_complete(self, ctx, incomplete):  # type: ignore[no-untyped-def]  # typer's types of these are private
         """What may follow, with the options that --help leaves out."""
         hidden = [parameter for parameter in self.params if getattr(parameter, "hidden", False)]
         try:

@@ -5,10 +5,16 @@ Typer builds a pydantic validator for every option, given or not, and pydantic t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, get_args, get_origin
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias, get_args, get_origin
 
 from typer.core import TyperArgument, TyperOption
+
+if TYPE_CHECKING:
+    from typer._click import Context, Parameter
+    from typer._coercion import RuntimeParam
+
+Ours: TypeAlias = TyperOption | TyperArgument
 
 KINDS = {"bool": "", "int": "N", "float": "NUMBER", "str": "TEXT", "Path": "PATH", "list[str]": "NAME"}
 """What help calls a value of a type that a program has another word for; a switch has none."""
@@ -17,34 +23,35 @@ KINDS = {"bool": "", "int": "N", "float": "NUMBER", "str": "TEXT", "Path": "PATH
 class Value:
     """What typed words become, by the same rules as typer's own, which say what is wrong with the others."""
 
-    def __init__(self, parameter: TyperOption | TyperArgument, typers: Callable[[], Any]) -> None:
-        kind: Any = parameter.type_descriptor.annotation
-        self.kind = get_args(kind)[0] if get_origin(kind) is list else kind
+    def __init__(self, parameter: Ours, typers: Callable[[], RuntimeParam]) -> None:
+        kind = parameter.type_descriptor.annotation
+        origin: object = get_origin(kind)
+        self.kind: type = get_args(kind)[0] if origin is list else kind
         self.info, self.typers = parameter.type_descriptor.parameter_info, typers
 
-    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+    def coerce(self, value: object, param: Ours, ctx: Context) -> object:
         """What the command is given: a list where there may be several."""
         many = param.multiple or param.nargs == -1
         if value is None:
             return () if many else None
         try:
-            return [self._one(word) for word in value] if many else self._one(value)
+            return [self._one(word) for word in value] if many and isinstance(value, Iterable) else self._one(value)
         except ValueError:
             return self.typers().coerce(value, param=param, ctx=ctx)
 
-    def _one(self, word: Any) -> Any:
+    def _one(self, word: object) -> object:
         """One of the values.
 
         Raises:
             ValueError: it is for typer to say.
         """
         if self.info.parser is not None:
-            return self.info.parser(word)
+            return self.info.parser(word)  # type: ignore[arg-type]  # typer has it as of texts
         if self.kind not in (int, float):
             if isinstance(word, self.kind):
                 return word
             raise ValueError
-        number = self.kind(word)
+        number: int | float = self.kind(word)  # type: ignore[call-overload, arg-type]  # a text, or its default
         if self.info.min is not None and not number >= self.info.min:
             raise ValueError
         return number
@@ -53,11 +60,11 @@ class Value:
 class Option(TyperOption):
     """An option."""
 
-    def get_runtime_param(self) -> Any:
+    def get_runtime_param(self) -> Value:  # type: ignore[override]
         """What reads its value."""
         return Value(self, super().get_runtime_param)
 
-    def display_type_rich(self, ctx: Any) -> str | None:
+    def display_type_rich(self, ctx: Context) -> str | None:
         """What help calls its value."""
         return self.metavar or KINDS.get(self.bare_type(), super().display_type_rich(ctx))
 
@@ -65,21 +72,21 @@ class Option(TyperOption):
 class Argument(TyperArgument):
     """An argument, which is called what its `metavar` says, dots included."""
 
-    def get_runtime_param(self) -> Any:
+    def get_runtime_param(self) -> Value:  # type: ignore[override]
         """What reads its value."""
         return Value(self, super().get_runtime_param)
 
-    def display_type_rich(self, ctx: Any) -> str | None:
+    def display_type_rich(self, ctx: Context) -> str | None:
         """Nothing: its name says what it is."""
         return None
 
-    def get_usage_pieces(self, ctx: Any) -> list[str]:
+    def get_usage_pieces(self, ctx: Context) -> list[str]:
         """Its name, in brackets if it may be left out."""
         name = self.display_name_raw
         return [name if self.required else f"[{name}]"]
 
 
-def ours(parameters: list[Any]) -> list[Any]:
+def ours(parameters: list[Parameter]) -> list[Parameter]:
     """The same options and arguments, made ours."""
     for one in parameters:
         if isinstance(one, TyperOption):

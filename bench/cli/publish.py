@@ -40,9 +40,17 @@ def publish(
     What is published is never overwritten: the command compares, and a newer version has its own number.
     """
     from bench.cli.publishing import Making
+    from bench.cli.training import Conditions
 
-    conditions = {"jobs": jobs, "cluster": cluster, "offline": offline, "retry_failed": retry_failed, "quiet": quiet}
-    making = Making.of(folder, {**conditions, "results": results})
+    conditions: Conditions = {
+        "jobs": jobs,
+        "cluster": cluster,
+        "offline": offline,
+        "retry_failed": retry_failed,
+        "quiet": quiet,
+        "results": results,
+    }
+    making = Making.of(folder, conditions)
     code = making.again(fresh) if fresh is not None else making.make()
     if code:
         raise typer.Exit(code)

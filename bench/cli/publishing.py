@@ -9,6 +9,7 @@ import typer
 
 from bench import ROOT
 from bench.cli.publication import DESCRIPTION, Publication, described
+from bench.cli.training import Conditions
 from datasets.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Making:
     search: Mapping[str, Any] | None
 
     @classmethod
-    def of(cls, folder: Path, conditions: Mapping[str, Any]) -> "Making":
+    def of(cls, folder: Path, conditions: Conditions) -> "Making":
         """What the `table.toml` of a folder asks for, run under these conditions.
 
         Raises:

@@ -1,14 +1,14 @@
 """How the `--rerun` of `bench verify` trains published runs again, in a store of its own that is thrown away."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from bench.cli.training import CUTOFFS, Training
+from bench.cli.training import CUTOFFS, Conditions, Training
 from datasets.errors import UserError
 from datasets.protocol import Protocol
 from datasets.source import resolve
@@ -36,7 +36,7 @@ class Rerun:
         seed: int,
         rows: Sequence[str],
         dataset: str | None,
-        conditions: Mapping[str, Any],
+        conditions: Conditions,
     ) -> "Rerun":
         """So many runs of a table, drawn at random; every mistake is found before anything is trained.
 

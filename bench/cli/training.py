@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from bench.runs.spec import RunSpec
     from bench.runs.store import Result
     from datasets.split import Split
+
+
+class Conditions(TypedDict, total=False):
+    """Options of a request that decide how runs are made, and not which."""
+
+    jobs: int | None
+    cluster: str | None
+    offline: bool
+    retry_failed: bool
+    quiet: bool
+    results: str | None
+
 
 CUTOFFS = (5, 10, 20)
 """Every run is stored with the means at these, whatever its command shows."""

@@ -55,8 +55,9 @@ def verify(
     published, again = read(folder), None
     if rerun:
         from bench.cli.rerunning import Rerun
+        from bench.cli.training import Conditions
 
-        conditions = {"jobs": jobs, "offline": offline, "quiet": quiet}
+        conditions: Conditions = {"jobs": jobs, "offline": offline, "quiet": quiet}
         again = Rerun.of(published, rerun, seed, rows or [], dataset, conditions)
     report(published.name, sum(len(cell["runs"]) for cell in published.cells), found)
     if again is not None and (code := again.run()):
