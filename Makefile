@@ -52,6 +52,9 @@ bench: install  ## Compare samplers and losses: DATASET, SAMPLERS, LOSSES, SEEDS
 
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4
 
+# Tests start Python hundreds of times: what it compiles is kept, whatever the environment says.
+test test-all test-methods: export PYTHONDONTWRITEBYTECODE :=
+
 test: install-dev  ## Run the tests but the slow ones; ARGS="…" goes to pytest
 	$(PYTEST) $(ARGS)
 
