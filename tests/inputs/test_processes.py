@@ -185,6 +185,7 @@ def test_what_listens_and_is_no_scheduler_is_a_sentence(
         heard.set()
 
 
+@pytest.mark.slow
 def test_a_web_server_in_place_of_a_scheduler_is_a_sentence(here: Path) -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -105,7 +105,10 @@ def name_of(case: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(case, id=name_of(case), marks=[] if quick(case) else [pytest.mark.long]) for case in CASES],
+    [
+        pytest.param(case, id=name_of(case), marks=pytest.mark.slow if quick(case) else pytest.mark.long)
+        for case in CASES
+    ],
 )
 def test_baselines_equal_other_code(case: dict[str, Any], mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if "BENCH_DATA_MIRROR" not in os.environ:

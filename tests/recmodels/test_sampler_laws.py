@@ -88,6 +88,7 @@ def test_every_sampler_with_a_law_is_tested_here():
     assert {name for name, _ in LAWS + OF_BATCHES} == {name for name in lawful if not is_whole(name)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "parameters"), LAWS)
 def test_a_million_draws_follow_the_law(name, parameters):
     data, model, rng = training(), scorer(scale=0.7), np.random.Generator(np.random.SFC64(11))

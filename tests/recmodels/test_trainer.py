@@ -116,6 +116,7 @@ WITH_FULL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mf", "lightgcn"])
 @pytest.mark.parametrize("loss", WITH_FULL)
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
