@@ -99,7 +99,7 @@ docs: install-dev  ## Build the pages of docs/ as a site, site/index.html; a war
 	$(BIN)/python -m zensical build --strict
 
 benchmarks: install-dev  ## Time the hot paths with pytest-benchmark
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+	$(BIN)/python -m pytest tests/benchmarks -m "" --benchmark-enable --benchmark-only
 
 WORKERS ?= 2
 PORT    ?= 8786
