@@ -4,6 +4,7 @@ import typer
 from typer.models import OptionInfo
 
 from bench.cli.complete import VALUES
+from bench.cli.grammar import Setting, said
 
 CELLS, DATA, SIGNIFICANCE, TABLE, RUNNING = "What is compared", "Data", "Significance", "Table", "Running"
 SEARCH = "Search"
@@ -23,5 +24,18 @@ def option(
         min=min,
         metavar=metavar,
         autocompletion=VALUES.get(flag),
+    )
+    return info
+
+
+def setting(help: str) -> OptionInfo:
+    """The option `--set NAME=VALUE`, repeatable."""
+    info: OptionInfo = typer.Option(
+        "--set",
+        parser=said(Setting.of),
+        autocompletion=VALUES["--set"],
+        metavar="NAME=VALUE",
+        rich_help_panel=CELLS,
+        help=f"trainer setting (bench list settings), repeatable{help}",
     )
     return info

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from bench.cli.complete import VALUES, stored
-from bench.cli.grammar import Seeds, Setting, said
-from bench.cli.option import CELLS, DATA, RUNNING, TABLE, option
+from bench.cli.grammar import Seeds, Setting
+from bench.cli.option import CELLS, DATA, RUNNING, TABLE, option, setting
 from bench.cli.output import as_json
 from bench.cli.splitting import Splitting
 from bench.files import check_writable, writing
@@ -54,17 +54,7 @@ class Recommend(Splitting):
         ),
     ] = None
     seed: Annotated[int, option("--seed", CELLS, "of the training", min=0)] = 0
-    settings: Annotated[
-        list[Setting] | None,
-        typer.Option(
-            "--set",
-            parser=said(Setting.of),
-            autocompletion=VALUES["--set"],
-            metavar="NAME=VALUE",
-            rich_help_panel=CELLS,
-            help="trainer setting (bench list settings), repeatable",
-        ),
-    ] = None
+    settings: Annotated[list[Setting] | None, setting("")] = None
     refit: Annotated[
         bool, option("--refit", CELLS, "train again on train and validation, for the chosen epochs", more=True)
     ] = False

@@ -11,7 +11,7 @@ import typer
 
 from bench.cli.complete import VALUES, cells
 from bench.cli.grammar import Seeds, Setting, said
-from bench.cli.option import CELLS, DATA, RUNNING, option
+from bench.cli.option import CELLS, DATA, RUNNING, option, setting
 from bench.cli.splitting import Splitting
 from datasets.columns import with_format
 from datasets.errors import UserError
@@ -50,17 +50,7 @@ class Cells:
             help="a count (5 means 0 to 4), a range 10-14 or a list 3,7",
         ),
     ] = Seeds(range(5))
-    settings: Annotated[
-        list[Setting] | None,
-        typer.Option(
-            "--set",
-            parser=said(Setting.of),
-            autocompletion=VALUES["--set"],
-            metavar="NAME=VALUE",
-            rich_help_panel=CELLS,
-            help="trainer setting (bench list settings), repeatable; several values of one multiply",
-        ),
-    ] = None
+    settings: Annotated[list[Setting] | None, setting("; several values of one multiply")] = None
 
     dataset: Annotated[
         list[str] | None,
