@@ -92,6 +92,8 @@ def _is_read(cell: Cell, dimension: Dimension) -> bool:
 def freed(texts: Iterable[str], cells: Sequence[Cell]) -> dict[str, Search | None]:
     """What `KEY`, `KEY=0.1..10`, `KEY=1..64:log` and `KEY=a,b` ask to search; None is the declared range.
 
+    What all rows share is searched in one range, which holds what each of the `cells` declares.
+
     Raises:
         UserError: a key that no cell has or that is the same for all trials, or values that it cannot take.
     """
@@ -106,8 +108,16 @@ def freed(texts: Iterable[str], cells: Sequence[Cell]) -> dict[str, Search | Non
             raise UserError(f"--space {key}: {', '.join(FIXED)} are the same for all trials; give one with --set.")
         if key not in known:
             raise unknown("parameter to search", key, sorted(known))
-        found[key] = _search(text, known[key], values) if equals else None
+        found[key] = _search(text, known[key], values) if equals else _for_all(key, cells) if key in SHARED else None
     return found
+
+
+def _for_all(key: str, cells: Iterable[Cell]) -> Search | None:
+    """One range for a setting of the trainer, so that no row is searched where another is not."""
+    free = (cell for cell in cells if key not in cell.given)
+    found = [one.search for cell in free for one in _declared(cell) if one.key == key and one.search.low is not None]
+    lows, highs = zip(*(one.range for one in found), strict=True) if found else ((), ())
+    return Search(min(lows), max(highs), log=True) if found else None
 
 
 def _search(text: str, parameter: Parameter, values: str) -> Search:

@@ -178,6 +178,18 @@ def test_what_is_asked_to_be_searched():
     }
 
 
+def test_what_all_rows_share_is_searched_in_one_range():
+    """bpr is searched up to 64 negatives and softmax up to 1,500: freed, both are searched from 1 to 1,500."""
+    cells = [parse_cell("uniform+bpr", {}), parse_cell("uniform+softmax", {})]
+    asked = freed(["negatives"], cells)
+    assert asked == {"negatives": Search(1, 1500, log=True)}
+    ranges = {d.search for cell in cells for d in space(cell, asked) if d.key == "negatives"}
+    assert ranges == {Search(1, 1500, log=True)}
+    assert freed(["negatives"], [parse_cell("uniform+bpr", {}), parse_cell("uniform+softmax", {"negatives": "9"})]) == {
+        "negatives": Search(1, 64, log=True)
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
