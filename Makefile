@@ -48,7 +48,7 @@ endef
 bench: install  ## Compare samplers and losses: DATASET, SAMPLERS, LOSSES, SEEDS, JOBS, ARGS="…"
 	@$(BIN)/python -m bench run --dataset "$(DATASET)" $(foreach s,$(SAMPLERS),--sampler $(s)) \
 	  $(foreach l,$(LOSSES),--loss $(l)) --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
-	@echo; echo "Next: $(BIN)/bench compare $(SAMPLERS) --loss $(lastword $(LOSSES)) --dataset $(DATASET) --seeds $(SEEDS)"
+	@echo; echo "Next: $(BIN)/bench compare $(SAMPLERS) --loss $(lastword $(LOSSES)) --dataset $(DATASET) --seeds $(SEEDS)$(if $(ARGS), $(ARGS))"
 
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -16,14 +14,9 @@ from bench.comparison.nouns import Comparison, Context, Row
 from bench.report.page import page
 from bench.report.serve import server
 from bench.report.subject import Search, Subject
+from tests.browser import Opened, chromium, needed, sync_api
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (make install-dev)")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
-]
+pytestmark = [pytest.mark.slow, needed]
 SHIFTS = {"uniform+bpr": 0.0, "uniform+softmax": 0.3, "pop_1:alpha=0.5+bpr": 0.05, "pop_1:alpha=0.5+softmax": 0.2}
 
 
@@ -54,38 +47,10 @@ def subject() -> Subject:
     return Subject(comparison(SHIFTS), ("bench compare uniform",), runs=runs, searches=searches)  # type: ignore[arg-type]
 
 
-class Opened:
-    """A page in a browser: what it logged and asked for."""
-
-    def __init__(self, tab: sync_api.Page) -> None:
-        self.tab = tab
-        tab.set_default_timeout(120_000)  # a busy machine starves a browser
-        self.logged: list[str] = []
-        self.requests: list[str] = []
-        tab.on("console", lambda message: self.logged.append(message.text))
-        tab.on("pageerror", lambda error: self.logged.append(str(error)))
-        tab.on("request", lambda request: self.requests.append(request.url))
-
-    def names(self) -> list[str]:
-        return self.tab.evaluate("[...document.querySelectorAll('.rows tbody th')].map(one => one.textContent)")
-
-    def pasted(self) -> str:
-        """What is on the clipboard, by pasting it."""
-        self.tab.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'paste'}))")
-        self.tab.locator("#paste").focus()
-        self.tab.keyboard.press("Control+V")
-        text = self.tab.locator("#paste").input_value()
-        self.tab.evaluate("document.getElementById('paste').remove()")
-        return text
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
-    sandbox = [] if os.getuid() else ["--no-sandbox"]  # which root cannot have
-    with sync_api.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
