@@ -17,7 +17,7 @@ ROOMS = ("bench", "datasets", "recmodels")
 # A test file is named after a module or folder of the room whose folder it is in. What is about more than one has a
 # theme, and its name stands here.
 THEMES = {
-    "": "docs every_method examples frozen golden house main_job real_data run_ids slurm",
+    "": "docs every_method examples frozen golden house main_job new_user real_data run_ids slurm",
     "bench": "bench_across chaos data_commands others_files runs sampler_page strong tampering tuning_page",
     "datasets": "",
     "recmodels": "baseline_oracles dens given lazy_adam learned_losses loss_vectors sampler_laws tiny_laws",

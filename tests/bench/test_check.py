@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,7 @@ BROKEN: dict[str, tuple[str, str, str, list[str]]] = {
     "global chance": (SAMPLER, "Sampler(Weighted(", "Sampler(Careless(", ["global generator"]),
     "32 bits": (SAMPLER, "Sampler(Weighted(", "Sampler(Short(", ["torch.int32", "torch.int64"]),
     "hidden memory": (SAMPLER, "Sampler(Weighted(", "Sampler(Forgetful(", ["keep what it remembers there"]),
+    "nothing where little is left": (SAMPLER, "Sampler(Weighted(", "Sampler(Impatient(", ["who lacks one item"]),
     "not ordered": (SAMPLER, ', "ordered"', "", ['gives=["ordered"]']),
     "weights undeclared": (SAMPLER, '"log_q"', '"weight"', ["gives= says otherwise"]),
     "the same start": (MODEL, "rng.normal(0", "np.random.default_rng(0).normal(0", ["another stream", "same start"]),
@@ -128,6 +130,13 @@ class Careless(Weighted):
 class Short(Weighted):
     def draw(self, batch, n, rng, scorer):
         return Candidates(super().draw(batch, n, rng, scorer).items.int())
+
+
+class Impatient(Weighted):
+    def draw(self, batch, n, rng, scorer):
+        many = torch.from_numpy(np.diff(self.training.seen.offsets)[batch.users.numpy()] < 39)[:, None]
+        found = super().draw(batch, n, rng, scorer)
+        return Candidates(found.items, many if found.valid is None else many & found.valid, ordered=True)
 
 
 class Forgetful(Weighted):
@@ -171,3 +180,11 @@ def test_what_keeps_its_promises_is_told_what_was_checked(kind: str, method: str
 
 def test_the_example_keeps_its_promises() -> None:
     check(ask(["check", str(ROOT / "examples" / "mine.py")]), 0, ["mine, a sampler", "push, a loss"], ["wrong"])
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/adding-a-sampler.md", "docs/adding-a-loss.md"])
+def test_what_the_pages_show_keeps_its_promises(page: str, file: Path) -> None:
+    block = re.search(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S)
+    assert block is not None
+    file.write_text(block[1])
+    check(ask("check mine.py"), 0, ["  ok     "], ["wrong"])
