@@ -53,6 +53,7 @@ class Desk:
 
 @pytest.mark.slow
 @needed
+@pytest.mark.timeout(900)  # of a busy machine; a minute otherwise
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone of which there could be another")
 def test_a_new_user_comes_from_the_clone_to_the_reference(tmp_path: Path, ml_100k: dict[str, str]) -> None:
     desk = Desk(tmp_path / "contrarec", ml_100k | {"COLUMNS": "100", "OMP_NUM_THREADS": "1"})
@@ -125,4 +126,3 @@ def test_a_new_user_comes_from_the_clone_to_the_reference(tmp_path: Path, ml_100
     assert {line.split()[-1] for line in changed.splitlines()} == {
         *("mine.py", "ratings.csv", "references.bib", "report.html", "table.tex", "tuned.toml")
     }, "what nobody wrote"
-
