@@ -115,6 +115,18 @@ def test_a_new_user_comes_from_the_clone_to_the_reference(tmp_path: Path, ml_100
     latex = desk.read("table.tex")
     assert r"\toprule" in latex
     assert "uniform+bpr & " in latex
+    desk.type(f".venv/bin/bench report {tuned} --out tuned.html")
+    with chromium() as browser, browser.new_page() as tab:
+        page = Opened(tab)
+        tab.goto((desk.folder / "tuned.html").as_uri())
+        assert {name for name in page.names()} == {*pair.split()}
+        panels = tab.locator("[data-plot=tuning] figure")
+        found = re.findall(r"^(\S+)\+mf .* 2  +(\d) ", table, re.M)
+        assert {*panels.locator("figcaption").all_inner_texts()} == {
+            f"{name}: within 1 % after {enough} of 2" for name, enough in found
+        }
+        assert panels.locator("svg .dot").count() == 4
+        assert page.logged == []
     _, said = desk.type(f".venv/bin/bench cite {tuned} --out references.bib")
     references = desk.read("references.bib")
     keys = {*re.findall(r"^@\w+\{([^,]+),$", references, re.M)}
@@ -124,5 +136,5 @@ def test_a_new_user_comes_from_the_clone_to_the_reference(tmp_path: Path, ml_100
         assert said in text
     changed, _ = desk.type("git status --porcelain")
     assert {line.split()[-1] for line in changed.splitlines()} == {
-        *("mine.py", "ratings.csv", "references.bib", "report.html", "table.tex", "tuned.toml")
+        *("mine.py", "ratings.csv", "references.bib", "report.html", "table.tex", "tuned.html", "tuned.toml")
     }, "what nobody wrote"

@@ -110,8 +110,9 @@ class Report(Tested):
 
         if table is not None:
             from bench.results.published import read
+            from bench.runs.store import store_at
 
-            return [of_published(read(table), self.consent)]
+            return [of_published(read(table), self.consent, store_at(self.results))]
         if experiments:
             return [self._subject(experiment) for experiment in experiments]
         return self._of_store()
@@ -119,9 +120,13 @@ class Report(Tested):
     def _subject(self, experiment: "Experiment") -> "Subject":
         """One experiment; while it is watched, of the runs that are there."""
         from bench.comparison.rows import rows_of, stored_runs
+        from bench.report.searched import searches_of
         from bench.report.subject import Subject, best_only
 
         titled, waiting = self.titled(experiment), ""
+        tuned = self.tuned_settings(experiment.data.dataset)
+        names = [cell.name for cell in titled.cells]
+        searches, unsearched = searches_of(tuned, experiment.cells, names) if tuned is not None else ({}, "")
         if self.watch:
             runs = {cell.name: _there(titled, cell.name) for cell in titled.cells}
             titled = replace(titled, cells=tuple(cell for cell in titled.cells if runs[cell.name]))
@@ -140,9 +145,11 @@ class Report(Tested):
             self.comparison_of(experiment, rows, context, baseline=baseline, best_only=best_only(rows)),
             commands=again(argv[2:]),
             runs=runs,
+            searches=searches,
             data=None if self.watch else experiment.data,
             consent=replace(self.consent, offline=True),
             waiting=waiting,
+            remarks=(unsearched,) if unsearched else (),
         )
 
     def _of_store(self) -> "list[Subject]":

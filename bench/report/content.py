@@ -9,7 +9,8 @@ from typing import Any
 
 from bench.comparison.nouns import Comparison, Value
 from bench.files import JSONObject
-from bench.report.subject import Search, Subject
+from bench.report.searched import Search
+from bench.report.subject import Subject
 from bench.statistics.moments import FloatArray
 from bench.tables.caption import caption, runs_line
 from bench.tables.figures import padded
@@ -142,7 +143,7 @@ def _drawn(c: Comparison, d: Difference | None) -> list[float | None] | None:
 def _curves(subject: Subject) -> JSONObject | str:
     """The validation metric over epochs by row: mean over seeds, lowest, highest; or why there is none."""
     if not subject.runs:
-        return "A published table keeps ranks and settings, not the history of each run."
+        return subject.no_histories
     try:
         found = histories(subject.runs)
     except UserError as error:

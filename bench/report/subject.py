@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from bench.comparison.compare import by_group, compare
 from bench.comparison.nouns import Comparison
 from bench.comparison.user_groups import GROUPS, user_groups
-from bench.files import JSONObject
+from bench.report.searched import Search, search_of
 from bench.results.published import Published
 from bench.runs.spec import Data
+from bench.runs.store import Store
 from bench.runs.stored import StoredRun
 from datasets.consent import Consent
 from datasets.errors import UserError
@@ -23,14 +23,6 @@ from datasets.source import resolve
 
 MOST = 60
 """Rows up to which every pair is tested and the baseline can be any row."""
-
-
-class Search(NamedTuple):
-    """The trials of one cell, in order, and what its finalists came to over their seeds."""
-
-    scores: tuple[float | None, ...]
-    given_up: tuple[bool, ...]
-    finalists: tuple[tuple[float, ...], ...]
 
 
 Groups = Mapping[str, Mapping[str, Comparison]]
@@ -43,7 +35,8 @@ class Subject:
     Attributes:
         comparison: of the rows; of more than `MOST` with pairs of one row only.
         commands: that make it again or look into it, a line each.
-        runs: row → its runs of the store, for learning curves; empty where histories are not kept.
+        runs: row → its runs of the store, for learning curves.
+        no_histories: why there are no `runs`.
         searches: row → how its settings were searched.
         data: on which it is, for groups of users; None leaves them out.
         consent: what may be done to have the data; nothing is fetched for the page.
@@ -54,6 +47,7 @@ class Subject:
     comparison: Comparison
     commands: tuple[str, ...]
     runs: Mapping[str, Sequence[StoredRun]] = field(default_factory=dict)
+    no_histories: str = "There are no runs of the store behind these rows."
     searches: Mapping[str, Search] = field(default_factory=dict)
     data: Data | None = None
     consent: Consent = Consent(offline=True)
@@ -106,30 +100,42 @@ def best_only(rows: Sequence[object]) -> bool:
     return len(rows) > MOST
 
 
-def of_published(published: Published, consent: Consent) -> Subject:
+def of_published(published: Published, consent: Consent, store: Store) -> Subject:
     """A published table: its comparison from its ranks, its trials, and the commands that made and verify it.
+
+    Histories of its runs are taken from the store, where it has all of them.
 
     Raises:
         UserError: a run has other ranks than it was published with.
     """
     spec, folder = published.cells[0]["spec"], published.folder
     made: Sequence[str] = published.manifest["commands"]
+    runs, no_histories = histories_of(published, store)
     return Subject(
         published.comparison(),
         (*made, f"bench verify {folder}", f"bench verify {folder} --rerun 3", f"bench cite {folder}"),
+        runs=runs,
+        no_histories=no_histories,
         searches={cell["name"]: search_of(cell) for cell in published.cells if cell.get("trials")},
         data=Data(spec["dataset"], spec["data_sha256"], spec["protocol"], spec["columns"]),
         consent=replace(consent, offline=True),
     )
 
 
-def search_of(cell: JSONObject) -> Search:
-    """The search that the record of a published cell keeps."""
-    trials = cell["trials"]
-    return Search(
-        tuple(trial["score"] for trial in trials),
-        tuple(trial["given_up"] is not None for trial in trials),
-        tuple(tuple(one["scores"]) for one in cell["finalists"]),
+def histories_of(published: Published, store: Store) -> tuple[dict[str, list[StoredRun]], str]:
+    """The runs of the store that are those of the table, by row, and where there are not all a sentence instead."""
+    runs: dict[str, list[StoredRun]] = {}
+    for cell in published.cells:
+        spec = cell["spec"]
+        folder = Data(spec["dataset"], spec["data_sha256"], spec["protocol"], spec["columns"]).folder
+        found = [(store.at(folder, run["run"]), run["result_sha256"]) for run in cell["runs"]]
+        runs[cell["name"]] = [run for run, result in found if run and run.record.get("result_sha256") == result]
+    there, total = sum(map(len, runs.values())), sum(len(cell["runs"]) for cell in published.cells)
+    if there == total:
+        return runs, ""
+    return {}, (
+        "A published table keeps ranks and settings, not the history of each run; they are drawn from the store where "
+        f"it has all of these runs, and {store.root} has {there} of {total}."
     )
 
 

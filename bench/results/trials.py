@@ -62,6 +62,10 @@ def trial_faults(cell: TunedCell, trials: Sequence[JSONObject], finalists: Seque
     spread = [rounded(value) for value in (min(scores), statistics.median(scores), max(scores))]
     if not all(same(a, b) for a, b in zip(cell.facts["spread"], spread, strict=True)):
         yield f"spread is {cell.facts['spread']}; the trials give {spread}"
+    told = [None if score == "none" else score for score in cell.facts.get("scores", ())]
+    found = [trial["score"] and rounded(trial["score"]) for trial in trials]
+    if told and not (len(told) == len(found) and all(map(same, told, found))):
+        yield f"scores are {told}; the trials give {found}"
     for key, value in trials[best]["values"].items():
         if key in cell.values and not same(cell.values[key], value):
             yield f"values.{key} is {cell.values[key]}; trial {best} has {value}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.runs.design import Experiment
-from bench.runs.spec import CODE_PROTOCOL, REGISTRIES, Cell, Data, given_name
+from bench.runs.spec import CODE_PROTOCOL, REGISTRIES, Cell, Data, given_name, spoken
 from bench.tuning.proposals import DIGITS
 from bench.tuning.space import Dimension
 from bench.tuning.study import ROUND, Plan, Study, Trial, best_so_far, enough
@@ -35,7 +35,8 @@ class TunedCell:
     Attributes:
         values: key → value, for everything that was searched, and for all that is not as by default.
         searched: key → where it was looked for, in words.
-        facts: trials, enough, given_up, failed, validation, validation_std, spread, edges, late, exhausted.
+        facts: trials, enough, given_up, failed, validation, validation_std, spread, edges, late, exhausted; scores of
+            all trials, which of them were stopped, and the scores of the finalists over their seeds.
     """
 
     name: str
@@ -106,12 +107,12 @@ class Tuned:
         Raises:
             UserError: the file has no such cell.
         """
-        names = [given_name(parts, given), given_name(parts, {})]
-        cell = next((self.cells[name] for name in names if name in self.cells), None)
+        cell = self._cell(parts, given)
         if cell is None:
+            name = given_name(parts, {})
             raise UserError(
-                f"{self.name} has no tuned settings for {names[1]}; it has {', '.join(sorted(self.cells))}. "
-                f"Find them with `bench tune {names[1]}`."
+                f"{self.name} has no tuned settings for {name}; it has {', '.join(sorted(self.cells))}. "
+                f"Find them with `bench tune {name}`."
             )
         found = Recommended(remarks=tuple(cell.remarks), trials=int(cell.facts["trials"]), search=cell.told)
         for key, value in cell.values.items():
@@ -121,6 +122,15 @@ class Tuned:
             (found.own.setdefault(kind, {}) if dot else found.settings)[name] = text_of(value)
             found.told[f"{parts[kind].name}:{name}" if dot else key] = (value, self.name)
         return found
+
+    def cell(self, text: str) -> TunedCell | None:
+        """What was found for the cell that one writes so, or None."""
+        parts, given, _ = spoken(text)
+        return self._cell(parts, given)
+
+    def _cell(self, parts: Mapping[str, Entry], given: Mapping[str, Mapping[str, str]]) -> TunedCell | None:
+        names = [given_name(parts, given), given_name(parts, {})]
+        return next((self.cells[name] for name in names if name in self.cells), None)
 
 
 def key_of(data: Data, select_on: str) -> dict[str, Any]:
@@ -152,6 +162,9 @@ def tuned_cell(study: Study, name: str) -> TunedCell | None:
         "edges": list(edges(chosen.trial, study.dimensions)),
         "late": late(study.trials),
         "exhausted": study.exhausted,
+        "scores": [None if score is None else rounded(score) for score in study.scores],
+        "stopped": [one.number for one in study.trials if one.answer.given_up is not None],
+        "finalists": [[rounded(score) for score in one.scores] for one in study.finalists],
     }
     searched = {one.key: one.search.told for one in study.dimensions}
     return TunedCell(name, _values(chosen.trial.cell, chosen.trial.values), searched, facts)

@@ -12,8 +12,9 @@ import pytest
 from bench.comparison.compare import compare
 from bench.comparison.nouns import Comparison, Context, Row
 from bench.report.page import page
+from bench.report.searched import Search
 from bench.report.serve import server
-from bench.report.subject import Search, Subject
+from bench.report.subject import Subject
 from tests.browser import Opened, chromium, needed, sync_api
 
 pytestmark = [pytest.mark.slow, needed]

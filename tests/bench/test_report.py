@@ -23,14 +23,16 @@ from bench.report import page as pages
 from bench.report import subject as subjects
 from bench.report.content import content
 from bench.report.page import embedded, page
+from bench.report.searched import Search
 from bench.report.stored import tables
-from bench.report.subject import Search, Subject, best_only, of_published
+from bench.report.subject import Subject, best_only, of_published
 from bench.results.published import read
 from bench.runs.design import Experiment
 from bench.runs.store import Store, store_at
 from datasets.consent import Consent
 from datasets.errors import UserError
 from tests.bench.published_tables import made_up, published
+from tests.inputs.asking import bench
 
 NAMES = ["uniform+bpr", "popularity+bpr", "uniform+softmax", "toppop"]
 SMALL = [Setting("epochs", "2"), Setting("embedding_size", "4")]
@@ -234,8 +236,10 @@ def test_cells_that_are_not_run_are_refused_but_watched(ratings_csv: Path) -> No
 
 def test_a_published_table_is_shown_as_it_is_with_what_verifies_it(tmp_path: Path) -> None:
     mine = published(tmp_path)
-    subject = of_published(read(mine), Consent())
-    assert content(subject)["curves"] == "A published table keeps ranks and settings, not the history of each run."
+    subject = of_published(read(mine), Consent(), store_at(None))
+    told = content(subject)["curves"]
+    assert told.startswith("A published table keeps ranks and settings, not the history of each run; ")
+    assert told.endswith(f"{store_at(None).root} has 0 of 10.")
     assert f"bench verify {mine} --rerun 3" in subject.commands
     out = tmp_path / "x.html"
     assert Report(names=[str(mine / "table.json")], out=out).run() == 0
@@ -246,6 +250,50 @@ def test_a_published_table_is_shown_as_it_is_with_what_verifies_it(tmp_path: Pat
         Report(names=[str(mine), "uniform"], out=out).run()
     with pytest.raises(UserError, match="does not change"):
         Report(names=[str(mine)], watch=True).run()
+
+
+def test_a_published_table_has_the_curves_of_its_runs_where_the_store_has_them_all(tmp_path: Path) -> None:
+    table, store = read(published(tmp_path)), Store(tmp_path / "store")
+    curves = content(of_published(table, Consent(), store))["curves"]["rows"]
+    assert curves.keys() == {"uniform+bpr", "popularity+bpr", "uniform+softmax:temperature=0.5", "toppop"}
+    assert curves["uniform+bpr"]["mean"] == [0.1, 0.2]
+    one = next(store.root.glob("*/*/run.json"))
+    one.unlink()
+    assert content(of_published(table, Consent(), store))["curves"].endswith(f"{store.root} has 9 of 10.")
+
+
+def test_a_tuned_comparison_has_the_trials_that_chose_its_settings(ratings_csv: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    cells, file = ("uniform+bpr", "uniform+softmax"), tmp_path / "tuned.toml"
+    few = (
+        "--trials",
+        "3",
+        "--finalists",
+        "2",
+        "--seeds",
+        "1000-1002",
+        "--set",
+        "epochs=2",
+        "--set",
+        "embedding_size=4",
+    )
+    done = bench("tune", *cells, "--dataset", ratings_csv, *few, "--out", file)
+    assert done.code == 0, done.err
+    report = asked(ratings_csv, [*cells], tuned_from=str(file))
+    (subject,) = report._subjects(None, [filled(report)])
+    known = {run.record["spec"]["seed"]: [] for run in store_at(None).runs()}
+    for run in store_at(None).runs():
+        if run.record["spec"]["loss"]["name"] == "softmax":
+            known[run.record["spec"]["seed"]].append(max(line["valid"] for line in run.history()))
+    search = subject.searches["softmax"]
+    assert sorted(search.scores) == pytest.approx(sorted(known[1000]), rel=1e-5)
+    assert sorted(each[0] for each in search.finalists) == pytest.approx(sorted(known[1001]), rel=1e-5)
+    assert (search.given_up, subject.remarks) == ((False,) * 3, ())
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if not line.startswith(("scores", "stopped", "finalists = [["))))
+    (subject,) = report._subjects(None, report.experiments())
+    assert not subject.searches
+    assert subject.remarks[0].startswith("No tuning curve of bpr, softmax: tuned.toml was written without its trials.")
 
 
 @pytest.mark.parametrize(
