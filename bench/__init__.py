@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.api import compare as compare
+    from bench.api import compare
+    from bench.compared import Compared
+    from bench.comparison.nouns import Comparison, Pair, Row, Value
 
+_HOMES = {
+    "Compared": "compared",
+    "Comparison": "comparison.nouns",
+    "Pair": "comparison.nouns",
+    "Row": "comparison.nouns",
+    "Value": "comparison.nouns",
+    "compare": "api",
+}
+
+__all__ = ["Compared", "Comparison", "Pair", "Row", "Value", "compare"]
 __version__ = "0.1.0"
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,9 +51,7 @@ elif SHADOWED:
 
 
 def __getattr__(name: str) -> object:
-    """`bench.compare`, imported when it is asked for: a cached command line waits for nothing it does not use."""
-    if name != "compare":
+    """The public names, each imported when it is asked for: a cached command line waits for nothing it does not use."""
+    if name not in _HOMES:
         raise AttributeError(f"module 'bench' has no attribute '{name}'")
-    from bench.api import compare
-
-    return compare
+    return getattr(import_module(f"bench.{_HOMES[name]}"), name)

@@ -14,6 +14,10 @@ class Consent:
         unverified: take content whose checksum is another than the published one.
         accept_unpinned: take content of which nobody published a checksum.
         offline: never open a connection; None asks the environment (`BENCH_OFFLINE`).
+
+    Example:
+        >>> Consent().unverified
+        False
     """
 
     unverified: bool = False
@@ -22,7 +26,12 @@ class Consent:
 
     @property
     def online(self) -> bool:
-        """Whether a socket may be opened."""
+        """Whether a socket may be opened.
+
+        Example:
+            >>> Consent(offline=True).online
+            False
+        """
         if self.offline is None:
             return os.environ.get("BENCH_OFFLINE", "") in ("", "0")
         return not self.offline

@@ -31,6 +31,12 @@ class Interactions:
 
     Raises:
         ValueError: lengths differ, or an id lies outside its range.
+
+    Example:
+        >>> users, items = np.array([0, 0, 1], np.int32), np.array([2, 3, 3], np.int32)
+        >>> found = Interactions(users, items, n_users=2, n_items=4)
+        >>> len(found)
+        3
     """
 
     users: IntArray
@@ -60,7 +66,12 @@ class Interactions:
         return len(self.users)
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Interactions:
-        """The interactions at `rows` (indices or a mask), over the same id space."""
+        """The interactions at `rows` (indices or a mask), over the same id space.
+
+        Example:
+            >>> found.take(found.users == 0).items.tolist()
+            [2, 3]
+        """
         return Interactions(
             self.users[rows],
             self.items[rows],
@@ -71,7 +82,12 @@ class Interactions:
         )
 
     def joined(self, other: Interactions) -> Interactions:
-        """These and then the `other` ones, over the same id space; times and values where both have them."""
+        """These and then the `other` ones, over the same id space; times and values where both have them.
+
+        Example:
+            >>> len(found.joined(found.take(np.array([0]))))
+            4
+        """
         if (self.n_users, self.n_items) != (other.n_users, other.n_items):
             raise ValueError("interactions over two id spaces cannot be joined.")
         times = None if self.times is None or other.times is None else np.concatenate([self.times, other.times])
@@ -83,17 +99,32 @@ class Interactions:
         """Compressed rows: `offsets` (U + 1,) and the distinct items of each user, ascending.
 
         User u's items are `items[offsets[u]:offsets[u + 1]]`.
+
+        Example:
+            >>> offsets, items = found.by_user()
+            >>> offsets.tolist(), items.tolist()
+            ([0, 2, 3], [2, 3, 3])
         """
         keys = distinct(self.users.astype(np.int64) * self.n_items + self.items)
         counts = np.bincount(keys // self.n_items, minlength=self.n_users)
         return np.concatenate([[0], np.cumsum(counts)]), (keys % self.n_items).astype(np.int32)
 
     def item_counts(self) -> NDArray[np.int64]:
-        """(I,) number of interactions of each item."""
+        """(I,) number of interactions of each item.
+
+        Example:
+            >>> found.item_counts().tolist()
+            [0, 0, 1, 2]
+        """
         return np.bincount(self.items, minlength=self.n_items)
 
     def sha256(self) -> str:
-        """Hex digest of the content: sizes, ids, times and values."""
+        """Hex digest of the content: sizes, ids, times and values.
+
+        Example:
+            >>> found.sha256() == found.take(np.arange(3)).sha256()
+            True
+        """
         digest = hashlib.sha256(f"{self.n_users} {self.n_items}".encode())
         for array in (self.users, self.items, self.times, self.values):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).data)

@@ -38,6 +38,11 @@ def load(
 
     Raises:
         UserError: the data cannot be had, read, prepared or split.
+
+    Example:
+        >>> split = load("synthetic:users=200,items=100,density=0.1", Protocol("ratio"))
+        >>> split.protocol.split_name, len(split.user_ids)
+        ('ratio', 200)
     """
     source = resolve(dataset, columns)
     content = source.content(consent)

@@ -63,6 +63,11 @@ class Protocol:
 
     Raises:
         UserError: a name or number that means nothing.
+
+    Example:
+        >>> protocol = Protocol("ratio:order=time", k_core=5, candidates="sampled:99")
+        >>> protocol.split
+        'ratio:order=time,test=0.2,valid=0.1'
     """
 
     split: str = "leave-last-one-out"
@@ -103,43 +108,83 @@ class Protocol:
 
     @property
     def strong(self) -> bool:
-        """Whether users are held out, so that a ranking is of users that nothing was trained on."""
+        """Whether users are held out, so that a ranking is of users that nothing was trained on.
+
+        Example:
+            >>> protocol.strong, Protocol("strong").strong
+            (False, True)
+        """
         return self.split_name == "strong"
 
     @property
     def core(self) -> tuple[int, int]:
-        """The k of users and of items."""
+        """The k of users and of items.
+
+        Example:
+            >>> protocol.core
+            (5, 5)
+        """
         return self.k_core if isinstance(self.k_core, tuple) else (self.k_core, self.k_core)
 
     @property
     def sampled(self) -> int | None:
-        """The N of `sampled:N`, or None."""
+        """The N of `sampled:N`, or None.
+
+        Example:
+            >>> protocol.sampled, Protocol().sampled
+            (99, None)
+        """
         kind, _, number = self.candidates.partition(":")
         return int(number) if kind == "sampled" and number.isdecimal() and int(number) > 0 else None
 
     @property
     def split_name(self) -> str:
-        """The split without its options."""
+        """The split without its options.
+
+        Example:
+            >>> protocol.split_name
+            'ratio'
+        """
         return named(self.split)[0]
 
     @property
     def split_options(self) -> dict[str, Option]:
-        """The split's options, defaults filled in."""
+        """The split's options, defaults filled in.
+
+        Example:
+            >>> protocol.split_options["test"]
+            0.2
+        """
         return _parse(self.split)[1]
 
     @property
     def prepares(self) -> bool:
-        """Whether it leaves out users or items, which a given split does not allow."""
+        """Whether it leaves out users or items, which a given split does not allow.
+
+        Example:
+            >>> protocol.prepares, Protocol().prepares
+            (True, False)
+        """
         return any(self.core) or bool(self.min_user_count or self.min_item_count or self.sample_users)
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Protocol:
-        """The protocol that `as_dict` told, as a run keeps it."""
+        """The protocol that `as_dict` told, as a run keeps it.
+
+        Example:
+            >>> Protocol.of(protocol.as_dict()).split == protocol.split
+            True
+        """
         words: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}
         return cls(**words)
 
     def as_dict(self) -> dict[str, JSON]:
-        """Everything that decides the split, spelled in one way only."""
+        """Everything that decides the split, spelled in one way only.
+
+        Example:
+            >>> protocol.as_dict()["k_core"]
+            [5, 5]
+        """
         return {
             **asdict(self),
             "min_rating": None if self.min_rating is None else float(self.min_rating),

@@ -27,6 +27,10 @@ def resolve(dataset: str, columns: Columns = None) -> Source:
 
     Raises:
         UserError: an unknown name, or no such file.
+
+    Example:
+        >>> resolve("ml-100k").order, type(resolve("synthetic:users=200")).__name__
+        ('time', 'Generated')
     """
     if not dataset.strip():
         raise UserError("The name of the data set is empty; give one of the catalogue, or the path of a file.")
@@ -63,6 +67,11 @@ class Source:
 
     Attributes:
         given: the name or path as it was given.
+
+    Example:
+        >>> source = resolve("synthetic:users=200,items=100,density=0.1")
+        >>> source.given, source.comes_split
+        ('synthetic:users=200,items=100,density=0.1', False)
     """
 
     given: str
@@ -77,15 +86,30 @@ class Source:
 
         Raises:
             UserError: the data cannot be had.
+
+        Example:
+            >>> content = source.content()
+            >>> len(content.sha256), content.source
+            (64, 'generated')
         """
         raise NotImplementedError
 
     def here(self, consent: Consent) -> bool:
-        """Whether nothing must be fetched to read it."""
+        """Whether nothing must be fetched to read it.
+
+        Example:
+            >>> source.here(Consent(offline=True))
+            True
+        """
         return True
 
     def served(self, content: Content, consent: Consent) -> Content:
-        """The same, once the data are here: it says now what served them."""
+        """The same, once the data are here: it says now what served them.
+
+        Example:
+            >>> source.served(source.content(), Consent()).source
+            'generated'
+        """
         return content
 
     def table(self, consent: Consent = Consent(), progress: Progress = silent) -> Table:
@@ -93,11 +117,21 @@ class Source:
 
         Raises:
             UserError: the data cannot be had or read.
+
+        Example:
+            >>> len(source.table().user_ids)
+            200
         """
         raise NotImplementedError
 
     def reading(self, content: Content) -> tuple[JSON, ...]:
-        """What decides the table: the content and how it is read."""
+        """What decides the table: the content and how it is read.
+
+        Example:
+            >>> content = source.content()
+            >>> content.sha256 in source.reading(content)
+            True
+        """
         from datasets import readers
 
         return (readers.VERSION, content.sha256, content.columns, Path(content.name).suffix)
@@ -107,6 +141,10 @@ class Source:
 
         Raises:
             UserError: the protocol asks to leave users or items out of a given split, or to split it otherwise.
+
+        Example:
+            >>> source.in_force(Protocol()).split
+            'leave-last-one-out'
         """
         if not self.comes_split:
             if protocol.split_name == "given":

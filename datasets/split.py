@@ -27,6 +27,10 @@ class Content:
         source: what served it: an address, `mirror`, a wheel, `file NAME`, `generated`, `cache`.
         columns: how the file was said to be read, a part of the data's identity; usually empty.
         reading: a line on what a file of the user's own was read as; not a part of its identity.
+
+    Example:
+        >>> Content("ratings.csv", "0" * 64, None, "file ratings.csv").columns
+        ''
     """
 
     name: str
@@ -42,6 +46,11 @@ class CandidateLists:
     """The negatives each test user is ranked against, without the user's own test items.
 
     User u's are `items[offsets[u]:offsets[u + 1]]`, ascending; users without a test item have none.
+
+    Example:
+        >>> lists = CandidateLists(np.array([0, 2, 3]), np.array([4, 8, 1], np.int32))
+        >>> lists.items[lists.offsets[0] : lists.offsets[1]].tolist()
+        [4, 8]
     """
 
     offsets: NDArray[np.int64]
@@ -63,6 +72,12 @@ class Split:
         negatives: distinct pairs that users are known not to want, in no part; None where nothing gives any.
         fold_in: what rankings may know of the users of validation and test, where these are not trained on (`strong`);
             else None.
+
+    Example:
+        >>> from datasets import load
+        >>> split = load("synthetic:users=200,items=100,density=0.1")
+        >>> split.train.n_items == len(split.item_ids), len(split.valid) == len(split.test)
+        (True, True)
     """
 
     train: Interactions

@@ -33,7 +33,13 @@ def methods() -> dict[str, Source]:
 
 
 class Registry:
-    """The functions registered under `kind` in the modules of one package."""
+    """The functions registered under `kind` in the modules of one package.
+
+    Example:
+        >>> import recmodels
+        >>> "popularity" in recmodels.SAMPLERS, len(recmodels.LOSSES) > 20
+        (True, True)
+    """
 
     def __init__(self, kind: str, package: str) -> None:
         self.kind = kind
@@ -48,6 +54,11 @@ class Registry:
 
         Raises:
             ValueError: the name is taken.
+
+        Example:
+            >>> registry = Registry("sampler", "nowhere")
+            >>> @registry.register("mine", paper="none: an example")
+            ... def mine(training): ...
         """
 
         def add(function: F) -> F:
@@ -61,7 +72,12 @@ class Registry:
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """Every entry by name, sorted, from the source text alone; of installed plug-ins those that are right."""
+        """Every entry by name, sorted, from the source text alone; of installed plug-ins those that are right.
+
+        Example:
+            >>> recmodels.MODELS.entries["lightgcn"].file.endswith("models/lightgcn.py")
+            True
+        """
         found = {}
         for name, place in self.places.items():
             try:
@@ -73,7 +89,12 @@ class Registry:
 
     @cached_property
     def places(self) -> dict[str, Place]:
-        """Where every name is, sorted by name; of the files only those of entries asked for are parsed."""
+        """Where every name is, sorted by name; of the files only those of entries asked for are parsed.
+
+        Example:
+            >>> recmodels.SAMPLERS.places["popularity"].module
+            'recmodels.samplers.static'
+        """
         found = dict(self._plugged)
         for module, source in methods().items():
             for name in self.named_in(source) if module.startswith(f"{self.package}.") else ():
@@ -83,25 +104,55 @@ class Registry:
         return dict(sorted(found.items()))
 
     def plug(self, places: dict[str, Place]) -> None:
-        """Know these names too, which are no names of this package."""
+        """Know these names too, which are no names of this package.
+
+        Example:
+            >>> registry = Registry("sampler", "nowhere")
+            >>> registry.plug({"mine": recmodels.SAMPLERS.places["uniform"]})
+            >>> [*registry]
+            ['mine']
+        """
         self._plugged = places
         self._read_anew()
 
     def named_in(self, source: Source) -> list[str]:
-        """The names that a file registers here, also where it is no Python."""
+        """The names that a file registers here, also where it is no Python.
+
+        Example:
+            >>> recmodels.SAMPLERS.named_in(recmodels.SAMPLERS.places["uniform"].source)[:2]
+            ['uniform', 'popularity']
+        """
         return [found[2] for found in self.above(source)]
 
     def above(self, source: Source) -> Iterator[re.Match[str]]:
-        """What stands above the functions that a file registers here; the second group is the name."""
+        """What stands above the functions that a file registers here; the second group is the name.
+
+        Example:
+            >>> next(recmodels.SAMPLERS.above(recmodels.SAMPLERS.places["uniform"].source))[2]
+            'uniform'
+        """
         return re.finditer(rf"""^@{self.variable}\.register\(\s*(["'])([^"']+)\1""", source.text, re.MULTILINE)
 
     @property
     def variable(self) -> str:
-        """What the registry is called in code."""
+        """What the registry is called in code.
+
+        Example:
+            >>> recmodels.SAMPLERS.variable
+            'SAMPLERS'
+        """
         return {"loss": "LOSSES"}.get(self.kind, f"{self.kind.upper()}S")
 
     def forget(self) -> None:
-        """Know nothing of the sources any more, nor of plug-ins, so that all is read as it is now."""
+        """Know nothing of the sources any more, nor of plug-ins, so that all is read as it is now.
+
+        Example:
+            >>> registry = Registry("sampler", "nowhere")
+            >>> registry.plug({"mine": recmodels.SAMPLERS.places["uniform"]})
+            >>> registry.forget()
+            >>> [*registry]
+            []
+        """
         for name in self._plugged:
             self._functions.pop(name, None)
         self._plugged = {}
@@ -127,6 +178,10 @@ class Registry:
         Raises:
             UserError: nothing is registered under it; the closest name is suggested. Or what a plug-in says of it
                 cannot be read or means nothing.
+
+        Example:
+            >>> recmodels.SAMPLERS.entry("popularity").parameters["alpha"].default
+            0.75
         """
         if name not in self.places:
             raise not_registered(self.kind, name, [self])
@@ -159,7 +214,12 @@ class Registry:
         return self._functions[name]
 
     def code(self, name: str) -> str:
-        """A digest of the code of `name`, with what it uses of the files of methods; see `recmodels.code`."""
+        """A digest of the code of `name`, with what it uses of the files of methods; see `recmodels.code`.
+
+        Example:
+            >>> recmodels.SAMPLERS.code("uniform") != recmodels.SAMPLERS.code("popularity")
+            True
+        """
         if name not in self._codes:
             place = self.places[self.entry(name).name]
             self._codes[name] = place.code() if place.code else code_of(place.source, name, methods().get)
@@ -170,6 +230,10 @@ class Registry:
 
         Raises:
             UserError: an unknown parameter, or a value it cannot take.
+
+        Example:
+            >>> recmodels.SAMPLERS.parameters("popularity", {"alpha": "0.5"})["alpha"]
+            0.5
         """
         return fill(f"{self.kind} {name}", self.entry(name).parameters, given)
 

@@ -12,77 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datasets import Interactions
 from recmodels.scoring import in_space, pick_scores
 from recmodels.seen import Int, Seen
+from recmodels.training import Training as Training
 from recmodels.types import Batch, Candidates, Tables
 
 BLOCK = 1 << 16  # draws made at a time, so that what is in hand stays in the cache
 REDRAWS = (4, 16, 64)  # rounds of rejection after the first draw, and how many draws each offers at once
 MOST_REDRAWS = 1 << 22  # in one round
 DENSE_RATIO = 4  # scoring all I items by one matrix product costs about as much as picking I / 4 of them
-
-
-class Training:
-    """What a sampler may learn from: the training interactions, how they become rows of a batch, and nothing else.
-
-    Args:
-        interactions: the training part.
-        positives: how they become rows, as in `Settings`.
-        epochs: how many times they are passed over at most, for schedules, which are shares of it.
-        negatives: what users are known not to want, where the data say so.
-        fold_in: interactions of users that are ranked without being trained on, where a split has such users.
-    """
-
-    def __init__(
-        self,
-        interactions: Interactions,
-        positives: str = "interaction",
-        epochs: int = 100,
-        negatives: Interactions | None = None,
-        fold_in: Interactions | None = None,
-    ) -> None:
-        self.interactions = interactions
-        self.fold_in = fold_in
-        self.negatives = negatives
-        self.positives = positives
-        self.epochs = epochs
-        self.n_users = interactions.n_users
-        self.n_items = interactions.n_items
-
-    @cached_property
-    def histories(self) -> Interactions:
-        """What is known of every user when it is ranked: what is trained on, or what is folded in."""
-        return self.interactions if self.fold_in is None else self.interactions.joined(self.fold_in)
-
-    @cached_property
-    def n_trained(self) -> int:
-        """How many users there are, without those that are ranked without being trained on."""
-        return self.n_users - (0 if self.fold_in is None else len(np.unique(self.fold_in.users)))
-
-    @cached_property
-    def seen(self) -> Seen:
-        """The training items of every user."""
-        return Seen(self.interactions)
-
-    @cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """(I,) training interactions of each item."""
-        return self.interactions.item_counts()
-
-    @cached_property
-    def positive_law(self) -> NDArray[np.float64]:
-        """(I,) probability that a row of a batch has each item as its positive.
-
-        n_i / |D| where rows are interactions; the mean over users of [i in P_u] / |P_u| where users are drawn first.
-        """
-        if self.positives == "interaction":
-            shares: NDArray[np.float64] = self.counts / self.counts.sum()
-            return shares
-        offsets, items = self.interactions.by_user()
-        sizes = np.diff(offsets)
-        weights = np.repeat(1 / (sizes.clip(1) * np.count_nonzero(sizes)), sizes)
-        return np.bincount(items, weights, minlength=self.n_items).astype(np.float64)
 
 
 class Scorer:
@@ -96,6 +34,9 @@ class Scorer:
 
     Attributes:
         scored: pairs of a user and an item that it was asked for, positives left out.
+
+    Example:
+        >>> model = Scorer(Tables(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]])))
     """
 
     def __init__(self, encode: Tables | Callable[[], Tables], space: str = "dot") -> None:
@@ -105,17 +46,32 @@ class Scorer:
 
     @cached_property
     def tables(self) -> Tables:
-        """The tables, before the score space is applied to them."""
+        """The tables, before the score space is applied to them.
+
+        Example:
+            >>> model.tables.items.tolist()
+            [[3.0], [4.0]]
+        """
         users, items, bias = self._encode if isinstance(self._encode, Tables) else self._encode()
         return Tables(users.detach(), items.detach(), None if bias is None else bias.detach())
 
     @property
     def device(self) -> torch.device:
-        """Where the tables live."""
+        """Where the tables live.
+
+        Example:
+            >>> model.device.type
+            'cpu'
+        """
         return self.tables.items.device
 
     def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """(B, N) scores of `items`, shared (N,) or per row (B, N), for `users` (B,), in the space of the loss."""
+        """(B, N) scores of `items`, shared (N,) or per row (B, N), for `users` (B,), in the space of the loss.
+
+        Example:
+            >>> model.scores(torch.tensor([0, 1]), torch.tensor([1])).tolist()
+            [[4.0], [8.0]]
+        """
         self.scored += len(users) * items.shape[-1]
         return self._some(users, items.to(self.device))
 
@@ -127,7 +83,12 @@ class Scorer:
         return scores if self.tables.bias is None else scores + self.tables.bias[items]
 
     def all(self, users: Tensor) -> Tensor:
-        """(B, I) scores of the whole catalogue for `users` (B,), a new tensor."""
+        """(B, I) scores of the whole catalogue for `users` (B,), a new tensor.
+
+        Example:
+            >>> model.all(torch.tensor([1])).tolist()
+            [[6.0, 8.0]]
+        """
         self.scored += len(users) * len(self.tables.items)
         return self._whole(users)
 
@@ -139,7 +100,12 @@ class Scorer:
         return self.tables.users.index_select(0, users.to(self.device))
 
     def positives(self, batch: Batch) -> Tensor:
-        """(B,) scores of the positives."""
+        """(B,) scores of the positives.
+
+        Example:
+            >>> model.positives(Batch(torch.tensor([1]), torch.tensor([0]))).tolist()
+            [6.0]
+        """
         return self._some(batch.users, batch.positives.unsqueeze(1).to(self.device)).squeeze(1)
 
 
@@ -176,13 +142,26 @@ class Proposal(Law):
         static: whether it looks at neither the other rows of the batch nor the model, so that draws may be made far
             ahead.
         of_users: whether it looks at nothing of a row but its user.
+
+    Example:
+        >>> class First(Proposal):
+        ...     static = of_users = True
+        ...
+        ...     def draw(self, batch, n, rng, scorer):
+        ...         return Candidates(torch.zeros(len(batch.users), n, dtype=torch.int64))
     """
 
     static: bool = False
     of_users: bool = False
 
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        """`n` candidates for each row, or all it has where `n` is None; a static proposal ignores the `scorer`."""
+        """`n` candidates for each row, or all it has where `n` is None; a static proposal ignores the `scorer`.
+
+        Example:
+            >>> batch = Batch(torch.tensor([0, 1]), torch.tensor([3, 3]))
+            >>> First().draw(batch, 2, np.random.default_rng(0), scorer=None).items.tolist()
+            [[0, 0], [0, 0]]
+        """
         raise NotImplementedError
 
 
@@ -210,6 +189,14 @@ class Sampler:
         settles: the share of `Training.epochs` after which its schedule stands still; 0 where it has none.
         state: what a checkpoint must keep beside the random streams. A sampler reads and writes its memory only
             here, so that `state.update(saved)` restores it.
+
+    Example:
+        >>> import datasets, recmodels
+        >>> users, items = np.array([0, 0, 1], np.int32), np.array([0, 1, 3], np.int32)
+        >>> training = Training(datasets.Interactions(users, items, n_users=2, n_items=4))
+        >>> sampler = recmodels.SAMPLERS["uniform"](training)
+        >>> batch, rng = Batch(torch.tensor([0, 1]), torch.tensor([0, 3])), np.random.default_rng(0)
+        >>> model = Scorer(Tables(torch.ones(2, 1), torch.arange(4.0)[:, None]))
     """
 
     proposal: Proposal
@@ -224,12 +211,22 @@ class Sampler:
 
     @property
     def static(self) -> bool:
-        """Whether candidates may be proposed far ahead of the step that uses them."""
+        """Whether candidates may be proposed far ahead of the step that uses them.
+
+        Example:
+            >>> sampler.static
+            True
+        """
         return self.proposal.static
 
     @property
     def law(self) -> Law:
-        """The law of one candidate to train on."""
+        """The law of one candidate to train on.
+
+        Example:
+            >>> sampler.law is sampler.proposal
+            True
+        """
         return self.chosen or self.proposal
 
     def choosing(
@@ -245,6 +242,12 @@ class Sampler:
         """A sampler that chooses among the draws of this one, with one state for both.
 
         Arguments as the attributes; what this one does before an epoch and after a step is done first.
+
+        Example:
+            >>> def last(batch, pool, n, rng, scorer):
+            ...     return Candidates(pool.items[:, -n:])
+            >>> sampler.choosing(last, pool=lambda n: 5 * n).propose(batch, 2, rng, model).items.shape
+            torch.Size([2, 10])
         """
         return replace(
             self,
@@ -257,13 +260,24 @@ class Sampler:
         )
 
     def propose(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        """The pool for each row of `batch`, whose ids are on the CPU."""
+        """The pool for each row of `batch`, whose ids are on the CPU.
+
+        Example:
+            >>> set(sampler.propose(batch, 50, rng, model).items[0].tolist())
+            {2, 3}
+        """
         return self.proposal.draw(batch, n if n is None else self.pool(n), rng, scorer)
 
     def choose(
         self, batch: Batch, pool: Candidates, n: int | None, rng: np.random.Generator, scorer: Scorer
     ) -> Candidates:
-        """The negatives to train on, out of the `pool`."""
+        """The negatives to train on, out of the `pool`.
+
+        Example:
+            >>> pool = sampler.propose(batch, 3, rng, model)
+            >>> sampler.choose(batch, pool, 3, rng, model) is pool
+            True
+        """
         if self.select is None:
             return pool
         batch = Batch(*(ids.to(scorer.device) for ids in batch))
@@ -274,6 +288,10 @@ class Sampler:
 
         Raises:
             ValueError: they have weights, which a law beside them would correct for a second time.
+
+        Example:
+            >>> sampler.with_law(batch, Candidates(torch.tensor([[2], [2]])), model).log_q.exp().mul(6).round().tolist()
+            [[3.0], [2.0]]
         """
         if candidates.weight is not None:
             raise ValueError("Candidates carry a law or weights, not both; leave one of them out.")

@@ -22,6 +22,9 @@ class Search:
 
     Raises:
         ValueError: nothing to try, or no range.
+
+    Example:
+        >>> rate, choice = Search(0.001, 0.1, log=True), Search(among=("row", "item"))
     """
 
     low: float | None = None
@@ -39,14 +42,24 @@ class Search:
 
     @property
     def range(self) -> tuple[float, float]:
-        """Its two ends."""
+        """Its two ends.
+
+        Example:
+            >>> rate.range
+            (0.001, 0.1)
+        """
         assert self.low is not None
         assert self.high is not None
         return self.low, self.high
 
     @property
     def told(self) -> str:
-        """It in words."""
+        """It in words.
+
+        Example:
+            >>> rate.told, choice.told
+            ('0.001 to 0.1 by ratio', 'row, item')
+        """
         options = [] if self.low is None else [f"{self.low:g} to {self.high:g}" + (" by ratio" if self.log else "")]
         chosen = [f"{one:g}" if isinstance(one, float) else str(one).lower() for one in self.among]
         return ", ".join([*chosen, *options])

@@ -16,13 +16,24 @@ SMALLEST_WEIGHT = torch.finfo(torch.float32).tiny
 
 
 class Batch(NamedTuple):
-    """Positive pairs: row b says that `users[b]` interacted with `positives[b]`."""
+    """Positive pairs: row b says that `users[b]` interacted with `positives[b]`.
+
+    Example:
+        >>> batch = Batch(torch.tensor([0, 1]), torch.tensor([5, 7]))
+        >>> len(batch.users)
+        2
+    """
 
     users: Tensor  # (B,) int64
     positives: Tensor  # (B,) int64
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
+        """The same on another device.
+
+        Example:
+            >>> batch.to(torch.device("cpu")) is batch
+            True
+        """
         return self if device.type == "cpu" else Batch(*(ids.to(device) for ids in self))
 
 
@@ -40,6 +51,11 @@ class Candidates:
         ordered: columns are independent draws in order, as losses that count draws need.
         vectors: (B, K, D) or (K, D) embeddings to use in place of those of the last K `items`.
         mix: (B, N) share b of the row's positive in each negative, whose embedding is b·v⁺ + (1 - b)·v_j.
+
+    Example:
+        >>> chosen = Candidates(torch.tensor([[4, 2, 9], [1, 1, 3]]))
+        >>> chosen.items.shape
+        torch.Size([2, 3])
     """
 
     items: Tensor
@@ -53,16 +69,31 @@ class Candidates:
 
     @property
     def shared(self) -> bool:
-        """Whether all rows have the same candidates."""
+        """Whether all rows have the same candidates.
+
+        Example:
+            >>> chosen.shared, Candidates(torch.arange(3)).shared
+            (False, True)
+        """
         return self.items.dim() == 1
 
     @property
     def embedded(self) -> Tensor:
-        """The `items` whose vectors are the model's own: all but those in whose place `vectors` stand."""
+        """The `items` whose vectors are the model's own: all but those in whose place `vectors` stand.
+
+        Example:
+            >>> Candidates(torch.arange(3), vectors=torch.zeros(1, 8)).embedded.tolist()
+            [0, 1]
+        """
         return self.items if self.vectors is None else self.items[..., : -self.vectors.shape[-2]]
 
     def rows(self, start: int, stop: int) -> Candidates:
-        """The candidates of rows `start` to `stop`, as views; what is shared by all rows stays as it is."""
+        """The candidates of rows `start` to `stop`, as views; what is shared by all rows stays as it is.
+
+        Example:
+            >>> chosen.rows(1, 2).items.tolist()
+            [[1, 1, 3]]
+        """
 
         def cut(tensor: Tensor | None, dimensions: int = 2) -> Tensor | None:
             per_row = tensor is not None and tensor.dim() == dimensions and len(tensor) > 1
@@ -80,7 +111,12 @@ class Candidates:
         )
 
     def to(self, device: torch.device) -> Candidates:
-        """The same on another device."""
+        """The same on another device.
+
+        Example:
+            >>> chosen.to(torch.device("cpu")) is chosen
+            True
+        """
         if device.type == "cpu":
             return self
         moved: dict[str, Any] = {
@@ -108,14 +144,25 @@ class Vectors(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """What a model encodes to: the score of item i for user u is `users[u] @ items[i] + bias[i]`."""
+    """What a model encodes to: the score of item i for user u is `users[u] @ items[i] + bias[i]`.
+
+    Example:
+        >>> tables = Tables(torch.tensor([[1.0], [2.0]]), torch.tensor([[1.0], [0.5], [1.5]]))
+        >>> tables.bias is None
+        True
+    """
 
     users: Tensor  # (U, D)
     items: Tensor  # (I, D)
     bias: Tensor | None = None  # (I,)
 
     def scores(self, users: Tensor) -> Tensor:
-        """(B, I) scores of all items for `users` (B,), a new tensor."""
+        """(B, I) scores of all items for `users` (B,), a new tensor.
+
+        Example:
+            >>> tables.scores(torch.tensor([1])).tolist()
+            [[2.0, 1.0, 3.0]]
+        """
         scores = self.users[users.to(self.items.device)] @ self.items.T
         return scores if self.bias is None else scores.add_(self.bias)
 
@@ -162,6 +209,15 @@ class LossInput:
         tables: what the model encodes to, with its gradient; only for losses registered with `needs=["tables"]`.
         state: what the loss keeps between steps.
         space: the score space.
+
+    Example:
+        >>> batch = Batch(torch.tensor([0]), torch.tensor([5]))
+        >>> scores = {"positive": torch.tensor([1.0]), "negative": torch.tensor([[2.0, 0.0, 7.0]])}
+        >>> unknown = dict.fromkeys(("log_q", "log_q_positive", "weight"))
+        >>> valid, items = torch.tensor([[True, True, False]]), torch.tensor([4, 5, 9])
+        >>> x = LossInput(**scores, **unknown, valid=valid, n_items=10, batch=batch, items=items)
+        >>> (x.negative - x.positive[:, None]).tolist()
+        [[1.0, -1.0, 6.0]]
     """
 
     positive: Tensor
@@ -179,24 +235,44 @@ class LossInput:
     space: str = "dot"
 
     def without_positive(self) -> LossInput:
-        """The same, where no negative that is its row's own positive counts."""
+        """The same, where no negative that is its row's own positive counts.
+
+        Example:
+            >>> x.without_positive().valid.tolist()
+            [[True, False, False]]
+        """
         other = self.items != self.batch.positives[:, None]  # (B, N)
         return replace(self, valid=other if self.valid is None else self.valid & other)
 
     def masked(self, values: Tensor, fill: float = LOWEST) -> Tensor:
-        """(B, N) `values` with `fill` where a negative must not count; no gradient comes from there."""
+        """(B, N) `values` with `fill` where a negative must not count; no gradient comes from there.
+
+        Example:
+            >>> x.masked(x.negative, 0.0).tolist()
+            [[2.0, 0.0, 0.0]]
+        """
         return values if self.valid is None else torch.where(self.valid, values, fill)
 
     @property
     def counted(self) -> Tensor:
-        """(B, 1) how many negatives count in each row."""
+        """(B, 1) how many negatives count in each row.
+
+        Example:
+            >>> x.counted.tolist()
+            [[2.0]]
+        """
         if self.valid is None:
             return self.negative.new_full((len(self.negative), 1), self.negative.shape[1])
         # a sum of float is exact up to 2^24, and eight times as fast as one of bool
         return self.valid.expand(self.negative.shape).to(self.negative.dtype).sum(dim=1, keepdim=True)
 
     def mean(self, values: Tensor) -> Tensor:
-        """(B,) mean over the valid negatives of `values` (B, N), by `weight` if there is one; 0 where none is valid."""
+        """(B,) mean over the valid negatives of `values` (B, N), by `weight` if there is one; 0 where none is valid.
+
+        Example:
+            >>> x.mean(x.negative).tolist()
+            [1.0]
+        """
         if self.weight is not None:
             return (self.masked(values, 0.0) * self.weight).sum(dim=1)
         if self.valid is None:
@@ -207,6 +283,10 @@ class LossInput:
         """(B, N) exponents `values`, `LOWEST` where they must not count.
 
         If there are weights, log(n · weight) is added, n being how many negatives of the row count.
+
+        Example:
+            >>> (x.logits(x.negative) > LOWEST / 2).tolist()
+            [[True, True, False]]
         """
         if self.weight is not None:
             values = values + (self.weight * self.counted).clamp(min=SMALLEST_WEIGHT).log()
@@ -216,19 +296,39 @@ class LossInput:
         return torch.add(values, (~self.valid).to(values.dtype), alpha=LOWEST)
 
     def log_sum(self, values: Tensor) -> Tensor:
-        """(B,) log Σ_j exp of `values` (B, N) over the valid negatives; 0 where none is valid."""
+        """(B,) log Σ_j exp of `values` (B, N) over the valid negatives; 0 where none is valid.
+
+        Example:
+            >>> x.log_sum(torch.zeros(1, 3)).exp().round().tolist()
+            [2.0]
+        """
         total = log_sum_exp(self.logits(values))
         return total if self.valid is None else total.masked_fill(~self.valid.expand(values.shape).any(dim=1), 0.0)
 
     def log_mean(self, values: Tensor) -> Tensor:
-        """(B,) log of the mean of exp of `values` (B, N) over the valid negatives; 0 where none is valid."""
+        """(B,) log of the mean of exp of `values` (B, N) over the valid negatives; 0 where none is valid.
+
+        Example:
+            >>> x.log_mean(torch.full((1, 3), 4.0)).tolist()
+            [4.0]
+        """
         return self.log_sum(values) - self.counted.squeeze(1).clamp(min=1).log()
 
     def without_negatives(self, values: Tensor) -> Tensor:
-        """(B,) `values` with 0, and no gradient, for rows that have no valid negative."""
+        """(B,) `values` with 0, and no gradient, for rows that have no valid negative.
+
+        Example:
+            >>> x.without_negatives(torch.tensor([0.5])).tolist()
+            [0.5]
+        """
         return values if self.valid is None else values.masked_fill(self.counted.squeeze(1) == 0, 0.0)
 
     def shares(self, values: Tensor) -> Tensor:
-        """(B, N) softmax of `values` over the valid negatives, 0 at the others."""
+        """(B, N) softmax of `values` over the valid negatives, 0 at the others.
+
+        Example:
+            >>> x.shares(torch.zeros(1, 3)).tolist()
+            [[0.5, 0.5, 0.0]]
+        """
         shares = self.masked(values).softmax(dim=1)
         return shares if self.valid is None else shares * self.valid

@@ -43,6 +43,11 @@ class Row:
         settings: all parameters: {"sampler", "loss", "model", "trainer"}, each name → value.
         canonical: a text that rows share which are the same training by identity; "" where nothing is known.
         imported: of a row that another program trained, {"files", "depth", "seeds"}.
+
+    Example:
+        >>> row = found.rows[0]
+        >>> row.name, row.seeds, row.metrics["ndcg@10"].shape == (2, len(row.users))
+        ('toppop', (0, 1), True)
     """
 
     name: str
@@ -97,7 +102,13 @@ class Context:
 
 @dataclass(frozen=True)
 class Value:
-    """One metric of one row: mean over seeds and users, its interval, and the deviation over seeds."""
+    """One metric of one row: mean over seeds and users, its interval, and the deviation over seeds.
+
+    Example:
+        >>> value = found.values[0]["ndcg@10"]
+        >>> value.lo < value.mean < value.hi
+        True
+    """
 
     mean: float
     lo: float | None
@@ -112,6 +123,11 @@ class Pair:
     `lo` to `hi` is the interval of the test at level 1 − α, `lo_family` to `hi_family` the one at 1 − α/m for the m
     pairs of one metric (Bonferroni), so that all m hold together with probability 1 − α at least. A pair that is
     `equal_by_identity` was not tested and is none of the m.
+
+    Example:
+        >>> pair = found.pairs[0]
+        >>> pair.a, pair.b, pair.metric
+        ('toppop', 'random', 'hr@10')
     """
 
     a: str
@@ -133,7 +149,12 @@ class Pair:
     equal_by_identity: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """The object of one pair in the JSON output; `equivalence` only where a margin was given."""
+        """The object of one pair in the JSON output; `equivalence` only where a margin was given.
+
+        Example:
+            >>> pair.as_dict()["ci"] == [pair.lo, pair.hi]
+            True
+        """
         names = ("a", "b", "metric", "difference", "ci", "ci_family", "p", "p_adjusted", "effect_size")
         counts = ("users_a_better", "users_b_better", "users_tied", "equal_by_identity")
         intervals = {"ci": [self.lo, self.hi], "ci_family": [self.lo_family, self.hi_family]}
@@ -162,6 +183,10 @@ class Comparison:
         warnings: of the context and of the comparison.
         margin: differences below this are too small to matter, or None where equivalence was not asked for.
         family: number of pairs of a metric that p and intervals hold for, where `pairs` are but those with the best.
+
+    Example:
+        >>> found.metric, found.test, found.correction
+        ('ndcg@10', 'crossed', 'holm')
     """
 
     rows: tuple[Row, ...]
@@ -181,31 +206,61 @@ class Comparison:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Every seed that any row has."""
+        """Every seed that any row has.
+
+        Example:
+            >>> found.seeds
+            (0, 1)
+        """
         return tuple(sorted({seed for row in self.rows for seed in row.seeds}))
 
     @property
     def users(self) -> int:
-        """Number of test users."""
+        """Number of test users.
+
+        Example:
+            >>> found.users == len(found.rows[0].users)
+            True
+        """
         return max(len(row.users) for row in self.rows)
 
     @property
     def code_protocol(self) -> str | None:
-        """Of the code that made the runs, which all rows share; None where nobody said."""
+        """Of the code that made the runs, which all rows share; None where nobody said.
+
+        Example:
+            >>> found.code_protocol.isdigit()
+            True
+        """
         return next((row.identity.get("code protocol") for row in self.rows), None)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of run ids and result hashes in the table's order; "" where the hashes are not known."""
+        """SHA-256 of run ids and result hashes in the table's order; "" where the hashes are not known.
+
+        Example:
+            >>> len(found.digest)
+            64
+        """
         return list_sha256(self.evidence) if self.evidence else ""
 
     @property
     def evidence(self) -> list[tuple[str, str]]:
-        """Run id and result hash of every run, row by row."""
+        """Run id and result hash of every run, row by row.
+
+        Example:
+            >>> [run for run, result in found.evidence] == [run for row in found.rows for run in row.runs]
+            True
+        """
         return [pair for row in self.rows for pair in zip(row.runs, row.results, strict=False)]
 
     def differ(self, a: str, b: str, metric: str) -> bool | None:
-        """Whether rows a and b were found to differ; None where no test looked at both sides of a − b."""
+        """Whether rows a and b were found to differ; None where no test looked at both sides of a − b.
+
+        Example:
+            >>> found.differ("toppop", "random", "ndcg@10") in (True, False)
+            True
+        """
         if self.alternative != "two-sided":
             return None
         for pair in self.pairs:
@@ -214,7 +269,12 @@ class Comparison:
         return None
 
     def groups(self, metric: str) -> list[str]:
-        """Letters per row, empty for failed rows, one-sided tests and where a baseline replaces all pairs."""
+        """Letters per row, empty for failed rows, one-sided tests and where a baseline replaces all pairs.
+
+        Example:
+            >>> len(found.groups("ndcg@10"))
+            2
+        """
         shown = ["" for _ in self.rows]
         if self.baseline is not None or self.alternative != "two-sided":
             return shown
@@ -231,13 +291,23 @@ class Comparison:
         return shown
 
     def effects(self, pair: Pair) -> Effects:
-        """How large the difference of one pair is, with intervals."""
+        """How large the difference of one pair is, with intervals.
+
+        Example:
+            >>> found.effects(found.pairs[0]).difference.value == found.pairs[0].difference
+            True
+        """
         rows = {row.name: row for row in self.rows}
         a, b, _ = paired(rows[pair.a], rows[pair.b], pair.metric)
         return effects(a, b, alpha=self.alpha)
 
     def as_dict(self) -> dict[str, Any]:
-        """The one object of `--format json`; what is missing or not finite is None."""
+        """The one object of `--format json`; what is missing or not finite is None.
+
+        Example:
+            >>> [row["name"] for row in found.as_dict()["rows"]]
+            ['toppop', 'random']
+        """
         context, letters = self.context, {metric: self.groups(metric) for metric in self.metrics}
         result = {
             "dataset": context.dataset,

@@ -10,6 +10,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import bench
+import datasets
+import recmodels
 from bench import api, compared
 from bench.cli import progress
 from bench.comparison.nouns import Comparison
@@ -18,7 +20,12 @@ from bench.runs.spec import Data, RunSpec, parse_cell
 from bench.tables.render import render
 from datasets import Consent, Protocol
 from datasets.errors import UserError
-from tests.doctested import check
+from tests.doctested import check, check_exported
+
+
+@pytest.mark.parametrize("package", [recmodels, datasets], ids=lambda package: package.__name__)
+def test_every_exported_docstring_has_an_example_that_comes_out(package: ModuleType) -> None:
+    check_exported(package)
 
 
 @pytest.mark.slow
@@ -27,6 +34,7 @@ def test_every_public_docstring_has_an_example_that_comes_out() -> None:
     data = "synthetic:users=200,items=100,density=0.1"
     found = bench.compare(["toppop", "random"], dataset=data, seeds=2, jobs=1, quiet=True)
     check(compared, found=found)
+    check_exported(bench, found=found)
     assert isinstance(found, Comparison)
     plain = Comparison(**{name: getattr(found, name) for name in Comparison.__dataclass_fields__})
     for view in ("rows", "letters"):
