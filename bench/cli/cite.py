@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import typer
+
 from bench.cli.option import SIGNIFICANCE, TABLE, option
 from bench.cli.output import Output
 from bench.cli.shown import Tested
@@ -24,7 +26,7 @@ class Cite(Tested, Output):
     """BibTeX, a methods paragraph and the manifest of a table, or of cells yet to be run.
 
     A table is a published one (its folder, or the table.json in it) or any that --format json wrote. Cells are named as
-    for bench compare; nothing is trained.
+    for bench compare; nothing is trained. Without names it is the software alone.
     """
 
     test: Annotated[
@@ -65,6 +67,8 @@ class Cite(Tested, Output):
 
         form = self.form
         self.check_out()
+        if not (self.names or self.sampler or self.loss or self.model):
+            return self._software(form)
         table, manifest = self._table()
         if form == "bibtex":
             self.emit(bibtex(table))
@@ -72,6 +76,20 @@ class Cite(Tested, Output):
             self.emit(f"{comments(table, manifest)}\n\n{paragraph(table, latex=True)}")
         else:
             self.emit(f"{paragraph(table)}\n\n{bibtex(table)}")
+        return 0
+
+    def _software(self, form: str) -> int:
+        """Print what the software alone is cited with."""
+        from bench.results import bibliography
+
+        if form == "latex":
+            raise UserError("--format latex is of a table or of cells; name some, as in `bench cite results/ml-100k`.")
+        self.emit(bibliography.software((), (), None).bibtex())
+        typer.echo(
+            "This is the software alone. Name a published table or cells, as in `bench cite results/ml-100k`, for the "
+            "papers of its data and methods and a paragraph on how it was made.",
+            err=True,
+        )
         return 0
 
     def _table(self) -> tuple[dict[str, Any], dict[str, Any] | None]:

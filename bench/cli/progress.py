@@ -180,7 +180,10 @@ class RunProgress:
         self.say(f"Finishing {count} running {'run' if count == 1 else 'runs'}; press Ctrl-C again to stop now.")
 
     def say(self, sentence: str) -> None:
-        """Print a sentence above the bar."""
+        """Print a sentence above the bar; in a notebook as a text, which wraps where rich's would be cut off."""
+        if self.notebook is not None:
+            import_module("IPython.display").display({"text/plain": sentence}, raw=True)
+            return
         self.console.print(sentence, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -114,12 +114,14 @@ class Training(Request):
                 progress.say("Stopped; finished runs are kept, and the same command goes on from there.")
                 raise
 
-    def say_other_code(self, experiment: "Experiment", missing: "Sequence[RunSpec]") -> None:
-        """Why runs that one remembers are trained again."""
+    def say_other_code(self, experiment: "Experiment", missing: "Sequence[RunSpec]") -> bool:
+        """Why runs that one remembers are trained again; whether there was something to say."""
         from bench.runs.other_code import other_code
 
-        if not self.quiet and (said := other_code(experiment.store, missing, experiment.device)):
-            typer.echo(said, err=True)
+        if self.quiet or not (said := other_code(experiment.store, missing, experiment.device)):
+            return False
+        typer.echo(said, err=True)
+        return True
 
     def tasks(self, experiment: "Experiment", specs: "Sequence[RunSpec]") -> "list[Task]":
         """These runs, ready for workers."""

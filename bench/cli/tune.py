@@ -95,7 +95,7 @@ class Tune(Training):
         from bench.tuning.tuned import tuned_cell
 
         studies = self._studies(experiment)
-        search(list(studies.values()), self.search_plan, partial(self._evaluate, experiment))
+        search(list(studies.values()), self.search_plan, partial(self._evaluate, experiment, told=set()))
         return studies, [cell for name, study in studies.items() if (cell := tuned_cell(study, name)) is not None]
 
     @property
@@ -149,23 +149,26 @@ class Tune(Training):
             found[name] = Study(cell, base, dimensions, about)
         return found
 
-    def _evaluate(self, experiment: "Experiment", asked: "Sequence[Asked]") -> "list[Answer]":
+    def _evaluate(
+        self, experiment: "Experiment", asked: "Sequence[Asked]", told: set[str] | None = None
+    ) -> "list[Answer]":
         """Train what the store does not know of these, and read the answers.
 
         Two cells may ask for one training with different floors; where it was given up for one, the other has it made
-        again.
+        again. That methods were edited is said in one round, which is kept in `told`.
 
         Raises:
             UserError: trials ended and are not in the store.
         """
         from bench.tuning.kept import answer
 
+        told = set() if told is None else told
         trials = [(experiment.spec(one.cell, one.seed), one.floors) for one in asked]
         answers = [answer(experiment.store, *trial, experiment.device) for trial in trials]
         failed = [self.retry_failed and one is not None and one.failure is not None for one in answers]
         wanted = [trial for trial, one, again in zip(trials, answers, failed, strict=True) if one is None or again]
         while wanted:
-            self._try(experiment, {spec.run_id: (spec, floors) for spec, floors in wanted})
+            self._try(experiment, {spec.run_id: (spec, floors) for spec, floors in wanted}, told)
             answers = [answer(experiment.store, *trial, experiment.device) for trial in trials]
             left = [trial for trial, one in zip(trials, answers, strict=True) if one is None]
             if len(left) >= len(wanted):
@@ -176,7 +179,9 @@ class Tune(Training):
             wanted = left
         return [one for one in answers if one is not None]
 
-    def _try(self, experiment: "Experiment", trials: "dict[str, tuple[RunSpec, tuple[float, ...]]]") -> None:
+    def _try(
+        self, experiment: "Experiment", trials: "dict[str, tuple[RunSpec, tuple[float, ...]]]", told: set[str]
+    ) -> None:
         """Train these, each held to its floors; one that was given up is kept as no run."""
         from bench.tuning.kept import keep
 
@@ -187,7 +192,8 @@ class Tune(Training):
                 experiment.store.save(task.spec, result, list(CUTOFFS), experiment.device)
 
         specs = [spec for spec, _ in trials.values()]
-        self.say_other_code(experiment, specs)
+        if "code" not in told and self.say_other_code(experiment, specs):
+            told.add("code")
         tasks = self.tasks(experiment, specs)
         self.carry_out(experiment, [replace(task, floors=trials[task.spec.run_id][1]) for task in tasks], kept)
 

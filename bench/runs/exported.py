@@ -13,6 +13,7 @@ from bench.runs.stored import EMBEDDINGS, StoredRun
 from datasets.consent import Consent
 from datasets.errors import UserError, unknown
 from datasets.protocol import Protocol
+from recmodels.models import BASELINES
 
 if TYPE_CHECKING:
     from datasets.split import Split
@@ -124,10 +125,12 @@ def _check_vectors(run: StoredRun) -> None:
     """
     if run.failure is not None:
         raise UserError(f"Run {run.run_id} failed, so that it recommends nothing; see `bench runs show {run.run_id}`.")
+    if (name := run.record["spec"]["model"]["name"]) in BASELINES:
+        raise UserError(f"Run {run.run_id} is of the baseline {name}, which has no vectors; name a run of a sampler.")
     if not run.has_embeddings:
         raise UserError(
             f"Run {run.run_id} was stored without its vectors; run the same command with --keep-embeddings, which "
-            "makes them again (baselines have none)."
+            "makes them again."
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from bench.tables.figures import COLORS, multiples
+from bench.tables.layout import plural
 from recmodels.compatibility import text_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def render_tuning(dataset: str, cells: Sequence[TunedCell], plan: Plan) -> str:
     ]
     header = ["cell", "default, 1 seed", "tuned", "± seeds", "trials", "to 1 %", "given up", "failed", "settings"]
     size = f"{plan.trials} trials" if plan.budget is None else f"{plan.budget:g} s a cell (not reproducible)"
-    title = f"{dataset} · validation · {size}, {plan.finalists} finalists × {len(plan.seeds) - 1} seeds"
+    chosen = f"{plural(plan.finalists, 'finalist')} × {plural(len(plan.seeds) - 1, 'seed')}"
+    title = f"{dataset} · validation · {size}, {chosen}"
     return f"{title}\n{tabulate(lines, header, disable_numparse=True)}"
 
 

@@ -54,7 +54,13 @@ def test_a_notebook_has_one_text_of_what_is_running(monkeypatch: pytest.MonkeyPa
     """By a stand-in for IPython, which keeps what it is told to show."""
     shown: list[str] = []
     display = ModuleType("IPython.display")
-    display.display = lambda data, **_: SimpleNamespace(update=lambda data, raw: shown.append(data["text/plain"]))  # type: ignore[attr-defined]
+    said: list[str] = []
+
+    def displayed(data: dict[str, str], raw: bool, display_id: bool = False) -> SimpleNamespace:
+        said.append(data["text/plain"])
+        return SimpleNamespace(update=lambda data, raw: shown.append(data["text/plain"]))
+
+    display.display = displayed  # type: ignore[attr-defined]
     ipython = ModuleType("IPython")
     ipython.get_ipython = lambda: SimpleNamespace(kernel=object())  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", ipython)
@@ -63,6 +69,7 @@ def test_a_notebook_has_one_text_of_what_is_running(monkeypatch: pytest.MonkeyPa
     spec = RunSpec(Data("toy", "0" * 64, {}), parse_cell("uniform:epochs=7", {}), 3)
     task = Task(spec, Protocol(), Consent())
     with progress.RunProgress(2) as told:
+        told.say("2 runs to do.")
         told.started(task)
         told.started(replace(task, spec=replace(spec, seed=4)))
         told.epoch(task, 5, 0.25, 0.125)
@@ -70,5 +77,6 @@ def test_a_notebook_has_one_text_of_what_is_running(monkeypatch: pytest.MonkeyPa
         while not any("epoch 5" in text for text in shown) and time.monotonic() < until:
             time.sleep(0.02)
     assert "[0/2] uniform:epochs=7 seed 3 epoch 5" in shown[-1]
+    assert said == ["", "2 runs to do."]
     ipython.get_ipython = lambda: SimpleNamespace()  # type: ignore[attr-defined]  # a terminal
     assert progress.RunProgress(2).notebook is None

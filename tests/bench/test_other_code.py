@@ -62,7 +62,9 @@ def test_a_search_says_it_of_its_trials(
     monkeypatch.setattr(Tune, "carry_out", lambda *_: None)
     experiment: Any = SimpleNamespace(store=store, device="cpu", protocol=None)
     for quiet, said in ((False, "1 run was made by other code of 'bpr'; it is kept and not used.\n"), (True, "")):
-        Tune(names=["uniform"], quiet=quiet)._try(experiment, {SPEC.run_id: (SPEC, ())})
+        told: set[str] = set()
+        for _ in range(2):  # rounds
+            Tune(names=["uniform"], quiet=quiet)._try(experiment, {SPEC.run_id: (SPEC, ())}, told)
         assert capsys.readouterr().err == said
 
 

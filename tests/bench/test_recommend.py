@@ -81,3 +81,9 @@ def test_a_baseline_recommends_what_it_counts(tmp_path: Path, ratings_csv: Path)
         counts[part.items[part.users == row]] = -1
     best = split.item_ids[np.argsort(-counts, kind="stable")[:10]].tolist()
     assert [one["item"] for one in json.loads(told.out)[0]["items"]] == best
+    folder = next(tmp_path.glob("*/*/run.json")).parent
+    refused = ask(f"runs export {folder.name} --vectors items --out x.npz --results {tmp_path}")
+    assert (refused.code, refused.err) == (
+        2,
+        f"Run {folder.name} is of the baseline toppop, which has no vectors; name a run of a sampler.\n",
+    )
