@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import sys
 import tempfile
 from io import BytesIO, StringIO
@@ -24,7 +25,7 @@ from rich.text import Text
 from tests.browser import chromium
 
 COMMAND = "bench compare uniform popularity inbatch --loss softmax --seeds 5"
-COLUMNS = 100
+COLUMNS = 86
 
 
 def typed(command: str) -> str:
@@ -45,9 +46,10 @@ def terminal(out: Path) -> None:
     console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
     console.print(Text.from_ansi(f"$ {COMMAND}\n{typed(COMMAND)}"), soft_wrap=False)
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "terminal.svg"
-        page.write_text(console.export_svg(title="bench"), encoding="utf-8")
-        picture(page, out, "svg", None, 1300)
+        page = Path(folder) / "terminal.html"
+        drawn = re.sub(r"@font-face {.*?}", "", console.export_svg(title="bench"), flags=re.S)  # fetched from afar
+        page.write_text(f"<!doctype html><meta charset=utf-8><body style='margin: 0'>{drawn}", encoding="utf-8")
+        picture(page, out, "svg", None, 1000)
 
 
 def picture(page: Path, out: Path, first: str, before: str | None, width: int) -> None:
