@@ -100,7 +100,7 @@ def info(
     else:
         source = loaded.source
         facts |= {"sha256": source.sha256, "verified": source.verified, "source": source.source}
-        facts["read as"] = source.reading or None
+        facts["read as"] = source.reading.removeprefix(f"Read {source.name}: ") or None
         facts["split"] = {"protocol": loaded.protocol.split, **loaded.facts}
         for warning in loaded.warnings:
             typer.echo(f"Warning: {warning}", err=True)
