@@ -34,7 +34,7 @@ define ready
 endef
 
 .venv/installed: requirements.lock pyproject.toml
-	$(call ready,2000)
+	$(call ready,2200)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation -e .

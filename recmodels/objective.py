@@ -15,6 +15,7 @@ from recmodels.compatibility import held
 from recmodels.entries import Value
 from recmodels.losses import LOSSES
 from recmodels.sampling import Scorer, Training
+from recmodels.slopes import SLOPES, Sloped
 from recmodels.types import LossInput
 
 LOWEST_TEMPERATURE = 0.01  # of a learned one; CLIP's bound (Radford et al., ICML 2021)
@@ -97,6 +98,7 @@ class Objective:
         space: the score space it is trained in.
         rank_space: the score space of the ranking.
         initial_state: makes what it keeps between steps.
+        sloped: the loss with its gradient by the scores, where that has a closed form.
     """
 
     loss: Callable[[LossInput], Tensor]
@@ -104,6 +106,7 @@ class Objective:
     space: str = "dot"
     rank_space: str = "dot"
     initial_state: Callable[[Training], LossState] = lambda training: LossState()
+    sloped: Callable[[LossInput], Sloped] | None = None
 
 
 def objective(
@@ -126,7 +129,7 @@ def objective(
     entry = LOSSES.entry(name)
     trained = entry.facts["space"] if space == "loss" else space
     declared = entry.facts.get("rank_space", trained)
-    factory = STATES.get(name)
+    factory, sloped = STATES.get(name), SLOPES.get(name)
     initial = (lambda training: LossState()) if factory is None else partial(factory, **parameters)
     return Objective(
         partial(_at_learned_temperature, loss, parameters) if learn_temperature else partial(loss, **parameters),
@@ -134,6 +137,7 @@ def objective(
         trained,
         declared if rank_space == "loss" else rank_space,
         partial(_learning, initial, float(parameters["temperature"] or 0)) if learn_temperature else initial,
+        None if sloped is None or learn_temperature else partial(sloped, **parameters),
     )
 
 

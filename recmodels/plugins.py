@@ -142,6 +142,7 @@ def use(plugins: Sequence[Plugin]) -> None:
     if (objective := sys.modules.get("recmodels.objective")) is not None:
         for _, name, _ in (each for plugin in in_use() for each in plugin.names()):
             objective.STATES.pop(name, None)
+            objective.SLOPES.pop(name, None)
     _in_use = None
     forget(REGISTRIES)
     _FINDER.serve(())

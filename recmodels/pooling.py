@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from datasets import Interactions
-from recmodels.scoring import row_dot, rows_of, table_gradient
+from recmodels.gradients import table_gradient
+from recmodels.scoring import pair_dots
 from recmodels.seen import Int
 
 
@@ -100,9 +101,5 @@ class _Sums(torch.autograd.Function):
 
 def _dots(terms: Tensor, table: Tensor, ids: Tensor, starts: Tensor) -> Tensor:
     """(n,) dot products of each list's row of `terms` (R, D) with the rows of the table in it."""
-    if table.device.type != "cpu":
-        return row_dot(terms.repeat_interleave(starts.diff(), dim=0), rows_of(table, ids.unsqueeze(1))).squeeze(1)
-    shape, nothing = (len(terms), len(table)), table.new_zeros(len(ids))
-    cells = torch.sparse_csr_tensor(starts, ids, nothing, shape, check_invariants=False)
-    dots: Tensor = torch.sparse.sampled_addmm(cells, terms, table.T, beta=0.0).values()
-    return dots
+    owners = torch.arange(len(terms), device=ids.device).repeat_interleave(starts.diff())
+    return pair_dots(terms, owners, table, ids.unsqueeze(1)).squeeze(1)

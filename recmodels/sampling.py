@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recmodels.scoring import in_space, pick_scores
-from recmodels.seen import Int, Seen
+from recmodels.seen import Seen
 from recmodels.training import Training as Training
 from recmodels.types import Batch, Candidates, Tables
 
-BLOCK = 1 << 16  # draws made at a time, so that what is in hand stays in the cache
-REDRAWS = (4, 16, 64)  # rounds of rejection after the first draw, and how many draws each offers at once
-MOST_REDRAWS = 1 << 22  # in one round
 DENSE_RATIO = 4  # scoring all I items by one matrix product costs about as much as picking I / 4 of them
 
 
@@ -310,56 +307,6 @@ def _both(first: Callable[..., None] | None, then: Callable[..., None] | None) -
         then(*given)
 
     return hook
-
-
-def draw_unseen(seen: Seen, users: Int, n: int, draw: Callable[[Int], Int], exact: Callable[[Int], Int]) -> Candidates:
-    """(B, n) draws from a law restricted to the items each user has not seen, exactly.
-
-    What hits a seen item is drawn again, a few rounds long; what is left then (users who have seen almost everything)
-    is drawn from the restricted law directly. Both give the same law, so the mixture does.
-
-    Args:
-        seen: the items to avoid.
-        users: (B,) row owners.
-        n: draws per row.
-        draw: (k,) rows -> (k,) draws from their unrestricted laws.
-        exact: (k,) rows -> (k,) draws from their restricted laws; -1 where nothing is left to draw.
-    """
-    grid = np.empty((len(users), n), np.int64)
-    step = max(1, BLOCK // n)
-    for start in range(0, len(users), step):
-        rows = np.arange(start, min(start + step, len(users))).repeat(n)
-        grid[start : start + step] = _draw_block(seen, users, rows, draw, exact).reshape(-1, n)
-    return drawn_in_order(grid)
-
-
-def drawn_in_order(grid: Int) -> Candidates:
-    """Independent draws (B, N); -1 where there was nothing to draw."""
-    invalid = grid < 0
-    if not invalid.any():
-        return Candidates(torch.from_numpy(grid), ordered=True)
-    grid[invalid] = 0
-    return Candidates(torch.from_numpy(grid), valid=torch.from_numpy(~invalid), ordered=True)
-
-
-def _draw_block(seen: Seen, users: Int, rows: Int, draw: Callable[[Int], Int], exact: Callable[[Int], Int]) -> Int:
-    """One draw for each of `rows`."""
-    items = draw(rows)
-    todo = np.flatnonzero(seen.contains(users[rows], items))
-    for offered in REDRAWS:
-        if not todo.size:
-            return items
-        offered = min(offered, max(1, MOST_REDRAWS // todo.size))
-        again = rows[todo].repeat(offered)
-        drawn = draw(again)
-        free = ~seen.contains(users[again], drawn).reshape(-1, offered)
-        first = free.argmax(axis=1)  # the first that is free, as one draw after the other would have found it
-        each = np.arange(len(todo))
-        items[todo] = drawn.reshape(-1, offered)[each, first]
-        todo = todo[~free[each, first]]
-    if todo.size:
-        items[todo] = exact(rows[todo])
-    return items
 
 
 def mask_seen(logits: Tensor, seen: Seen, users: Tensor) -> Tensor:

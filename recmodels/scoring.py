@@ -8,21 +8,30 @@ copies of (B, N, D) more.
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse._sparsetools import csc_matvecs  # `csc_array @` takes twice the time for small batches
 from torch import Tensor
 
+from recmodels.compiled import compiles, run
+from recmodels.gradients import RowSums, add_rows, add_shares, table_gradient
 from recmodels.types import Batch, Candidates, Tables, Vectors
 
 SPACES = ("dot", "cosine", "half-cosine", "distance")
 SMALLEST = 1e-24  # squared norms are not taken for smaller: a vector of zeros has cosine 0 with everything
 
-with warnings.catch_warnings(action="ignore"):  # PyTorch warns once that compressed matrices are beta
-    torch.eye(1).to_sparse_csr()
+
+class PairL2(NamedTuple):
+    """What L2 adds of a vector itself to its gradient, for each row and for each of its pairs."""
+
+    user: float
+    positive: float
+    negative: float
+
+
+NO_L2 = PairL2(0.0, 0.0, 0.0)
 
 
 def batch_scores(
@@ -32,6 +41,7 @@ def batch_scores(
     space: str = "dot",
     keep: Tensor | None = None,
     by_row: tuple[bool, bool] = (False, False),
+    l2: PairL2 = NO_L2,
 ) -> tuple[Tensor, Tensor]:
     """Scores (B,) of the positives and (B, N) of the candidates.
 
@@ -43,13 +53,14 @@ def batch_scores(
         space: dot u·v, cosine, half-cosine (half of it), or distance: -‖u - v‖².
         keep: (B, D) factors of the users' vectors, for dropout.
         by_row: whether the gradient of the users, and of the items, is a sparse tensor of the rows in the batch.
+        l2: what the gradient of the tables holds beside; only where rows have their own candidates.
     """
     if candidates.vectors is not None or (candidates.mix is not None and space != "dot"):
         positive, negative = vector_scores(batch_vectors(tables, batch, candidates, keep, by_row), space)
     else:
-        function: type[torch.autograd.Function] = _SharedDot if candidates.shared else _RowDot
-        ids = (batch.users, batch.positives, candidates.items)
-        positive, negative, *norms = function.apply(tables.users, tables.items, *ids, keep, space != "dot", by_row)  # type: ignore[no-untyped-call]
+        given = (batch.users, batch.positives, candidates.items, keep, space != "dot", by_row)
+        function = _SharedDot.apply if candidates.shared else partial(_RowDot.apply, l2)
+        positive, negative, *norms = function(tables.users, tables.items, *given)  # type: ignore[no-untyped-call]
         if norms:
             user, own, other = norms
             positive = from_dot(positive, user, own, space)
@@ -101,7 +112,7 @@ def in_space(users: Tensor, items: Tensor, space: str) -> Tensor:
 
 def pick_scores(users: Tensor, table: Tensor, ids: Tensor, space: str) -> Tensor:
     """(B, N) scores of `users` (B, D) with the rows `ids` (B, N) of a table; no gradient."""
-    dot = _pick_dots(users, table, ids)
+    dot = pair_dots(users, torch.arange(len(users), device=users.device), table, ids)
     if space == "dot":
         return dot
     return from_dot(dot, users.square().sum(dim=1, keepdim=True), _squared_norms(table, ids), space)
@@ -119,31 +130,40 @@ def row_dot(users: Tensor, items: Tensor) -> Tensor:
     return torch.bmm(users.unsqueeze(1), items.transpose(1, 2)).squeeze(1)
 
 
-def _pick_dots(users: Tensor, table: Tensor, ids: Tensor) -> Tensor:
-    """(B, N) dot products of (B, D) with the rows `ids` (B, N) of a table; no gradient.
+def pair_dots(users: Tensor, owners: Tensor, items: Tensor, ids: Tensor) -> Tensor:
+    """(B, N) dot products of the rows `owners` (B,) of one table with the rows `ids` (B, N) of another; no gradient."""
+    if not compiles(users):
+        return row_dot(users.index_select(0, owners), rows_of(items, ids))
+    dots = users.new_empty(ids.shape)
+    arrays = (part.contiguous() for part in (users, owners, items, ids))
+    run("pair_dots", *arrays, dots, *ids.shape, users.shape[1])
+    return dots
 
-    On the CPU as the wanted cells of a matrix product, so that the (B, N, D) rows are never copied.
+
+def _add_pairs(
+    users: Tensor,
+    owners: Tensor,
+    items: Tensor,
+    ids: Tensor,
+    slopes: Tensor,
+    of_users: tuple[Tensor, Tensor],
+    of_items: tuple[Tensor, Tensor],
+    l2_user: float = 0.0,
+    l2_item: float = 0.0,
+) -> None:
+    """Add the gradient of the sum of slopes (B, N) times `pair_dots` to sums and where among them it belongs.
+
+    Compiled, it adds the gradient of L2 as well: l2_user times each row's user, l2_item times each pair's item.
     """
-    if table.device.type != "cpu":
-        return row_dot(users, rows_of(table, ids))
-    cells = _cells(ids, table.new_zeros(ids.numel()), len(table))
-    dots: Tensor = torch.sparse.sampled_addmm(cells, users, table.T, beta=0.0).values()
-    return dots.view_as(ids)
-
-
-def _pick_sums(weights: Tensor, table: Tensor, ids: Tensor) -> Tensor:
-    """(B, D) sums of the rows `ids` (B, N) of a table by `weights` (B, N); no gradient."""
-    if table.device.type != "cpu":
-        return torch.bmm(weights.unsqueeze(1), rows_of(table, ids)).squeeze(1)
-    sums: Tensor = torch.sparse.mm(_cells(ids, weights.reshape(-1), len(table)), table, "sum")
-    return sums
-
-
-def _cells(ids: Tensor, values: Tensor, columns: int) -> Tensor:
-    """(B, columns) sparse matrix with `values` (B·N) in the columns `ids` (B, N) of each row."""
-    rows, n = ids.shape
-    starts = torch.arange(0, rows * n + 1, n)
-    return torch.sparse_csr_tensor(starts, ids.reshape(-1), values, (rows, columns), check_invariants=False)
+    if compiles(users):
+        arrays = (part.contiguous() for part in (users, owners, items, ids, slopes))
+        into = of_users[0], of_users[1].contiguous(), of_items[0], of_items[1].contiguous()
+        run("add_pairs", *arrays, *into, l2_user, l2_item, *ids.shape, users.shape[1])
+        return
+    user, item = users.index_select(0, owners), rows_of(items, ids)  # (B, D), (B, N, D)
+    add_rows(torch.bmm(slopes.unsqueeze(1), item).squeeze(1), of_users[1], of_users[0])
+    terms = slopes.unsqueeze(2) * user.unsqueeze(1)  # (B, N, D)
+    add_rows(terms.view(-1, terms.shape[2]), of_items[1].reshape(-1), of_items[0])
 
 
 def _squared_norms(table: Tensor, ids: Tensor) -> Tensor:
@@ -205,6 +225,7 @@ class _RowDot(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        l2: PairL2,
         users: Tensor,
         items: Tensor,
         u: Tensor,
@@ -214,33 +235,35 @@ class _RowDot(torch.autograd.Function):
         norms: bool,
         by_row: tuple[bool, bool],
     ) -> tuple[Tensor, ...]:
-        ctx.by_row = by_row
-        ids = torch.cat([p.unsqueeze(1), n], dim=1)  # (B, 1 + N)
-        user = users.index_select(0, u)  # (B, D)
+        owners, user = u, users
         if keep is not None:
-            user *= keep
-        scores = _pick_dots(user, items, ids)  # (B, 1 + N)
-        ctx.save_for_backward(users, items, u, ids, user, keep)
+            owners, user = torch.arange(len(u), device=u.device), users.index_select(0, u) * keep  # (B, D)
+        own = p.unsqueeze(1)
+        ctx.by_row, ctx.l2 = by_row, l2
+        ctx.save_for_backward(users, items, u, own, n, owners, user, keep)
+        scores = pair_dots(user, owners, items, own).squeeze(1), pair_dots(user, owners, items, n)
         if not norms:
-            return scores[:, 0], scores[:, 1:]
-        squared = _squared_norms(items, ids)
-        return scores[:, 0], scores[:, 1:], user.square().sum(dim=1), squared[:, 0], squared[:, 1:]
+            return scores
+        squared = (_squared_norms(items, ids) for ids in (p, n))
+        return (*scores, _squared_norms(user, owners), *squared)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        users, items, u, ids, user, keep = ctx.saved_tensors
-        grad = torch.cat([grads[0].unsqueeze(1), grads[1]], dim=1)  # (B, 1 + N)
-        grad_user = _pick_sums(grad, items, ids)  # (B, D)
-        squared = None
-        if len(grads) > 2:
-            grad_user += 2 * grads[2].unsqueeze(1) * user
-            squared = 2 * torch.cat([grads[3].unsqueeze(1), grads[4]], dim=1)  # (B, 1 + N): d‖v‖² = 2v
-        if keep is not None:
-            grad_user *= keep
-        grad_items = table_gradient(items, ctx.by_row[1], ids, grad, user)
-        if squared is not None:
-            _add_own(grad_items, items, ids, squared)
-        return table_gradient(users, ctx.by_row[0], u, None, grad_user), grad_items, *[None] * 6
+        users, items, u, own, n, owners, user, keep = ctx.saved_tensors
+        of_users, of_items = RowSums(users, ctx.by_row[0], u), RowSums(items, ctx.by_row[1], own, n)
+        # where numbers are dropped, the gradient of the vectors (B, D) that are left comes first
+        kept = None if keep is None else RowSums(user, False, owners)
+        sums = of_users if kept is None else kept
+        by_user = sums.values, sums.at[0]
+        own_at, at = of_items.at
+        _add_pairs(user, owners, items, own, grads[0].unsqueeze(1), by_user, (of_items.values, own_at), *ctx.l2[:2])
+        _add_pairs(user, owners, items, n, grads[1], by_user, (of_items.values, at), 0.0, ctx.l2.negative)
+        if len(grads) > 2:  # d‖v‖² = 2v
+            _add_own(sums, user, [grads[2]])
+            _add_own(of_items, items, [grads[3], grads[4]])
+        if kept is not None:
+            add_rows(kept.values * keep, of_users.at[0], of_users.values)
+        return None, of_users.gradient, of_items.gradient, *[None] * 6
 
 
 class _SharedDot(torch.autograd.Function):
@@ -283,76 +306,9 @@ class _SharedDot(torch.autograd.Function):
         return table_gradient(users, ctx.by_row[0], u, None, grad_user), grad_items, *[None] * 6
 
 
-def _add_own(gradient: Tensor, table: Tensor, ids: Tensor, weights: Tensor) -> None:
-    """Add weights[b, n] times row ids[b, n] of the table itself to the gradient of that row."""
-    if gradient.is_sparse:
-        rows, gradient = row_gradient(gradient)
-        table, ids = table.index_select(0, rows), places(rows, ids, len(table))
-    share = weights.new_zeros(len(table)).index_add_(0, ids.reshape(-1), weights.reshape(-1))
-    gradient.addcmul_(table, share.unsqueeze(1))
-
-
-def table_gradient(
-    table: Tensor, by_row: bool, ids: Tensor, weights: Tensor | None, terms: Tensor, starts: Tensor | None = None
-) -> Tensor:
-    """The gradient of a table: the sum over b and n of weights[b, n] · terms[b], at row ids[b, n].
-
-    Args:
-        table: (R, D), or (R,) where there are no weights.
-        by_row: whether it is a sparse tensor of the rows in `ids`, in ascending order, each once.
-        ids: (B, N), or (B,) for N = 1 and weights of 1.
-        weights: as `ids`, or none for weights of 1.
-        terms: (B, D), or (B,).
-        starts: (B + 1,) where the ids of each b start and the last ones end, where their numbers differ; `ids` and
-            `weights` are then one list.
-    """
-    if not by_row:
-        return _scatter(len(table), ids, weights, terms, starts)
-    rows, at = _unique(ids)
-    values = _scatter(len(rows), at, weights, terms, starts)
-    return torch.sparse_coo_tensor(rows.unsqueeze(0), values, table.shape, is_coalesced=True, check_invariants=False)
-
-
-def _unique(ids: Tensor) -> tuple[Tensor, Tensor]:
-    """The different ids, ascending, and where each of `ids` is among them; numpy sorts twice as fast."""
-    if ids.device.type != "cpu":
-        found: tuple[Tensor, Tensor] = torch.unique(ids, return_inverse=True)
-        return found
-    rows, at = np.unique(ids.numpy(), return_inverse=True)
-    return torch.from_numpy(rows), torch.from_numpy(at)
-
-
-def places(rows: Tensor, ids: Tensor, size: int) -> Tensor:
-    """Where `ids` are among the `rows` of a table of this size, in a tenth of the time of `searchsorted`."""
-    at = torch.empty(size, dtype=torch.int64, device=rows.device)  # only what is written to is ever touched
-    at.index_copy_(0, rows, torch.arange(len(rows), device=rows.device))
-    return at.index_select(0, ids.reshape(-1)).view(ids.shape)
-
-
-def row_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows (R,), ascending, and their gradients (R, D), of a gradient made by row; not copies.
-
-    Autograd forgets that it is coalesced, so that `indices()` and `values()` would refuse.
-    """
-    return gradient._indices()[0], gradient._values()
-
-
-def _scatter(rows: int, ids: Tensor, weights: Tensor | None, terms: Tensor, starts: Tensor | None = None) -> Tensor:
-    """(rows, D) of the sum in `table_gradient`.
-
-    On the CPU a product of a sparse and a dense matrix: it adds in the order of `index_add_`, to the same bits, in
-    half the time, because the (B, N, D) terms are never stored.
-    """
-    if weights is None:
-        return terms.new_zeros(rows, *terms.shape[1:]).index_add_(0, ids, terms)
-    if terms.device.type == "cpu":
-        (b, d), sums = terms.shape, terms.new_zeros(rows, terms.shape[1])
-        ends = np.arange(b + 1) * ids.shape[1] if starts is None else starts.numpy()
-        arrays = (part.contiguous().numpy().ravel() for part in (ids, weights, terms, sums))
-        csc_matvecs(rows, b, d, ends, *arrays)
-        return sums
-    if starts is not None:
-        terms = weights.unsqueeze(1) * terms.repeat_interleave(starts.diff(), dim=0)
-        return terms.new_zeros(rows, terms.shape[1]).index_add_(0, ids, terms)
-    terms = (weights.unsqueeze(2) * terms.unsqueeze(1)).view(-1, terms.shape[1])
-    return terms.new_zeros(rows, terms.shape[1]).index_add_(0, ids.reshape(-1), terms)
+def _add_own(sums: RowSums, table: Tensor, weights: list[Tensor]) -> None:
+    """Add twice weights[k] times row k of the ids of `sums`, of the table itself, to the sums of that row."""
+    shares = sums.values.new_zeros(len(sums.values))
+    for at, weight in zip(sums.at, weights, strict=True):
+        add_rows(2 * weight.reshape(-1), at.reshape(-1), shares)
+    add_shares(sums.of(table), shares, sums.values)

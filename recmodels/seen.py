@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets import Interactions
+from recmodels.compiled import run
 
 Int = NDArray[np.int64]
 
@@ -23,8 +24,8 @@ class Seen:
 
     def __init__(self, train: Interactions) -> None:
         self.n_items = train.n_items
-        self.offsets, items = train.by_user()  # (U + 1,), (n,)
-        self.items = items.astype(np.int64)
+        offsets, items = train.by_user()  # (U + 1,), (n,)
+        self.offsets, self.items = offsets.astype(np.int64), items.astype(np.int64)
         self.counts: Int = np.diff(self.offsets)  # (U,)
         users = np.repeat(np.arange(train.n_users), self.counts)
         self.keys: Int = users * np.int64(self.n_items) + self.items  # ascending
@@ -48,14 +49,19 @@ class Seen:
 
     def contains(self, users: Int, items: Int) -> NDArray[np.bool_]:
         """Whether each user has each item; `users` and `items` broadcast."""
-        keys = users * np.int64(self.n_items) + items
-        slots = self._slot(keys)
-        # every slot is in range: "wrap" only spares numpy the check
-        hit: NDArray[np.bool_] = (self._map.take(slots >> 3, mode="wrap") >> (slots & 7).astype(np.uint8)) & 1 != 0
-        if not self.exact and hit.any():
-            claimed = keys[hit]
-            hit[hit] = self.keys[np.minimum(self.position(claimed), len(self.keys) - 1)] == claimed
-        return hit
+        shape = np.broadcast_shapes(users.shape, items.shape)
+        n = shape[-1] if users.shape[-1:] == (1,) else 1  # items of each of `owners`
+        owners = np.broadcast_to(users[..., 0], shape[:-1]) if n > 1 else np.broadcast_to(users, shape)
+        pairs = (np.ascontiguousarray(ids, np.int64) for ids in (owners, np.broadcast_to(items, shape)))
+        hits = np.empty(shape, np.bool_)
+        run("find_seen", *self.arrays, *pairs, hits, owners.size, n)
+        return hits
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.uint8], int, Int, Int, int]:
+        """What the compiled loops know it by."""
+        shift = 0 if self.exact else 65 - self._bits.bit_length()
+        return self._map, shift, self.offsets, self.items, self.n_items
 
     def cells(self, users: Int, items: Int) -> NDArray[np.bool_]:
         """(B, N) whether each of `users` (B,) has each of `items` (N,), for less than B · N lookups."""

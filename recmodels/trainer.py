@@ -15,15 +15,17 @@ from torch import Tensor, nn
 
 from datasets import Interactions
 from recmodels.apart import OwnUpdates
+from recmodels.compiled import compiles
 from recmodels.diagnostics import Diagnostics
 from recmodels.encoder import Encoder
 from recmodels.evaluation import Diverged, FullRanking
 from recmodels.metrics import known_metric, user_metrics
 from recmodels.objective import LossState, Objective
 from recmodels.sampling import Sampler, Scorer, Training
-from recmodels.scoring import batch_scores, batch_vectors, ranking_tables, vector_scores
+from recmodels.scoring import NO_L2, PairL2, batch_scores, batch_vectors, ranking_tables, vector_scores
 from recmodels.seeds import derive, generator
 from recmodels.settings import Settings
+from recmodels.slopes import send_back
 from recmodels.types import Batch, Candidates, LossInput, Part, Scores, Tables
 from recmodels.updates import Updates, add_l2, l2_pull, learning_rate_factor
 
@@ -154,6 +156,11 @@ class _Fit:
     encode: Encoder
 
     @property
+    def mean(self) -> bool:
+        """Whether rows are averaged, else summed."""
+        return self.settings.reduction == "mean"
+
+    @property
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
 
@@ -251,8 +258,8 @@ def _rows(training: Training, order: np.random.Generator) -> tuple[Tensor, Tenso
     """Users and positives of an epoch, in order."""
     interactions = training.interactions
     if training.positives == "interaction":
-        permutation = order.permutation(len(interactions))
-        users, items = (ids[permutation].astype(np.int64) for ids in (interactions.users, interactions.items))
+        pairs = order.permutation(training.pairs)  # together, so that memory is not read here and there
+        users, items = pairs >> 32, pairs & 0xFFFFFFFF
     else:
         offsets, by_user = interactions.by_user()
         sizes = np.diff(offsets)
@@ -275,30 +282,54 @@ def _keep(fit: _Fit, tables: Tables, batch: Batch, rng: np.random.Generator) -> 
 def _gradient(fit: _Fit, part: Part, dropout: np.random.Generator, observer: Diagnostics | None) -> Tensor:
     """Add the gradient of a part of a step to that of the parameters; the loss of each row (B,), detached."""
     batch, candidates, rows, last, _ = part
-    x = _loss_input(fit, batch, candidates, dropout)
-    values = fit.objective.loss(x)
+    l2 = _pair_l2(fit, candidates, rows)
+    x = _loss_input(fit, batch, candidates, dropout, l2)
+    sloped = fit.objective.sloped
     due = observer is not None and observer.due()
     shown = due and x.negative.requires_grad and x.negative.numel() > 0
     if shown:
         x.negative.retain_grad()
-    total = values.sum()
-    (total / rows if fit.settings.reduction == "mean" else total).backward()  # type: ignore[no-untyped-call]
+    shares = rows if fit.mean else 1
+    if sloped is None:
+        values = fit.objective.loss(x)
+        (values.sum() / shares).backward()  # type: ignore[no-untyped-call]
+    else:
+        with torch.no_grad():
+            values, *slopes = sloped(x)
+        send_back(x.positive, x.negative, *(slope.div_(shares) for slope in slopes))
     if observer is not None and shown:
         gradient = x.negative.grad
         if gradient is not None:  # of the mean over these rows
-            gradient = gradient * ((rows if fit.settings.reduction == "mean" else 1) / len(values))
+            gradient = gradient * (shares / len(values))
         observer.observe(batch, candidates, x.positive.detach(), x.negative.detach(), gradient, fit.scorer())
     if observer is not None and due:
-        observer.measure(lambda: l2_pull(fit.module, batch, candidates, fit.settings, rows, fit.encode.gradient))
+        observer.measure(
+            lambda: l2_pull(fit.module, batch, candidates, fit.settings, rows, fit.encode.gradient, l2 is not None)
+        )
     if last:
         if hasattr(fit.module, "auxiliary"):
-            fit.encode.add(fit.module.auxiliary(batch) * (1 if fit.settings.reduction == "mean" else rows))  # type: ignore[operator]
+            fit.encode.add(fit.module.auxiliary(batch) * (1 if fit.mean else rows))  # type: ignore[operator]
         fit.encode.backward()
-    add_l2(fit.module, batch, candidates, fit.settings, rows)
+    if l2 is None:
+        add_l2(fit.module, batch, candidates, fit.settings, rows)
     return values.detach()
 
 
-def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, dropout: np.random.Generator) -> LossInput:
+def _pair_l2(fit: _Fit, candidates: Candidates, rows: int) -> PairL2 | None:
+    """L2 for the loop over pairs to add, where it scores the parameters themselves and every pair counts alike."""
+    settings, tables = fit.settings, fit.encode() if not hasattr(fit.module, "queries") else None
+    alike = all(part is None for part in (candidates.valid, candidates.vectors, candidates.mix))
+    if tables is None or tables.users is not getattr(fit.module, "users", None) or not compiles(tables.users):
+        return None
+    if not alike or candidates.shared or settings.dropout or settings.l2_bias or "vectors" in fit.objective.needs:
+        return None
+    user, positive, negative = (weight / rows if fit.mean else weight for weight in settings.l2_roles)
+    return PairL2(user, positive, negative / candidates.items.shape[1])
+
+
+def _loss_input(
+    fit: _Fit, batch: Batch, candidates: Candidates, dropout: np.random.Generator, l2: PairL2 | None
+) -> LossInput:
     (tables, at), space, needs = fit.encode.rows(batch), fit.objective.space, fit.objective.needs
     by_row = _by_row(fit, tables.users, at), _by_row(fit, tables.items, batch.positives, candidates.items)
     keep, pairs = _keep(fit, tables, batch, dropout), Batch(at, batch.positives)
@@ -307,7 +338,7 @@ def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, dropout: np.ran
         vectors = batch_vectors(tables, pairs, scored, keep, by_row)
         positive, negative = vector_scores(vectors, space)
     else:
-        positive, negative = batch_scores(tables, pairs, scored, space, keep, by_row)
+        positive, negative = batch_scores(tables, pairs, scored, space, keep, by_row, l2 or NO_L2)
     return LossInput(
         positive=positive,
         negative=negative,

@@ -75,6 +75,12 @@ class Training:
         return Seen(self.interactions)
 
     @cached_property
+    def pairs(self) -> NDArray[np.int64]:
+        """(n,) the interactions: the user times 2^32, plus the item."""
+        packed: NDArray[np.int64] = (self.interactions.users.astype(np.int64) << 32) | self.interactions.items
+        return packed
+
+    @cached_property
     def counts(self) -> NDArray[np.int64]:
         """(I,) training interactions of each item.
 

@@ -177,14 +177,20 @@ class Scores(Protocol):
 class _LogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
-        shares = values.softmax(dim=1)  # (B, N)
+        total, shares = log_sum_exp_shares(values)
         ctx.save_for_backward(shares)
-        return values.amax(dim=1) - shares.amax(dim=1).log()  # the largest share is e^(largest - log Σ)
+        return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         shares: Tensor = ctx.saved_tensors[0]
         return shares * grads[0].unsqueeze(1)
+
+
+def log_sum_exp_shares(values: Tensor) -> tuple[Tensor, Tensor]:
+    """`log_sum_exp` and its gradient by `values`, their softmax (B, N); neither carries a gradient."""
+    shares = values.softmax(dim=1)
+    return values.amax(dim=1) - shares.amax(dim=1).log(), shares  # the largest share is e^(largest - log Σ)
 
 
 def log_sum_exp(values: Tensor) -> Tensor:
@@ -279,6 +285,15 @@ class LossInput:
             return values.mean(dim=1)
         return self.masked(values, 0.0).sum(dim=1) / self.counted.squeeze(1).clamp(min=1)
 
+    @property
+    def factors(self) -> Tensor | float:
+        """What `mean` multiplies each value with, broadcastable to (B, N)."""
+        if self.weight is not None:
+            return self.masked(self.weight, 0.0)
+        if self.valid is None:
+            return 1 / self.negative.shape[1]
+        return self.valid.to(self.negative.dtype) / self.counted.clamp(min=1)
+
     def logits(self, values: Tensor) -> Tensor:
         """(B, N) exponents `values`, `LOWEST` where they must not count.
 
@@ -304,6 +319,14 @@ class LossInput:
         """
         total = log_sum_exp(self.logits(values))
         return total if self.valid is None else total.masked_fill(~self.valid.expand(values.shape).any(dim=1), 0.0)
+
+    def log_sum_shares(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """`log_sum` and its gradient by `values`, (B, N); neither carries a gradient."""
+        total, shares = log_sum_exp_shares(self.logits(values))
+        if self.valid is None:
+            return total, shares
+        none = ~self.valid.expand(values.shape).any(dim=1)
+        return total.masked_fill(none, 0.0), shares.masked_fill(none[:, None], 0.0)
 
     def log_mean(self, values: Tensor) -> Tensor:
         """(B,) log of the mean of exp of `values` (B, N) over the valid negatives; 0 where none is valid.

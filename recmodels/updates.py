@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from recmodels.scoring import places, row_gradient
+from recmodels.compiled import compiles, run
+from recmodels.gradients import add_count, add_rows, add_shares, leave_zeros, places, row_gradient
 from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates
 
@@ -62,18 +63,35 @@ class Updates:
                     gradient = gradient.add(parameter, alpha=decay)
                 parameter.add_(self._change(gradient, moments, 0), alpha=-rate)
         if whole:
-            parameters, gradients, means, squares, steps = map(list, zip(*whole, strict=True))
+            self._adam(whole, rate)
+
+    def _adam(self, whole: list[tuple[Tensor, ...]], rate: float) -> None:
+        """One step of Adam for parameters, each with its gradient, both moments and count of steps."""
+        (beta1, beta2), decay = self._betas, self._settings.weight_decay
+        rest = []
+        for parameter, gradient, mean, square, steps in whole:
+            if not compiles(parameter) or not gradient.is_contiguous():
+                rest.append((parameter, gradient, mean, square, steps))
+                continue
+            steps += 1
+            step = int(steps)
+            scaled, root = rate / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
+            numbers = scaled, root, float(beta1), float(beta2), EPSILON, float(decay)
+            run("adam", parameter, gradient, mean, square, *numbers, parameter.numel())
+            leave_zeros(parameter, gradient)
+        if rest:
+            parameters, gradients, means, squares, counts = map(list, zip(*rest, strict=True))
             adam(
                 parameters,
                 gradients,
                 means,
                 squares,
                 [],
-                steps,
+                counts,
                 fused=True,
                 amsgrad=False,
-                beta1=self._betas[0],
-                beta2=self._betas[1],
+                beta1=beta1,
+                beta2=beta2,
                 lr=rate,
                 weight_decay=decay,
                 eps=EPSILON,
@@ -121,8 +139,8 @@ def add_l2(module: nn.Module, batch: Batch, candidates: Candidates, settings: Se
     `bias`, where there is one, has a weight of its own. Vectors that stand in place of an item's own are constants. The
     mean is over the rows of the `step`, of which `batch` may be a part; under reduction=sum rows are summed.
     """
-    for name, share, weight in _l2_terms(module, batch, candidates, settings, step):
-        _add(getattr(module, name), share, weight)
+    for name, shares in _l2_terms(module, batch, candidates, settings, step):
+        _add(getattr(module, name), shares)
 
 
 @torch.no_grad()
@@ -133,6 +151,7 @@ def l2_pull(
     settings: Settings,
     step: int,
     gradient: Callable[[list[Tensor]], list[Tensor | None]],
+    included: bool = False,
 ) -> dict[str, float]:
     """‖gradient of L2‖ / ‖gradient of the loss‖ over the rows that L2 reaches: `l2_pull_users` and `l2_pull_items`.
 
@@ -143,11 +162,12 @@ def l2_pull(
         settings: see batch.
         step: see batch.
         gradient: gives that of the loss by these rows for some parameters.
+        included: whether it holds that of L2 already.
     """
     names = [name for name in ("users", "items") if hasattr(module, name)]
     found = {f"l2_pull_{name}": 0.0 for name in names}
     of_loss = dict(zip(names, gradient([getattr(module, name) for name in names]), strict=True))
-    for name, share, weight in _l2_terms(module, batch, candidates, settings, step):
+    for name, shares in _l2_terms(module, batch, candidates, settings, step):
         loss = of_loss.get(name)
         if loss is None:
             continue
@@ -155,47 +175,53 @@ def l2_pull(
         if loss.is_sparse:
             rows, loss = row_gradient(loss)
             own = own.index_select(0, rows)
-        share = share.to(own.dtype).unsqueeze(1)
-        reached = float((loss * (share > 0)).norm())
-        found[f"l2_pull_{name}"] = weight * float((own * share).norm()) / reached if reached else math.inf
+        shares = shares.to(own.dtype).unsqueeze(1)
+        pull = own * shares
+        reached = float(((loss - pull if included else loss) * (shares > 0)).norm())
+        found[f"l2_pull_{name}"] = float(pull.norm()) / reached if reached else math.inf
     return found
 
 
 def _l2_terms(
     module: nn.Module, batch: Batch, candidates: Candidates, settings: Settings, step: int
-) -> Iterator[tuple[str, Tensor, float]]:
-    """Name of a parameter, how much each row of its gradient counts, and the weight of all."""
-    user, positive, negative = settings.l2_roles
+) -> Iterator[tuple[str, Tensor]]:
+    """Name of a parameter, and how many times each row of it is added to its row of the gradient."""
     rows = step if settings.reduction == "mean" else 1
+    user, positive, negative = (weight / rows for weight in settings.l2_roles)
     users, items, bias = getattr(module, "users", None), module.items, getattr(module, "bias", None)
     assert isinstance(items, Tensor)
     if user and isinstance(users, Tensor):
         at, size = _places(users, batch.users)
-        yield "users", torch.bincount(at, minlength=size), user / rows
-    if largest := max(positive, negative):
-        share = _item_share(items, batch, candidates, positive / largest, negative / largest)
-        yield "items", share, largest / rows
+        shares = torch.zeros(size, device=at.device)
+        add_count(at, user, shares)
+        yield "users", shares
+    if positive or negative:
+        yield "items", _item_shares(items, batch, candidates, positive, negative)
     if settings.l2_bias and isinstance(bias, Tensor):
-        yield "bias", _item_share(bias, batch, replace(candidates, vectors=None), 1.0, 1.0), settings.l2_bias / rows
+        weight = settings.l2_bias / rows
+        yield "bias", _item_shares(bias, batch, replace(candidates, vectors=None), weight, weight)
 
 
-def _item_share(table: Tensor, batch: Batch, candidates: Candidates, positive: float, negative: float) -> Tensor:
+def _item_shares(table: Tensor, batch: Batch, candidates: Candidates, positive: float, negative: float) -> Tensor:
     """How much each row of the gradient of `table` counts, as a positive and as a negative."""
     ids, rows = candidates.embedded, len(batch.users)
     own, size = _places(table, batch.positives)
-    share = torch.bincount(own, minlength=size) * positive
+    shares = torch.zeros(size, device=own.device)
+    if positive:
+        add_count(own, positive, shares)
     if not ids.numel() or not negative:
-        return share
-    others, _ = _places(table, ids.reshape(-1))
+        return shares
+    others, _ = _places(table, ids)
     if candidates.valid is None:
         n = candidates.items.shape[-1]
-        per_negative = rows / n if candidates.shared else 1.0 / n
-        return share + negative * per_negative * torch.bincount(others, minlength=size)
-    counted = _counted(candidates, rows)[..., : ids.shape[-1]].reshape(-1)
-    return share + negative * torch.bincount(others, weights=counted, minlength=size)
+        add_count(others, negative * (rows / n if candidates.shared else 1 / n), shares)
+    else:
+        each = _each(candidates, rows)[..., : ids.shape[-1]] * negative
+        add_rows(each.reshape(-1), others.reshape(-1), shares)
+    return shares
 
 
-def _counted(candidates: Candidates, rows: int) -> Tensor:
+def _each(candidates: Candidates, rows: int) -> Tensor:
     """How much each candidate counts, (N,) if shared, else (B, N): a row counts the mean over its valid negatives."""
     assert candidates.valid is not None
     valid = candidates.valid.float()  # (B, N), or what broadcasts to it
@@ -209,17 +235,16 @@ def _counted(candidates: Candidates, rows: int) -> Tensor:
 def _places(table: Tensor, ids: Tensor) -> tuple[Tensor, int]:
     """Where `ids` are among the rows of a table's gradient, and how many rows it has."""
     if table.grad is None or not table.grad.is_sparse:
-        return ids, len(table)
+        return ids, table.shape[0]
     rows, _ = row_gradient(table.grad)
     return places(rows, ids, len(table)), len(rows)
 
 
-def _add(parameter: Tensor, share: Tensor, weight: float) -> None:
-    share = share.to(parameter.dtype).reshape(-1, *[1] * (parameter.dim() - 1))
+def _add(parameter: Tensor, shares: Tensor) -> None:
     if parameter.grad is None:
         parameter.grad = torch.zeros_like(parameter)
     if parameter.grad.is_sparse:
         rows, values = row_gradient(parameter.grad)
-        values.addcmul_(parameter.index_select(0, rows), share, value=weight)
+        add_shares(parameter.index_select(0, rows), shares, values)
     else:
-        parameter.grad.addcmul_(parameter, share, value=weight)
+        add_shares(parameter, shares, parameter.grad)

@@ -24,7 +24,7 @@ from recmodels.registry import Registry, edited, fill, not_registered
 from recmodels.samplers import SAMPLERS
 from recmodels.settings import SYNONYMS, setting_parameters
 
-CODE_PROTOCOL = 5
+CODE_PROTOCOL = 6
 """Raised by whoever changes what the same spec computes; see the changelog's "Results" sections."""
 
 DEFAULTS = {"sampler": "uniform", "loss": "bpr", "model": "mf"}

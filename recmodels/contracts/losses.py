@@ -173,6 +173,35 @@ def weights_count(name: str) -> None:
     )
 
 
+def slopes_are_its_gradient(name: str) -> None:
+    """A closed form of its gradient, if it has one, is what autograd finds: with masks, weights, laws and ties."""
+    mask = torch.tensor([[True, True, False, True, False, True, True]] * 5 + [[False] * 7])
+    uneven = torch.tensor([0.7, *[0.05] * 6]).double().expand(6, 7)
+    for parameters, valid, weight in product(_options(name), (None, mask), (None, uneven)):
+        built = objective(name, parameters)
+        loss, x = example(name, valid=valid, parameters=parameters)
+        if built.sloped is None:
+            return
+        x = replace(x, log_q=lin(6, 7) - 3, log_q_positive=lin(6) - 3, weight=weight)
+        tied = replace(x, positive=torch.zeros(6).double(), negative=torch.zeros(6, 7).double())
+        for given in (x, tied):
+            leaves = [part.clone().requires_grad_() for part in (given.positive, given.negative)]
+            values = loss(replace(given, positive=leaves[0], negative=leaves[1]))
+            gradients = torch.autograd.grad(values.sum(), leaves)
+            for found, wanted in zip(built.sloped(given), (values, *gradients), strict=True):
+                close = found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-6, atol=1e-9)
+                hold(close, f"its closed form differs from autograd with {dict(parameters)}; mend what @slopes marks")
+
+
+def _options(name: str) -> Iterator[dict[str, Any]]:
+    """Its parameters, with every choice that they offer."""
+    usual = LOSSES.parameters(name, {})
+    yield usual
+    for key, parameter in LOSSES.entry(name).parameters.items():
+        for choice in parameter.choices or ():
+            yield usual | {key: choice}
+
+
 def _needs(name: str) -> set[str]:
     return held("needs", LOSSES.entry(name), LOSSES.parameters(name, {}))
 
@@ -196,4 +225,5 @@ CONTRACTS: tuple[Contract, ...] = (
     rows_stand_alone,
     masked_negatives_change_nothing,
     weights_count,
+    slopes_are_its_gradient,
 )

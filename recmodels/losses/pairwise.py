@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 from recmodels.losses import LOSSES
 from recmodels.scoring import ascending, in_space
 from recmodels.search import Search
+from recmodels.slopes import Sloped, slopes
 from recmodels.types import LossInput
 
 
@@ -26,6 +27,19 @@ def bpr(x: LossInput) -> Tensor:
     Written as softplus(s_j - s⁺), which neither overflows nor loses its gradient.
     """
     return x.mean(softplus(x.negative - x.positive[:, None]))
+
+
+@slopes("bpr")
+def bpr_slopes(x: LossInput) -> Sloped:
+    """Each negative's is sigmoid(s_j - s⁺), by its share in the mean."""
+    gap = x.negative - x.positive[:, None]
+    return _of_gaps(x, softplus(gap), gap.sigmoid())
+
+
+def _of_gaps(x: LossInput, values: Tensor, slope: Tensor) -> Sloped:
+    """The mean of `values` (B, N), functions of s_j - s⁺, and its slopes by theirs (B, N)."""
+    by_negative = slope * x.factors
+    return Sloped(x.mean(values), -by_negative.sum(dim=1), by_negative)
 
 
 @LOSSES.register(
@@ -47,6 +61,13 @@ def hinge(
         margin: by how much the positive has to win; 1 for dot products, 0.1 to 0.5 for cosines.
     """
     return x.mean((margin + x.negative - x.positive[:, None]).relu())
+
+
+@slopes("hinge")
+def hinge_slopes(x: LossInput, *, margin: float) -> Sloped:
+    """Each negative's is 1 where the positive does not win by the margin, by its share in the mean."""
+    short = (margin + x.negative - x.positive[:, None]).relu()
+    return _of_gaps(x, short, (short > 0).to(short.dtype))
 
 
 @LOSSES.register(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from recmodels.losses import LOSSES
 from recmodels.search import Search
+from recmodels.slopes import Sloped, slopes
 from recmodels.types import LOWEST, LossInput
 
 
@@ -37,6 +39,18 @@ def bce(
     return softplus(-x.positive) + (negative * x.counted.squeeze(1) if counting == "sum" else negative)
 
 
+@slopes("bce")
+def bce_slopes(x: LossInput, *, counting: str) -> Sloped:
+    """-sigmoid(-s⁺) and c · sigmoid(s_j)."""
+    return _entropy(x, 1.0, x.counted if counting == "sum" else torch.ones_like(x.counted))
+
+
+def _entropy(x: LossInput, beta: float, times: Tensor) -> Sloped:
+    """β · softplus(-s⁺) + `times` (B, 1) the mean of softplus(s_j)."""
+    values = beta * softplus(-x.positive) + x.mean(softplus(x.negative)) * times.squeeze(1)
+    return Sloped(values, -beta * (-x.positive).sigmoid(), x.negative.sigmoid() * (times * x.factors))
+
+
 @LOSSES.register(
     "gbce",
     paper="Petrov, Macdonald, RecSys 2023",
@@ -61,9 +75,18 @@ def gbce(
         x: scores of negatives drawn uniformly.
         calibration: t; 0 is `bce` with every negative counted, 1 makes the scores those of all negatives.
     """
+    return _beta(x, calibration) * softplus(-x.positive) + x.mean(softplus(x.negative)) * x.counted.squeeze(1)
+
+
+def _beta(x: LossInput, calibration: float) -> float:
     rate = min(1.0, x.negative.shape[1] / max(x.n_items - 1, 1))
-    beta = calibration * rate + 1 - calibration
-    return beta * softplus(-x.positive) + x.mean(softplus(x.negative)) * x.counted.squeeze(1)
+    return calibration * rate + 1 - calibration
+
+
+@slopes("gbce")
+def gbce_slopes(x: LossInput, *, calibration: float) -> Sloped:
+    """-β · sigmoid(-s⁺) and sigmoid(s_j)."""
+    return _entropy(x, _beta(x, calibration), x.counted)
 
 
 @LOSSES.register(
@@ -113,3 +136,11 @@ def ccl(
         weight: of the mean over negatives; the paper takes up to 150 with 800 of them.
     """
     return (1 - x.positive).relu() + weight * x.mean((x.negative - margin).relu())
+
+
+@slopes("ccl")
+def ccl_slopes(x: LossInput, *, margin: float, weight: float) -> Sloped:
+    """-1 below a cosine of 1, and the weight above the margin, by each negative's share in the mean."""
+    short, above = (1 - x.positive).relu(), (x.negative - margin).relu()
+    values = short + weight * x.mean(above)
+    return Sloped(values, -(short > 0).to(short.dtype), (above > 0).to(above.dtype) * (weight * x.factors))

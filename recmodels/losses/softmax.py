@@ -11,7 +11,8 @@ from torch.nn.functional import logsigmoid, softplus
 
 from recmodels.losses import LOSSES
 from recmodels.search import Search
-from recmodels.types import LOWEST, LossInput, log_sum_exp
+from recmodels.slopes import Sloped, slopes
+from recmodels.types import LOWEST, LossInput, log_sum_exp, log_sum_exp_shares
 
 NEAR = 1e-6  # of the prior: a mean so little above it counts as below
 
@@ -44,6 +45,33 @@ def softmax(
             the positive as well (Yi et al.); `none` leaves the scores as they are, as `infonce` does.
         include_positive: whether exp a⁺ stands in the sum; without it, the decoupled form.
     """
+    x, positive, negative = _corrected(x, temperature, logq)
+    if include_positive:
+        return surprise(x, positive, negative)
+    negative = x.logits(negative)
+    total = log_sum_exp(negative) - positive
+    return total.masked_fill((negative <= LOWEST / 2).all(dim=1), 0.0)
+
+
+@slopes("softmax")
+def softmax_slopes(x: LossInput, *, temperature: float, logq: str, include_positive: bool) -> Sloped:
+    """The shares in the sum, less 1 for the positive, over τ."""
+    x, positive, negative = _corrected(x, temperature, logq)
+    if include_positive:
+        return _surprise_slopes(x, positive, negative, temperature)
+    negative = x.logits(negative)
+    total, shares = log_sum_exp_shares(negative)
+    none = (negative <= LOWEST / 2).all(dim=1)
+    values = (total - positive).masked_fill(none, 0.0)
+    return Sloped(
+        values,
+        none.to(values.dtype).sub_(1).div_(temperature),
+        shares.div_(temperature).masked_fill_(none[:, None], 0.0),
+    )
+
+
+def _corrected(x: LossInput, temperature: float, logq: str) -> tuple[LossInput, Tensor, Tensor]:
+    """The input with what counts, and the exponents a⁺ (B,) and a_j (B, N) of `softmax`."""
     plain = not isinstance(temperature, Tensor) and temperature == 1  # a learned one has a gradient at 1 too
     positive, negative = (s if plain else s / temperature for s in (x.positive, x.negative))
     if logq != "none":
@@ -56,16 +84,19 @@ def softmax(
             positive = positive - x.log_q_positive.clamp(min=LOWEST)
         else:
             x = x.without_positive()
-    if include_positive:
-        return surprise(x, positive, negative)
-    negative = x.logits(negative)
-    total = log_sum_exp(negative) - positive
-    return total.masked_fill((negative <= LOWEST / 2).all(dim=1), 0.0)
+    return x, positive, negative
 
 
 def surprise(x: LossInput, positive: Tensor, negative: Tensor) -> Tensor:
     """(B,) -a⁺ + log(exp a⁺ + Σ_j exp a_j) of `positive` (B,) and `negative` (B, N) exponents."""
     return log_sum_exp(torch.cat([positive[:, None], x.logits(negative)], dim=1)) - positive
+
+
+def _surprise_slopes(x: LossInput, positive: Tensor, negative: Tensor, temperature: float) -> Sloped:
+    """`surprise` and its slopes by the scores, which are `temperature` times the exponents."""
+    total, shares = log_sum_exp_shares(torch.cat([positive[:, None], x.logits(negative)], dim=1))
+    values, shares = total - positive, shares if temperature == 1 else shares.div_(temperature)
+    return Sloped(values, shares[:, 0] - 1 / temperature, shares[:, 1:])
 
 
 @LOSSES.register(
@@ -93,6 +124,12 @@ def infonce(
     return surprise(x, x.positive / temperature, x.negative / temperature)
 
 
+@slopes("infonce")
+def infonce_slopes(x: LossInput, *, temperature: float) -> Sloped:
+    """The shares in the sum, less 1 for the positive, over τ."""
+    return _surprise_slopes(x, x.positive / temperature, x.negative / temperature, temperature)
+
+
 @LOSSES.register(
     "sl",
     paper="Yeh et al., ECCV 2022; Wu, Chen, Wu, Shi, Zhang, Wang, ICDE 2024",
@@ -117,6 +154,14 @@ def sl(
         temperature: τ.
     """
     return x.log_sum((x.negative - x.positive[:, None]) / temperature)
+
+
+@slopes("sl")
+def sl_slopes(x: LossInput, *, temperature: float) -> Sloped:
+    """The shares of the negatives over τ, and less their sum for the positive."""
+    values, shares = x.log_sum_shares((x.negative - x.positive[:, None]) / temperature)
+    by_negative = shares.div_(temperature)
+    return Sloped(values, -by_negative.sum(dim=1), by_negative)
 
 
 @LOSSES.register(

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recmodels.draws import draw_unseen, drawn_in_order
 from recmodels.samplers import SAMPLERS
 from recmodels.samplers.dense import CELLS, among_unseen, dense_law
 from recmodels.sampling import (
@@ -19,8 +20,6 @@ from recmodels.sampling import (
     Scorer,
     Training,
     draw_by_weight,
-    draw_unseen,
-    drawn_in_order,
     mask_seen,
 )
 from recmodels.scoring import ranking_tables

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recmodels.draws import draw_unseen
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_by_weight, draw_unseen, mask_seen
+from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_by_weight, mask_seen
 from recmodels.search import Search
 from recmodels.seen import Int
 from recmodels.types import Batch, Candidates

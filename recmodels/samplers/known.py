@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from datasets.errors import UserError
+from recmodels.draws import drawn_in_order
 from recmodels.samplers import SAMPLERS
 from recmodels.samplers.static import Uniform
-from recmodels.sampling import Proposal, Sampler, Scorer, Training, drawn_in_order
+from recmodels.sampling import Proposal, Sampler, Scorer, Training
 from recmodels.search import Search
 from recmodels.seen import Int, Seen
 from recmodels.types import Batch, Candidates

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recmodels.draws import draw_fixed
 from recmodels.samplers import SAMPLERS
-from recmodels.sampling import Proposal, Sampler, Scorer, Training, draw_unseen
+from recmodels.sampling import Proposal, Sampler, Scorer, Training
 from recmodels.search import Search
 from recmodels.seen import Int
 from recmodels.types import Batch, Candidates
@@ -105,7 +106,7 @@ class Uniform(Proposal):
             items = seen.unseen(users[rows], np.floor(rng.random(len(rows)) * left).astype(np.int64))
             return np.where(left > 0, items, -1)
 
-        return draw_unseen(seen, users, n, lambda rows: rng.integers(n_items, size=len(rows)), exact)
+        return draw_fixed(seen, users, n, rng, exact)
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         """(B, 1), or (1, 1) without rejection."""
@@ -163,13 +164,8 @@ class Weighted(Proposal):
         users, n = batch.users.numpy(), n or self.training.n_items
         if not self.reject:
             return Candidates(torch.from_numpy(self._draw(len(users) * n, rng).reshape(len(users), n)), ordered=True)
-        return draw_unseen(
-            self.training.seen,
-            users,
-            n,
-            lambda rows: self._draw(len(rows), rng),
-            lambda rows: self._exact(users[rows], rng),
-        )
+        table = self.keep, self.alias
+        return draw_fixed(self.training.seen, users, n, rng, lambda rows: self._exact(users[rows], rng), table)
 
     def _exact(self, users: Int, rng: np.random.Generator) -> Int:
         """One draw for each user from the weights of what is unseen, laid out."""

@@ -18,7 +18,8 @@ from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
 from recmodels.samplers import SAMPLERS
 from recmodels.samplers.static import Weighted
-from recmodels.sampling import Proposal, Sampler, drawn_in_order
+from recmodels.draws import drawn_in_order
+from recmodels.sampling import Proposal, Sampler
 from recmodels.types import Candidates, Tables
 
 """

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from datasets import Interactions
+from recmodels.gradients import row_gradient
 from recmodels.pooling import Histories, Lists, softmax_in_lists, weighted_sums
-from recmodels.scoring import row_gradient
 
 STARTS = [0, 3, 3, 4, 8]  # the second list is empty
 IDS = [5, 0, 5, 2, 1, 1, 6, 0]

@@ -23,9 +23,13 @@ def plain(u: torch.Tensor, v: torch.Tensor, space: str) -> torch.Tensor:
     return dot if space == "dot" else dot / (u.norm(dim=-1) * v.norm(dim=-1)) / (2 if space == "half-cosine" else 1)
 
 
-def case(seed: int, rows: int, n: int, d: int, shared: bool, bias: bool) -> tuple[Tables, Batch, Candidates]:
+def case(
+    seed: int, rows: int, n: int, d: int, shared: bool, bias: bool, dtype: torch.dtype = torch.float64
+) -> tuple[Tables, Batch, Candidates]:
     torch.manual_seed(seed)
-    tables = Tables(torch.randn(5, d).double(), torch.randn(7, d).double(), torch.randn(7).double() if bias else None)
+    tables = Tables(
+        torch.randn(5, d).to(dtype), torch.randn(7, d).to(dtype), torch.randn(7).to(dtype) if bias else None
+    )
     batch = Batch(torch.randint(5, (rows,)), torch.randint(7, (rows,)))
     return tables, batch, Candidates(torch.randint(7, (n,) if shared else (rows, n)))
 
@@ -33,14 +37,15 @@ def case(seed: int, rows: int, n: int, d: int, shared: bool, bias: bool) -> tupl
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("by_row", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # compiled, and not
 @given(seed=st.integers(0, 99), rows=st.integers(1, 6), n=st.integers(1, 5), d=st.integers(1, 4), drop=st.booleans())
 @settings(deadline=None, max_examples=15)
 def test_scores_and_gradients_are_those_of_autograd(
-    space: str, shared: bool, by_row: bool, seed: int, rows: int, n: int, d: int, drop: bool
+    space: str, shared: bool, by_row: bool, dtype: torch.dtype, seed: int, rows: int, n: int, d: int, drop: bool
 ) -> None:
-    tables, batch, candidates = case(seed, rows, n, d, shared, bias=space == "dot")
-    keep = torch.rand(rows, d).double() + 0.5 if drop else None
-    weights = torch.randn(rows).double(), torch.randn(rows, n).double()
+    tables, batch, candidates = case(seed, rows, n, 5 * d, shared, bias=space == "dot", dtype=dtype)
+    keep = torch.rand(rows, 5 * d).to(dtype) + 0.5 if drop else None
+    weights = torch.randn(rows).to(dtype), torch.randn(rows, n).to(dtype)
 
     def gradients(score: Any) -> list[torch.Tensor]:
         leaves = Tables(*(None if table is None else table.clone().requires_grad_() for table in tables))  # type: ignore[arg-type]
@@ -60,8 +65,9 @@ def test_scores_and_gradients_are_those_of_autograd(
         return positive + leaves.bias[batch.positives], negative + leaves.bias[candidates.items]
 
     found = gradients(lambda leaves: batch_scores(leaves, batch, candidates, space, keep, (by_row, by_row)))
+    close = 1e-7 if dtype == torch.float64 else 1e-4
     for ours, theirs in zip(found, gradients(expected), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-7)
+        torch.testing.assert_close(ours, theirs, rtol=close, atol=close)
 
 
 @pytest.mark.parametrize("space", SPACES)
