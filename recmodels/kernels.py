@@ -63,32 +63,41 @@ def dot(context: Any, a: Any, at_a: Any, b: Any, at_b: Any, size: Any) -> Any:
 
 
 @intrinsic
-def _add_vectors(context: Any, into: Any, at: Any, weight: Any, rows: Any, start: Any, size: Any) -> Any:
-    """`add_row` for a `size` that is a multiple of `LANES`; the compiler would look for overlaps at every row."""
+def add_pair(
+    context: Any, users: Any, user: Any, items: Any, item: Any, slope: Any, l2: Any,
+    of_users: Any, of_user: Any, of_items: Any, of_item: Any, size: Any,
+) -> Any:  # fmt: skip
+    """of_user[d] += slope · item[d] and of_item[d] += slope · user[d] + l2 · item[d] for d below `size`.
+
+    Each is a row of an array, from a place on, and `size` is a multiple of `LANES`. In a plain loop the compiler would
+    look for overlaps of the four arrays at every pair.
+    """
     vector, place = ir.VectorType(ir.FloatType(), LANES), ir.IntType(32)
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        (into, at, weight, rows, start, size), whole = given, given[5].type
-        one = builder.insert_element(ir.Constant(vector, ir.Undefined), weight, place(0))
-        weights = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(place, LANES), [0] * LANES))
+        users, user, items, item, slope, l2, of_users, of_user, of_items, of_item, size = given
+        whole = size.type
+
+        def everywhere(number: Any) -> Any:
+            one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, place(0))
+            return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(place, LANES), [0] * LANES))
+
+        slopes, pulls = everywhere(slope), everywhere(l2)
         with cgutils.for_range(builder, builder.sdiv(size, whole(LANES))) as step:
             offset = builder.mul(step.index, whole(LANES))
-            places = (builder.gep(array, [builder.add(first, offset)]) for array, first in ((into, at), (rows, start)))
-            target, source = (builder.bitcast(place, vector.as_pointer()) for place in places)
-            product = builder.fmul(weights, builder.load(source, align=4))
-            builder.store(builder.fadd(builder.load(target, align=4), product), target, align=4)
+            arrays = (users, user), (items, item), (of_users, of_user), (of_items, of_item)
+            starts = (builder.gep(array, [builder.add(start, offset)]) for array, start in arrays)
+            places = [builder.bitcast(start, vector.as_pointer()) for start in starts]
+            of_pair = [builder.load(at, align=4) for at in places]
+            by_user = builder.fadd(of_pair[2], builder.fmul(slopes, of_pair[1]))
+            pull = builder.fadd(builder.fmul(slopes, of_pair[0]), builder.fmul(pulls, of_pair[1]))
+            builder.store(by_user, places[2], align=4)
+            builder.store(builder.fadd(of_pair[3], pull), places[3], align=4)
         return context.get_dummy_value()
 
-    return types.none(into, types.int64, types.float32, rows, types.int64, types.int64), generate
-
-
-@numba.njit(error_model="numpy")
-def add_row(into: Any, at: int, weight: float, rows: Any, start: int, size: int) -> None:
-    """into[at + d] += weight · rows[start + d] for d below `size`."""
-    whole = size - size % LANES
-    _add_vectors(into, at, weight, rows, start, whole)
-    for d in range(whole, size):
-        into[at + d] += weight * rows[start + d]
+    at, number = types.int64, types.float32
+    takes = users, at, items, at, number, number, of_users, at, of_items, at, at
+    return types.none(*takes), generate
 
 
 @loop
@@ -115,16 +124,18 @@ def add_pairs(
 
     And of L2: l2_user · user for every row, and l2_item · item for every pair.
     """
+    whole = size - size % LANES
     for b in range(rows):
         user, of_user = owners[b] * size, user_at[b] * size
         if l2_user != 0:
-            add_row(of_users, of_user, l2_user, users, user, size)
+            for d in range(size):
+                of_users[of_user + d] += l2_user * users[user + d]
         for k in range(b * n, b * n + n):
             slope, item, of_item = slopes[k], ids[k] * size, item_at[k] * size
-            add_row(of_users, of_user, slope, items, item, size)
-            add_row(of_items, of_item, slope, users, user, size)
-            if l2_item != 0:
-                add_row(of_items, of_item, l2_item, items, item, size)
+            add_pair(users, user, items, item, slope, l2_item, of_users, of_user, of_items, of_item, whole)
+            for d in range(whole, size):
+                of_users[of_user + d] += slope * items[item + d]
+                of_items[of_item + d] += slope * users[user + d] + l2_item * items[item + d]
 
 
 @loop
