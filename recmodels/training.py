@@ -76,7 +76,12 @@ class Training:
 
     @cached_property
     def pairs(self) -> NDArray[np.int64]:
-        """(n,) the interactions: the user times 2^32, plus the item."""
+        """(n,) the interactions: the user times 2^32, plus the item.
+
+        Example:
+            >>> (training.pairs >> 32).tolist(), (training.pairs & 0xFFFFFFFF).tolist()
+            ([0, 0, 1], [2, 3, 3])
+        """
         packed: NDArray[np.int64] = (self.interactions.users.astype(np.int64) << 32) | self.interactions.items
         return packed
 
