@@ -94,6 +94,10 @@ class Source:
         """
         raise NotImplementedError
 
+    def training_rows(self, content: Content, protocol: Protocol) -> tuple[int, int] | None:
+        """Fewest and most rows that its training part can have, as far as nothing must be read for it."""
+        return None
+
     def here(self, consent: Consent) -> bool:
         """Whether nothing must be fetched to read it.
 
@@ -195,6 +199,14 @@ class Catalogued(Source):
         lines = [f"sha256:{k.sha256}  {f.stored.name}\n" for k, f in zip(here, entry.files, strict=True)]
         digest = here[0].sha256 if len(here) == 1 else hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
         return Content(entry.id, digest, False, served)
+
+    def training_rows(self, content: Content, protocol: Protocol) -> tuple[int, int] | None:
+        """By the catalogue's counts, where somebody counted the official content."""
+        entry = self.entry
+        if entry.counts != "recounted" or entry.interactions is None or entry.users is None or not content.verified:
+            return None
+        whole = protocol.split_name.startswith("leave-") and protocol.min_rating is None and not protocol.prepares
+        return (entry.interactions - 2 * entry.users if whole else 0), entry.interactions
 
     def here(self, consent: Consent) -> bool:
         """Whether all its files are in the data folder."""

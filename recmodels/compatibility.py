@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from recmodels.entries import Entry, Value
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
-from recmodels.registry import fill
 from recmodels.samplers import SAMPLERS
-from recmodels.settings import setting_parameters
+from recmodels.settings import setting_parameters, trainer_settings
 
 # words of a loss's `needs` that its sampler must give, and what they mean
 FROM_SAMPLER = {
@@ -150,7 +149,7 @@ def _means_nothing(settings: Parameters) -> str | None:
 
 def table(models: list[str] | None = None) -> list[dict[str, str | None]]:
     """Every sampler × loss × model with default parameters and settings, and the reason where a cell is empty."""
-    settings = fill("trainer", setting_parameters(), {})
+    settings = trainer_settings({})
     return [
         {
             "sampler": sampler,

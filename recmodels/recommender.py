@@ -15,17 +15,17 @@ from datasets.errors import UserError
 from datasets.grammar import named
 from datasets.split import Split
 from datasets.table import Labels
-from recmodels.compatibility import reason, text_of, unseen
+from recmodels.compatibility import held, reason, text_of, unseen
 from recmodels.entries import Value
 from recmodels.evaluation import Diverged
 from recmodels.losses import LOSSES
 from recmodels.metrics import Float, Int
 from recmodels.models import MODELS
 from recmodels.objective import objective
-from recmodels.registry import Registry, fill
+from recmodels.registry import Registry
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Training
-from recmodels.settings import SYNONYMS, Settings, setting_parameters
+from recmodels.settings import Settings, trainer_settings
 from recmodels.trainer import Epoch, train
 from recmodels.types import Scores, Tables
 
@@ -204,7 +204,7 @@ def fit(
     """
     drawn, trained, encoder = _part(SAMPLERS, sampler), _part(LOSSES, loss), _part(MODELS, model)
     given = {name: text_of(value) for name, value in (settings or {}).items()}  # type: ignore[arg-type]
-    values = fill("trainer", setting_parameters(), given, SYNONYMS)
+    values = trainer_settings(given, len(split.train), held("needs", LOSSES.entry(trained[0]), trained[1]))
     why = reason(drawn, trained, encoder, values) or (unseen(encoder) if split.protocol.strong else None)
     if why is not None:
         raise UserError(f"{sampler}, {loss} and {model} cannot be trained together: {why}.")

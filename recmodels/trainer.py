@@ -106,7 +106,7 @@ def train(
     best_tables = fit.snapshot()
     for number in range(1, (stop_at or settings.epochs) + 1):
         started = time.perf_counter()
-        rate = settings.learning_rate * learning_rate_factor(settings, number)
+        rate = settings.rate * learning_rate_factor(settings, number)
         if state.before_epoch is not None:
             state.before_epoch(number, fit.scorer())
         for alone in own.before(number):
@@ -209,16 +209,16 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
         sampler.before_epoch(epoch, scorer, rng)
     scored = scorer.scored  # and not yet counted
     users, positives = _rows(fit.training, order)
-    steps = math.ceil(len(users) / settings.batch_size)
+    steps = math.ceil(len(users) / settings.rows)
     edges = [len(users) * step // steps for step in range(steps + 1)]
     sizes = [stop - start for start, stop in pairwise(edges)]
     drawn = (n and sampler.pool(n)) or fit.training.n_items
-    ahead = max(1, DRAWS_AHEAD // (settings.batch_size * drawn)) if sampler.static else 1
+    ahead = max(1, DRAWS_AHEAD // (settings.rows * drawn)) if sampler.static else 1
     parts = 1
     # whether a row's loss needs no other row
     apart = not fit.objective.needs & {"batch", "no_negatives"} and not hasattr(fit.module, "auxiliary")
     if sampler.divisible and apart:
-        parts = math.ceil(settings.batch_size * drawn / CELLS)
+        parts = math.ceil(settings.rows * drawn / CELLS)
         edges = [edge + size * part // parts for edge, size in zip(edges, sizes, strict=False) for part in range(parts)]
         edges.append(len(users))
     for first in range(0, len(edges) - 1, ahead):

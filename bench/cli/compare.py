@@ -64,12 +64,9 @@ class Compare(Shown, Completing):
             raise UserError("--profile measures a processor of this machine; leave --cluster and --device out.")
         if self.form not in ("table", "json"):
             raise UserError(f"--profile prints a table or json, not {self.form}.")
-        from bench.cli.progress import fetching
         from bench.comparison.names import short_names
         from bench.runs.profile import profile_runs, render
-        from bench.runs.runner import load_split
 
-        with fetching(self.quiet) as told:
-            split = load_split(experiment.data, experiment.protocol, self.consent, told)
+        split = self.opened(experiment.data, experiment.protocol)
         specs = [experiment.spec(cell, experiment.seeds[0]) for cell in short_names(experiment).cells]
         self.emit(render(profile_runs(self.tasks(experiment, specs), split), self.form))

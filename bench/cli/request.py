@@ -18,6 +18,9 @@ from datasets.errors import UserError
 
 if TYPE_CHECKING:
     from bench.runs.design import Experiment
+    from bench.runs.spec import Data
+    from datasets.protocol import Protocol
+    from datasets.split import Split
     from recmodels.recommended import Advise
 
 
@@ -104,6 +107,23 @@ class Request(Splitting, Cells):
         """
         return self._design(dataset)
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is said of what goes on."""
+        return False
+
+    def opened(self, data: "Data", protocol: "Protocol") -> "Split":
+        """The split, fetched and prepared where it is not yet; lines and bars on stderr say so.
+
+        Raises:
+            UserError: the data cannot be had, read or split.
+        """
+        from bench.cli.progress import fetching
+        from bench.runs.runner import load_split
+
+        with fetching(self.silent) as told:
+            return load_split(data, protocol, self.consent, told)
+
     def checked(self) -> "list[Experiment]":
         """The experiments, once every mistake in what is to be done with their runs is found too.
 
@@ -152,4 +172,5 @@ class Request(Splitting, Cells):
             expect_sampled=expect_sampled,
             refit=refit,
             advise=advise,
+            opened=self.opened,
         )

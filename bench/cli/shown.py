@@ -297,9 +297,8 @@ class Shown(Captioned, Tested):
     def _user_groups(self, experiment: "Experiment") -> "dict[str, NDArray[np.int64]]":
         """The test users in thirds; the split is opened for nothing else once all runs are stored."""
         from bench.comparison.user_groups import user_groups
-        from bench.runs.runner import load_split
 
-        return user_groups(load_split(experiment.data, experiment.protocol, self.consent), self.groups or "activity")
+        return user_groups(self.opened(experiment.data, experiment.protocol), self.groups or "activity")
 
 
 def told(written: list[Path], left_out: list[str]) -> None:

@@ -62,6 +62,11 @@ class Training(Request):
     retry_failed: Annotated[bool, option("--retry-failed", RUNNING, "run failed runs again")] = False
 
     @property
+    def silent(self) -> bool:
+        """With --quiet."""
+        return self.quiet
+
+    @property
     def stores(self) -> bool:
         """Not where nothing is run."""
         return not self.dry_run
@@ -80,16 +85,14 @@ class Training(Request):
         total: int | None = None,
     ) -> None:
         """Run the tasks, of `total` in all, in workers, and `keep` each result as soon as it is there."""
-        from bench.cli.progress import RunProgress, fetching
+        from bench.cli.progress import RunProgress
         from bench.runs.claims import Claims, Stopped, interruptible
         from bench.runs.design import default_jobs
         from bench.runs.estimate import Paces, estimate, finished
-        from bench.runs.runner import load_split
 
         if self.cluster is None:
             self._check_device()
-        with fetching(self.quiet) as told:  # fetched and prepared once, before the workers open it
-            split = load_split(experiment.data, experiment.protocol, self.consent, told)
+        split = self.opened(experiment.data, experiment.protocol)  # once, before the workers open it
         jobs = min(self.jobs or default_jobs(), len(tasks))
         specs = [task.spec for task in tasks]
         done = finished(experiment)

@@ -143,7 +143,7 @@ class Tune(Training):
             name = given_name(parts, given)
             if name in found:
                 raise UserError(f"Two cells are called {name}; tune each in a command of its own.")
-            base = shared(parse_cell(cell.name, common, recommended), cell)
+            base = shared(parse_cell(cell.name, common, recommended, experiment.rows), cell)
             dimensions = space(base, asked)
             about = f"{experiment.data.sha256} {experiment.protocol.as_dict()} {name} {cell.settings} {dimensions}"
             found[name] = Study(cell, base, dimensions, about)

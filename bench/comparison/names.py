@@ -32,7 +32,7 @@ def row_called(experiment: Experiment, text: str, settings: Settings, *, full: b
         if text in (shown.name, whole.name):
             return shown.name
     try:
-        meant = parse_cell(text, shared_and_varied(settings)[0], experiment.advise)
+        meant = parse_cell(text, shared_and_varied(settings)[0], experiment.advise, experiment.rows)
     except UserError:
         return text  # nobody's name, which the comparison says
     return next((shown.name for shown, _ in rows if replace(shown, name=text) == meant), text)

@@ -33,10 +33,9 @@ def facts(cells: Sequence[Cell]) -> dict[str, Any]:
         told |= _parts(kind, [(cell.name, getattr(cell, kind)) for cell in trained])
     corrected = [(cell.name, _correction(cell.loss)) for cell in trained if cell.loss]
     told["law correction"] = by_value((name, word) for name, word in corrected if word is not None)
-    defaults = {name: parameter.default for name, parameter in setting_parameters().items()}
-    for name in (*(name for name in ALWAYS if name in defaults), *(name for name in defaults if name not in ALWAYS)):
-        values = [cell.settings[name] for cell in trained]
-        if name in ALWAYS or any(value != defaults[name] for value in values):
+    names = setting_parameters()
+    for name in (*(name for name in ALWAYS if name in names), *(name for name in names if name not in ALWAYS)):
+        if name in ALWAYS or any(cell.settings[name] != names[name].default for cell in trained):
             told[name] = by_value((cell.name, cell.settings[name]) for cell in trained)
     return {name: value for name, value in told.items() if value != ""}
 

@@ -12,7 +12,7 @@ from datasets.errors import UserError
 from datasets.protocol import Protocol
 from recmodels.compatibility import text_of
 from recmodels.entries import Parameter
-from recmodels.settings import setting_parameters
+from recmodels.settings import usual
 
 DAMAGED = "damaged"
 Row = dict[str, str | int | float | None]
@@ -54,7 +54,7 @@ def described(folder: Path) -> Row:
 
 def changed_settings(spec: Mapping[str, Any]) -> list[str]:
     """The trainer settings of a spec that are no defaults, each as `name=value`."""
-    return _changed(spec["settings"], _defaults(setting_parameters()))
+    return _changed(spec["settings"], usual(spec["settings"]))
 
 
 def in_words(row: Row) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -27,8 +27,10 @@ from datasets.errors import UserError
 from datasets.grammar import named, with_option
 from datasets.protocol import Protocol
 from datasets.source import resolve
+from datasets.split import Split
 from recmodels.models import BASELINES
 from recmodels.recommended import Advise
+from recmodels.sizes import batch_for
 
 Settings = Sequence[tuple[str, str]]
 """Trainer settings as (name, value); a name that comes with several values multiplies the cells."""
@@ -49,6 +51,7 @@ class Experiment:
     refit: bool = False  # train again on train and validation before the test
     advise: Advise | None = None  # where settings came from that nobody gave
     imported: tuple[Imported, ...] = ()  # rows of another program
+    rows: int = 0  # of the training part, as far as `batch_size=auto` must know
 
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of a cell with a seed; a deterministic one has the same run for all."""
@@ -100,12 +103,13 @@ def design(
     expect_sampled: int | None = None,
     refit: bool = False,
     advise: Advise | None = None,
+    opened: Callable[[Data, Protocol], Split] | None = None,
 ) -> Experiment:
     """The experiment on one data set.
 
     `names` are completed by each of `samplers`, `losses` and `models`; without names, these multiply by themselves.
     A cell that was named as it is and cannot run is refused; one that came from multiplying is skipped with its reason.
-    The name of an imported row stands for that row.
+    The name of an imported row stands for that row. `opened` opens the split where the size of a batch depends on it.
 
     Raises:
         UserError: anything that means nothing, before anything is trained.
@@ -136,6 +140,8 @@ def design(
     if not runnable and not own:
         raise UserError(f"None of the cells can be trained: {skipped[0]['reason']}.")
     data, protocol = data_of(dataset, protocol, columns, negatives_from, consent)
+    rows = training_rows(data, protocol, consent, store, opened) if _sized_by_rows(runnable) else 0
+    runnable = tuple(parse_cell(cell.name, common, advise, rows) for cell in runnable) if rows else runnable
     if expect_sampled is not None and protocol.candidates != "full":
         raise UserError("Metrics expected over sampled candidates are computed from full ranks; leave candidates out.")
     return Experiment(
@@ -150,7 +156,40 @@ def design(
         refit=refit,
         advise=advise,
         imported=chosen(own, data, len(seeds)),
+        rows=rows,
     )
+
+
+def _sized_by_rows(cells: Sequence[Cell]) -> bool:
+    """Whether the size of any cell's batch follows from the data."""
+    return any(not cell.is_baseline and "batch_size" not in cell.given for cell in cells)
+
+
+def training_rows(
+    data: Data,
+    protocol: Protocol,
+    consent: Consent,
+    store: Store,
+    opened: Callable[[Data, Protocol], Split] | None = None,
+) -> int:
+    """About how many rows the training part has: by the catalogue where all counts give one batch, else exactly, by
+    a finished run or by opening the split.
+
+    Raises:
+        UserError: the data cannot be had.
+    """
+    source = resolve(data.dataset, data.columns)
+    bounds = source.training_rows(source.content(consent), protocol)
+    if bounds is not None and batch_for(bounds[0]) == batch_for(bounds[1]):
+        return bounds[0]
+    known = store.training_rows(data)
+    if known is not None:
+        return known
+    if opened is None:
+        from bench.runs.runner import load_split
+
+        return len(load_split(data, protocol, consent).train)
+    return len(opened(data, protocol).train)
 
 
 def data_of(

@@ -14,15 +14,15 @@ from datasets.grammar import named
 from datasets.loading import VERSION as LOAD_VERSION
 from datasets.protocol import JSON
 from datasets.readers import VERSION as READERS_VERSION
-from recmodels.compatibility import reason, text_of, unseen
+from recmodels.compatibility import held, reason, text_of, unseen
 from recmodels.entries import PROPOSAL, Entry, Value
 from recmodels.identities import canonical as training
 from recmodels.losses import LOSSES
 from recmodels.models import BASELINES, MODELS
 from recmodels.recommended import Advise, Recommended
-from recmodels.registry import Registry, edited, fill, not_registered
+from recmodels.registry import Registry, edited, not_registered
 from recmodels.samplers import SAMPLERS
-from recmodels.settings import SYNONYMS, setting_parameters
+from recmodels.settings import SYNONYMS, setting_parameters, trainer_settings
 
 CODE_PROTOCOL = 6
 """Raised by whoever changes what the same spec computes; see the changelog's "Results" sections."""
@@ -207,12 +207,12 @@ def check_code(spec: RunSpec) -> None:
             raise edited(name)
 
 
-def parse_cell(text: str, settings: Mapping[str, str], advise: Advise | None = None) -> Cell:
+def parse_cell(text: str, settings: Mapping[str, str], advise: Advise | None = None, rows: int = 0) -> Cell:
     """The cell written as `sampler`, `loss`, `sampler+loss`, `sampler+loss+model` or the name of a baseline.
 
     Each name may carry options, `popularity:alpha=0.5,negatives=4`: its own parameters, or trainer settings for this
     row alone. What is not named is `uniform`, `bpr` and `mf`. `settings` are the trainer settings of all rows, as text.
-    What `advise` says stands in for the defaults.
+    What `advise` says stands in for the defaults. The sizes that are `auto` are those of so many training `rows`.
 
     Raises:
         UserError: a name or option nobody knows, or two names of one kind.
@@ -225,12 +225,13 @@ def parse_cell(text: str, settings: Mapping[str, str], advise: Advise | None = N
     }
     said = frozenset([*settings, *row, *(f"{kind}.{key}" for kind, options in given.items() for key in options)])
     baseline = "baseline" in whole
+    needs = () if baseline else held("needs", parts["loss"], whole["loss"].parameters)
     return Cell(
         text,
         whole.get("sampler"),
         whole.get("loss"),
         whole["baseline" if baseline else "model"],
-        {} if baseline else fill("trainer", setting_parameters(), {**advice.settings, **settings, **row}, SYNONYMS),
+        {} if baseline else trainer_settings({**advice.settings, **settings, **row}, rows, needs),
         recommended=advice.told,
         remarks=advice.remarks,
         trials=advice.trials,

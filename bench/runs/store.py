@@ -27,7 +27,7 @@ from recmodels.metrics import Ranks
 
 if TYPE_CHECKING:
     from bench.runs.imported import ImportedSpec
-    from bench.runs.spec import RunSpec
+    from bench.runs.spec import Data, RunSpec
 
 _ID = re.compile(r"[0-9a-f]{16}(-[a-z]+)?").fullmatch
 LAST_EPOCH = "the best epoch was the last allowed; more epochs may help"
@@ -117,6 +117,17 @@ class Store:
             Damaged: a `run.json` is not as it was written.
         """
         yield from map(read, self.folders())
+
+    def training_rows(self, data: Data) -> int | None:
+        """How many rows the training part of these data has, as a finished run on them tells; None without one."""
+        for path in sorted((self.root / data.folder).glob("[!.]*/run.json")):
+            with suppress(Damaged):
+                record = read(path.parent).record
+                if (record["spec"]["data_sha256"], record["spec"]["protocol"]) == (data.sha256, dict(data.protocol)):
+                    rows = record["provenance"].get("facts", {}).get("train")
+                    if isinstance(rows, int):
+                        return rows
+        return None
 
     def save(self, spec: RunSpec | ImportedSpec, result: Result, cutoffs: list[int], device: str = "cpu") -> StoredRun:
         """Write a run; if another process was first, keep what it wrote.

@@ -20,7 +20,7 @@ from datasets.errors import UserError
 from recmodels.compatibility import text_of
 from recmodels.entries import Entry, Value
 from recmodels.recommended import Recommended
-from recmodels.settings import setting_parameters
+from recmodels.settings import setting_parameters, usual
 
 SCHEMA = 1
 SELECT_ON = str(setting_parameters()["select_on"].default)
@@ -260,8 +260,7 @@ def _values(cell: Cell, searched: Collection[str]) -> dict[str, Value]:
     parts = {"sampler": cell.sampler, "loss": cell.loss, "model": cell.model}
     if cell.is_baseline:
         parts = {"baseline": cell.model}
-    known = {name: (parameter.default, cell.settings.get(name)) for name, parameter in setting_parameters().items()}
-    found = {} if cell.is_baseline else known
+    found = {} if cell.is_baseline else {name: (it, cell.settings[name]) for name, it in usual(cell.settings).items()}
     for kind, part in parts.items():
         if part is not None:
             defaults = REGISTRIES[kind].entry(part.name).parameters

@@ -17,17 +17,14 @@ from recmodels.contracts import hold
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.objective import objective
-from recmodels.registry import fill
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Training
-from recmodels.settings import Settings, setting_parameters
+from recmodels.settings import Settings, trainer_settings
 from recmodels.types import Part
 from recmodels.updates import Updates
 
 USERS, ITEMS, BATCH = 30, 400, 6
-SETTINGS = fill(
-    "trainer",
-    setting_parameters(),
+SETTINGS = trainer_settings(
     {"optimizer": "lazy_adam", "epochs": "2", "batch_size": str(BATCH), "negatives": "3", "embedding_size": "4",
      "l2": "0.01", "l2_bias": "0.01"},
 )  # fmt: skip

@@ -172,7 +172,7 @@ def test_python_asks_as_the_command_line_does(tmp_path: Path, ratings_csv: Path)
 
 def test_settings_are_listed() -> None:
     text = ask("list settings").out
-    assert "learning_rate=0.007: a number > 0" in text
+    assert "learning_rate=auto: a number > 0 or auto" in text
     assert "epochs         " in text
 
 

@@ -17,9 +17,8 @@ from datasets.protocol import Protocol
 from recmodels.compatibility import reason
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
-from recmodels.registry import fill
 from recmodels.samplers import SAMPLERS
-from recmodels.settings import setting_parameters
+from recmodels.settings import trainer_settings
 from tests.loss_cases import (
     ITEMS,
     changed,
@@ -94,7 +93,7 @@ def test_ccl_judges_cosines_and_not_their_sigmoids() -> None:
 
 def test_gbce_goes_with_uniform_negatives_and_with_no_others(tmp_path: Path) -> None:
     """β is derived for uniform draws; with others it is a number without a meaning, and nothing would say so."""
-    settings, mf = fill("trainer", setting_parameters(), {}), ("mf", MODELS.parameters("mf", {}))
+    settings, mf = trainer_settings({}), ("mf", MODELS.parameters("mf", {}))
     data, gbce = sampler_data(), ("gbce", LOSSES.parameters("gbce", {}))
     accepted = set()
     for name in SAMPLERS:
