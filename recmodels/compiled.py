@@ -30,6 +30,7 @@ SIGNATURES = {
     "adam": "FFFFrrrrrrw",
     "add_count": "IrFw",
     "add_shares": "FFFww",
+    "find_outside": "IwwI",
     "find_seen": "BwIIwIIBww",
     "draw_unseen": "IwwDIwBwIIwIIIww",
 }
@@ -45,6 +46,19 @@ def compiles(numbers: Tensor) -> bool:
 def run(name: str, *given: Tensor | NDArray[Any] | int | float) -> None:
     """Run a loop of `recmodels.kernels` on these arrays, which are contiguous, and numbers."""
     _loops()[name](*map(_argument, given))
+
+
+def inside(ids: Tensor, limit: int) -> Tensor:
+    """The same ids, contiguous, for a loop to use.
+
+    Raises:
+        IndexError: some are no rows of a table of this length.
+    """
+    ids, outside = ids.contiguous(), np.empty(1, np.int64)
+    run("find_outside", ids, ids.numel(), limit, outside)
+    if outside[0]:
+        raise IndexError(f"{outside[0]} ids are negative, or not below {limit}, the length of their table")
+    return ids
 
 
 def _argument(value: Tensor | NDArray[Any] | int | float) -> int | float:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recmodels.compiled import compiles, run
+from recmodels.compiled import compiles, inside, run
 
 ZEROS = "zeros_for_a_gradient"  # an attribute of a table
 
@@ -87,7 +87,7 @@ def table_gradient(
 def add_rows(terms: Tensor, ids: Tensor, sums: Tensor) -> None:
     """Add terms (n, D), or (n,), to the rows `ids` (n,) of `sums`."""
     if compiles(terms):
-        run("add_rows", terms.contiguous(), ids.contiguous(), sums, terms.shape[0], terms.shape[1:].numel())
+        run("add_rows", terms.contiguous(), inside(ids, sums.shape[0]), sums, terms.shape[0], terms.shape[1:].numel())
     else:
         sums.index_add_(0, ids, terms)
 
@@ -95,7 +95,7 @@ def add_rows(terms: Tensor, ids: Tensor, sums: Tensor) -> None:
 def add_count(ids: Tensor, weight: float, shares: Tensor) -> None:
     """Add `weight` to the share (R,) of each of `ids`, once for each time that it stands there."""
     if compiles(shares):
-        run("add_count", ids.contiguous(), weight, shares, ids.numel())
+        run("add_count", inside(ids, shares.shape[0]), weight, shares, ids.numel())
     else:
         shares.add_(torch.bincount(ids.reshape(-1), minlength=len(shares)), alpha=weight)
 

@@ -1,8 +1,8 @@
 """The loops of a training step, for float32 on the CPU; `recmodels.compiled` turns them into machine code.
 
 Arguments are the addresses of whole, contiguous arrays and the sizes of their axes; a row r of a table (R, D) starts at
-r · D. Nothing is checked: ids are in range. Sums have a fixed order, so that the same numbers give the same bits on
-every processor. Importing this module loads the compiler.
+r · D. Ids are rows of their tables: who calls has made sure (`inside` in `recmodels.compiled`). Sums have a fixed order,
+so that the same numbers give the same bits on every processor. Importing this module loads the compiler.
 """
 
 from __future__ import annotations
@@ -216,13 +216,23 @@ def has_seen(bits: Any, shift: int, offsets: Any, known: Any, n_items: int, user
 
 
 @loop
+def find_outside(ids: Any, size: int, limit: int, found: Any) -> None:
+    """found[0] = how many ids are negative, or not below the limit."""
+    count = 0
+    for k in range(size):
+        count += ids[k] < 0 or ids[k] >= limit
+    found[0] = count
+
+
+@loop
 def find_seen(
     bits: Any, shift: int, offsets: Any, known: Any, n_items: int, users: Any, items: Any, hits: Any, rows: int, n: int
 ) -> None:
     """hits[b, j] = whether users[b] has items[b, j]."""
     for b in range(rows):
         for k in range(b * n, b * n + n):
-            hits[k] = has_seen(bits, shift, offsets, known, n_items, users[b], items[k])
+            real = 0 <= items[k] < n_items
+            hits[k] = real and has_seen(bits, shift, offsets, known, n_items, users[b], items[k])
 
 
 @loop

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recmodels.compiled import compiles, run
+from recmodels.compiled import compiles, inside, run
 from recmodels.gradients import RowSums, add_rows, add_shares, table_gradient
 from recmodels.types import Batch, Candidates, Tables, Vectors
 
@@ -135,7 +135,7 @@ def pair_dots(users: Tensor, owners: Tensor, items: Tensor, ids: Tensor) -> Tens
     if not compiles(users):
         return row_dot(users.index_select(0, owners), rows_of(items, ids))
     dots = users.new_empty(ids.shape)
-    arrays = (part.contiguous() for part in (users, owners, items, ids))
+    arrays = users.contiguous(), owners.contiguous(), items.contiguous(), inside(ids, items.shape[0])
     run("pair_dots", *arrays, dots, *ids.shape, users.shape[1])
     return dots
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from recmodels import compiled
 
@@ -57,6 +58,13 @@ def test_code_that_others_may_have_put_there_is_not_run(folders: list[Path]) -> 
     assert compiled._kept("a.o") is None
     compiled._keep("a.o", CODE)
     assert (folders[1] / "a.o").exists()
+
+
+@pytest.mark.parametrize("wrong", [-1, 5])
+def test_an_id_that_is_no_row_is_refused(wrong: int) -> None:
+    assert compiled.inside(torch.tensor([[0, 4], [4, 0]]).T, 5).is_contiguous()
+    with pytest.raises(IndexError, match="1 ids are negative, or not below 5"):
+        compiled.inside(torch.tensor([0, wrong, 4]), 5)
 
 
 ADD = """

@@ -36,6 +36,7 @@ def test_agrees_with_a_matrix(hashed, train):
     matrix[train.users, train.items] = True
     users, items = np.arange(train.n_users)[:, None], np.arange(train.n_items)
     assert np.array_equal(seen.contains(users, items), matrix)
+    assert not seen.contains(users, np.array([-1, train.n_items])).any()
     assert np.array_equal(seen.counts, matrix.sum(axis=1))
     order = np.random.default_rng(0).integers(train.n_users, size=5)
     assert np.array_equal(np.stack(seen.of(order)), np.stack(np.nonzero(matrix[order])))
