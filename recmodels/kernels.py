@@ -1,8 +1,8 @@
 """The loops of a training step, for float32 on the CPU; `recmodels.compiled` turns them into machine code.
 
-Arguments are the addresses of whole, contiguous arrays and the sizes of their axes; a row r of a table (R, D) starts at
-r · D. Ids are rows of their tables: who calls has made sure (`inside` in `recmodels.compiled`). Sums have a fixed order,
-so that the same numbers give the same bits on every processor. Importing this module loads the compiler.
+Arguments are the addresses of whole, contiguous arrays and the sizes of their axes; row r of a table (R, D) starts at
+r · D. Ids are rows of their tables: who calls has made sure (`inside` in `recmodels.compiled`). Sums have a fixed
+order, so that the same numbers give the same bits on every processor. Importing this module loads the compiler.
 """
 
 from __future__ import annotations
