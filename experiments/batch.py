@@ -21,7 +21,7 @@ from bench.cli.grammar import Seeds, Setting
 from recmodels.sizes import SMALLEST, rate_for
 
 LOSSES = ("bpr", "bce", "softmax", "infonce")
-RATES = (0.0035, 0.005, 0.007, 0.01, 0.014, 0.02, 0.028)
+RATES = (0.005, 0.007, 0.01, 0.014, 0.02)
 MARGIN = 0.002
 
 
