@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datasets import Interactions
 from recmodels.scoring import in_space, pick_scores
 from recmodels.seen import Int, Seen
+from recmodels.training import Training as Training
 from recmodels.types import Batch, Candidates, Tables
 
 BLOCK = 1 << 16  # draws made at a time, so that what is in hand stays in the cache
@@ -23,66 +23,14 @@ MOST_REDRAWS = 1 << 22  # in one round
 DENSE_RATIO = 4  # scoring all I items by one matrix product costs about as much as picking I / 4 of them
 
 
-class Training:
-    """What a sampler may learn from: the training interactions, how they become rows of a batch, and nothing else.
+class Queries(Protocol):
+    """A model whose rows have queries of their own."""
 
-    Args:
-        interactions: the training part.
-        positives: how they become rows, as in `Settings`.
-        epochs: how many times they are passed over at most, for schedules, which are shares of it.
-        negatives: what users are known not to want, where the data say so.
-        fold_in: interactions of users that are ranked without being trained on, where a split has such users.
-    """
+    def catalogue(self) -> tuple[Tensor, Tensor | None]:
+        """(I, D) vectors of the items, and (I,) their biases."""
 
-    def __init__(
-        self,
-        interactions: Interactions,
-        positives: str = "interaction",
-        epochs: int = 100,
-        negatives: Interactions | None = None,
-        fold_in: Interactions | None = None,
-    ) -> None:
-        self.interactions = interactions
-        self.fold_in = fold_in
-        self.negatives = negatives
-        self.positives = positives
-        self.epochs = epochs
-        self.n_users = interactions.n_users
-        self.n_items = interactions.n_items
-
-    @cached_property
-    def histories(self) -> Interactions:
-        """What is known of every user when it is ranked: what is trained on, or what is folded in."""
-        return self.interactions if self.fold_in is None else self.interactions.joined(self.fold_in)
-
-    @cached_property
-    def n_trained(self) -> int:
-        """How many users there are, without those that are ranked without being trained on."""
-        return self.n_users - (0 if self.fold_in is None else len(np.unique(self.fold_in.users)))
-
-    @cached_property
-    def seen(self) -> Seen:
-        """The training items of every user."""
-        return Seen(self.interactions)
-
-    @cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """(I,) training interactions of each item."""
-        return self.interactions.item_counts()
-
-    @cached_property
-    def positive_law(self) -> NDArray[np.float64]:
-        """(I,) probability that a row of a batch has each item as its positive.
-
-        n_i / |D| where rows are interactions; the mean over users of [i in P_u] / |P_u| where users are drawn first.
-        """
-        if self.positives == "interaction":
-            shares: NDArray[np.float64] = self.counts / self.counts.sum()
-            return shares
-        offsets, items = self.interactions.by_user()
-        sizes = np.diff(offsets)
-        weights = np.repeat(1 / (sizes.clip(1) * np.count_nonzero(sizes)), sizes)
-        return np.bincount(items, weights, minlength=self.n_items).astype(np.float64)
+    def vectors(self, rows: Tensor) -> Tensor:
+        """(B, D) vectors of the queries of some rows of the step."""
 
 
 class Scorer:
@@ -93,13 +41,14 @@ class Scorer:
     Args:
         encode: the tables, or what computes them when they are first asked for.
         space: the score space of the loss.
+        rows: makes the queries of rows, where the model has such; only then do queries differ from users.
 
     Attributes:
         scored: pairs of a user and an item that it was asked for, positives left out.
     """
 
-    def __init__(self, encode: Tables | Callable[[], Tables], space: str = "dot") -> None:
-        self._encode = encode
+    def __init__(self, encode: Tables | Callable[[], Tables], space: str = "dot", rows: Queries | None = None) -> None:
+        self._encode, self._rows = encode, rows
         self.space = space
         self.scored = 0
 
@@ -109,38 +58,61 @@ class Scorer:
         users, items, bias = self._encode if isinstance(self._encode, Tables) else self._encode()
         return Tables(users.detach(), items.detach(), None if bias is None else bias.detach())
 
+    @cached_property
+    def _catalogue(self) -> tuple[Tensor, Tensor | None]:
+        if self._rows is None:
+            return self.tables.items, self.tables.bias
+        items, bias = self._rows.catalogue()
+        return items.detach(), None if bias is None else bias.detach()
+
+    @property
+    def items(self) -> Tensor:
+        """(I, D) vectors of the items, which cost less than the `tables` where users are made of something."""
+        return self._catalogue[0]
+
+    @property
+    def bias(self) -> Tensor | None:
+        """(I,) biases of the items."""
+        return self._catalogue[1]
+
     @property
     def device(self) -> torch.device:
         """Where the tables live."""
-        return self.tables.items.device
+        return self.items.device
 
-    def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """(B, N) scores of `items`, shared (N,) or per row (B, N), for `users` (B,), in the space of the loss."""
-        self.scored += len(users) * items.shape[-1]
-        return self._some(users, items.to(self.device))
+    def scores(self, queries: Tensor, items: Tensor) -> Tensor:
+        """(B, N) scores of `items`, shared (N,) or per row (B, N), in the space of the loss.
 
-    def _some(self, users: Tensor, items: Tensor) -> Tensor:
-        if items.dim() == 2 and items.shape[1] * DENSE_RATIO > len(self.tables.items):
-            return self._whole(users).gather(1, items)
-        u, table = self._users(users), self.tables.items
+        `queries` (B,) are those of a batch, or users, whose whole history then counts.
+        """
+        self.scored += len(queries) * items.shape[-1]
+        return self._some(queries, items.to(self.device))
+
+    def _some(self, queries: Tensor, items: Tensor) -> Tensor:
+        if items.dim() == 2 and items.shape[1] * DENSE_RATIO > len(self.items):
+            return self._whole(queries).gather(1, items)
+        u, table = self.vectors(queries), self.items
         scores = pick_scores(u, table, items, self.space) if items.dim() == 2 else in_space(u, table[items], self.space)
-        return scores if self.tables.bias is None else scores + self.tables.bias[items]
+        return scores if self.bias is None else scores + self.bias[items]
 
-    def all(self, users: Tensor) -> Tensor:
-        """(B, I) scores of the whole catalogue for `users` (B,), a new tensor."""
-        self.scored += len(users) * len(self.tables.items)
-        return self._whole(users)
+    def all(self, queries: Tensor) -> Tensor:
+        """(B, I) scores of the whole catalogue for `queries` (B,), as for `scores`; a new tensor."""
+        self.scored += len(queries) * len(self.items)
+        return self._whole(queries)
 
-    def _whole(self, users: Tensor) -> Tensor:
-        scores = in_space(self._users(users), self.tables.items, self.space)
-        return scores if self.tables.bias is None else scores + self.tables.bias
+    def _whole(self, queries: Tensor) -> Tensor:
+        scores = in_space(self.vectors(queries), self.items, self.space)
+        return scores if self.bias is None else scores + self.bias
 
-    def _users(self, users: Tensor) -> Tensor:
-        return self.tables.users.index_select(0, users.to(self.device))
+    def vectors(self, queries: Tensor) -> Tensor:
+        """(B, D) vectors of `queries` (B,), as for `scores`."""
+        if self._rows is not None and (queries < 0).any():
+            return self._rows.vectors(~queries).detach()
+        return self.tables.users.index_select(0, queries.to(self.device))
 
     def positives(self, batch: Batch) -> Tensor:
         """(B,) scores of the positives."""
-        return self._some(batch.users, batch.positives.unsqueeze(1).to(self.device)).squeeze(1)
+        return self._some(batch.queries, batch.positives.unsqueeze(1).to(self.device)).squeeze(1)
 
 
 class Law:
@@ -154,6 +126,8 @@ class Law:
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         """Log probability, broadcastable to (B, N), that one draw for `users` (B,) gives `items` (N,) or (B, N).
+
+        Of a law that looks at scores it is that of the user's whole history; `law` is that of the rows.
 
         It is the law after rejection and mixing, and before candidates are masked as not `valid`. Of what is rejected
         it says nothing. A law that depends on the row's positive too has `law` alone.
@@ -266,8 +240,7 @@ class Sampler:
         """The negatives to train on, out of the `pool`."""
         if self.select is None:
             return pool
-        batch = Batch(*(ids.to(scorer.device) for ids in batch))
-        return self.select(batch, pool.to(scorer.device), n or pool.items.shape[-1], rng, scorer)
+        return self.select(batch.to(scorer.device), pool.to(scorer.device), n or pool.items.shape[-1], rng, scorer)
 
     def with_law(self, batch: Batch, candidates: Candidates, scorer: Scorer) -> Candidates:
         """The same candidates with `log_q` and `log_q_positive` filled in.
@@ -277,7 +250,7 @@ class Sampler:
         """
         if candidates.weight is not None:
             raise ValueError("Candidates carry a law or weights, not both; leave one of them out.")
-        batch, device = Batch(batch.users.cpu(), batch.positives.cpu()), candidates.items.device
+        batch, device = batch.to(torch.device("cpu")), candidates.items.device
         log_q, at_positive = self.law.law(batch, candidates.items.cpu(), scorer)
         return replace(candidates, log_q=log_q.to(device), log_q_positive=at_positive.to(device))
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from datasets import Interactions
 from recmodels.apart import OwnUpdates
 from recmodels.diagnostics import Diagnostics
-from recmodels.encoder import Encoder
+from recmodels.encoder import Asked, Encoder
 from recmodels.evaluation import Diverged, FullRanking
 from recmodels.metrics import known_metric, user_metrics
 from recmodels.objective import LossState, Objective
@@ -101,7 +101,7 @@ def train(
     ranking = FullRanking(some_users(valid, settings.valid_users), [training.histories] if mask else [])
     history: list[Epoch] = []
     best, best_epoch = -math.inf, 0
-    best_tables = fit.snapshot()
+    kept = fit.snapshot()
     for number in range(1, (stop_at or settings.epochs) + 1):
         started = time.perf_counter()
         rate = settings.learning_rate * learning_rate_factor(settings, number)
@@ -131,14 +131,14 @@ def train(
         mean_loss = float(total) / rows
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {number}")
-        metric = validate(ranking, fit.ranking_tables(), settings.select_on)
+        metric = validate(ranking, fit.ranked(), settings.select_on)
         history.append(Epoch(number, mean_loss, metric, seconds))
         on_epoch(history[-1])
         if not metric <= best:  # better, or NaN because there is nothing to validate on
-            best, best_epoch, best_tables = metric, number, fit.snapshot()
+            best, best_epoch, kept = metric, number, fit.snapshot()
         elif number - max(best_epoch, settled(sampler, settings)) >= settings.patience:
             break
-    return Trained(best_tables, history, best_epoch)
+    return Trained(fit.tables_of(kept, valid), history, best_epoch)
 
 
 @dataclass(frozen=True)
@@ -158,15 +158,34 @@ class _Fit:
         return next(self.module.parameters()).device
 
     def scorer(self) -> Scorer:
-        return Scorer(self.encode, self.objective.space)
+        return Scorer(self.encode, self.objective.space, self.encode.of_rows)
 
-    def ranking_tables(self) -> Tables:
+    def ranked(self) -> Scores:
+        """What validation ranks by."""
+        if self.encode.of_rows is None:
+            return self._tables()
+        return Asked(self.module, self.objective.rank_space)
+
+    def _tables(self) -> Tables:
         with torch.no_grad():
             return ranking_tables(self.encode.ranked(), self.objective.rank_space)
 
-    def snapshot(self) -> Tables:
-        users, items, bias = self.ranking_tables()
+    def snapshot(self) -> Tables | dict[str, Tensor]:
+        """What the tables of this moment can be made of later: the tables or, where they cost much, the parameters."""
+        if self.encode.of_rows is not None:
+            return {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+        users, items, bias = self._tables()
         return Tables(users.clone(), items.clone(), None if bias is None else bias.clone())
+
+    def tables_of(self, kept: Tables | dict[str, Tensor], valid: Interactions) -> Tables:
+        """The tables that rank at test; histories hold what validates too, where the model says so."""
+        if isinstance(kept, Tables):
+            return kept
+        self.encode.forget()
+        self.module.load_state_dict(kept)
+        if self.module.shows_valid:
+            self.module.show(valid)  # type: ignore[operator]
+        return self._tables()
 
 
 def _pass_alone(
@@ -201,9 +220,7 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     if sampler.before_epoch is not None and negatives and epoch is not None:
         sampler.before_epoch(epoch, scorer, rng)
     scored = scorer.scored  # and not yet counted
-    users, positives = _rows(fit.training, order)
-    steps = math.ceil(len(users) / settings.batch_size)
-    edges = [len(users) * step // steps for step in range(steps + 1)]
+    rows, edges = _epoch(fit, order)
     sizes = [stop - start for start, stop in pairwise(edges)]
     drawn = (n and sampler.pool(n)) or fit.training.n_items
     ahead = max(1, DRAWS_AHEAD // (settings.batch_size * drawn)) if sampler.static else 1
@@ -211,16 +228,24 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     # whether a row's loss needs no other row
     apart = not fit.objective.needs & {"batch", "no_negatives"} and not hasattr(fit.module, "auxiliary")
     if sampler.divisible and apart:
-        parts = math.ceil(settings.batch_size * drawn / CELLS)
+        parts = math.ceil(max(settings.batch_size, *sizes) * drawn / CELLS)
         edges = [edge + size * part // parts for edge, size in zip(edges, sizes, strict=False) for part in range(parts)]
-        edges.append(len(users))
+        edges.append(len(rows.users))
+
+    def begin(at: int) -> None:
+        if rows.rows is not None and at % parts == 0:
+            fit.encode.begin(rows.at(slice(edges[at], edges[at + parts])).to(fit.device))
+
     for first in range(0, len(edges) - 1, ahead):
         chunk = edges[first : first + ahead + 1]
-        block = Batch(users[chunk[0] : chunk[-1]], positives[chunk[0] : chunk[-1]])
+        block = rows.at(slice(chunk[0], chunk[-1]))
+        begin(first)
         scorer = fit.scorer()
         pool = sampler.propose(block, n, rng, scorer) if negatives else _NOTHING
         for at, (start, stop) in enumerate(pairwise(chunk), start=first):
-            batch = Batch(users[start:stop], positives[start:stop])
+            batch = rows.at(slice(start, stop))
+            if at != first:
+                begin(at)
             mine = pool.rows(start - chunk[0], stop - chunk[0])
             columns = mine.items.shape[-1]
             if negatives:
@@ -239,12 +264,22 @@ def _cut(part: Part) -> Iterator[Part]:
     batch, candidates, rows, last, scored = part
     size, step = len(batch.users), max(1, CELLS // max(1, len(candidates.items)))
     for start in range(0, size, step):
-        mine = Batch(batch.users[start : start + step], batch.positives[start : start + step])
+        mine = batch.at(slice(start, start + step))
         ends = last and start + step >= size
         yield Part(mine, candidates.rows(start, start + step), rows, ends, 0 if start else scored)
 
 
 _NOTHING = Candidates(torch.empty(0, dtype=torch.int64))
+
+
+def _epoch(fit: _Fit, order: np.random.Generator) -> tuple[Batch, list[int]]:
+    """The rows of an epoch, in order, and where its steps begin and the last one ends."""
+    if fit.encode.of_rows is not None:
+        found: tuple[Batch, list[int]] = fit.module.sequences.epoch(order, fit.settings.batch_size)  # type: ignore[operator, union-attr]
+        return found
+    rows = Batch(*_rows(fit.training, order))
+    steps = math.ceil(len(rows.users) / fit.settings.batch_size)
+    return rows, [len(rows.users) * step // steps for step in range(steps + 1)]
 
 
 def _rows(training: Training, order: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -302,6 +337,7 @@ def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, dropout: np.ran
     (tables, at), space, needs = fit.encode.rows(batch), fit.objective.space, fit.objective.needs
     by_row = _by_row(fit, tables.users, at), _by_row(fit, tables.items, batch.positives, candidates.items)
     keep, pairs = _keep(fit, tables, batch, dropout), Batch(at, batch.positives)
+    own = batch.rows is not None
     scored, vectors = _NOTHING if "catalogue" in needs else candidates, None
     if "vectors" in needs:
         vectors = batch_vectors(tables, pairs, scored, keep, by_row)
@@ -319,7 +355,8 @@ def _loss_input(fit: _Fit, batch: Batch, candidates: Candidates, dropout: np.ran
         batch=batch,
         items=candidates.items,
         vectors=vectors,
-        tables=fit.encode() if "tables" in needs else None,
+        tables=None if "tables" not in needs else tables if own else fit.encode(),
+        at=at if own else None,
         state=fit.state.tensors,
         space=space,
     )

@@ -16,14 +16,27 @@ SMALLEST_WEIGHT = torch.finfo(torch.float32).tiny
 
 
 class Batch(NamedTuple):
-    """Positive pairs: row b says that `users[b]` interacted with `positives[b]`."""
+    """Positive pairs: row b says that `users[b]` interacted with `positives[b]`, asked by a query.
+
+    The query is the user or, where `rows` are given, the user with the history up to that row.
+    """
 
     users: Tensor  # (B,) int64
     positives: Tensor  # (B,) int64
+    rows: Tensor | None = None  # (B,) int64, numbers of the model's `Sequences`
+
+    @property
+    def queries(self) -> Tensor:
+        """(B,) ids of the queries, as a `Scorer` takes them: users, or ~row where rows have queries of their own."""
+        return self.users if self.rows is None else ~self.rows
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        return self if device.type == "cpu" else Batch(*(ids.to(device) for ids in self))
+        return Batch(*(None if ids is None else ids.to(device) for ids in self))  # type: ignore[arg-type]
+
+    def at(self, which: Tensor | slice) -> Batch:
+        """Some of the rows."""
+        return Batch(*(None if ids is None else ids[which] for ids in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -160,6 +173,7 @@ class LossInput:
         items: (N,) or (B, N) ids of the negatives.
         vectors: embeddings, only for losses registered with `needs=["vectors"]`.
         tables: what the model encodes to, with its gradient; only for losses registered with `needs=["tables"]`.
+        at: (B,) where among the users of `tables` each row's query stands.
         state: what the loss keeps between steps.
         space: the score space.
     """
@@ -175,8 +189,15 @@ class LossInput:
     items: Tensor
     vectors: Vectors | None = None
     tables: Tables | None = None
+    at: Tensor | None = None
     state: dict[str, Tensor] = field(default_factory=dict)
     space: str = "dot"
+
+    @property
+    def of_rows(self) -> Tensor:
+        """(B, D) the vectors of the rows' queries, out of `tables`."""
+        assert self.tables is not None
+        return self.tables.users.index_select(0, self.batch.users if self.at is None else self.at)
 
     def without_positive(self) -> LossInput:
         """The same, where no negative that is its row's own positive counts."""

@@ -263,7 +263,7 @@ def fitted(
     if cell.sampler is None or cell.loss is None:
         return _counted(task, split)
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
-    training = Training(split.train, settings.positives, settings.epochs, split.negatives, split.fold_in)
+    training = Training(split.train, settings.positives, settings.epochs, split.negatives, split.fold_in, split.ordered)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
     lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
     observer = (observing or Diagnostics)(training, sampler.law if lawful else None)

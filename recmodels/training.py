@@ -1,0 +1,85 @@
+"""`Training`: what samplers and models may learn from."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets import Interactions
+from recmodels.seen import Seen
+
+
+class Training:
+    """What a sampler may learn from: the training interactions, how they become rows of a batch, and nothing else.
+
+    Args:
+        interactions: the training part.
+        positives: how they become rows, as in `Settings`.
+        epochs: how many times they are passed over at most, for schedules, which are shares of it.
+        negatives: what users are known not to want, where the data say so.
+        fold_in: interactions of users that are ranked without being trained on, where a split has such users.
+        ordered: whether times, or else the order of the interactions, say what came first.
+    """
+
+    def __init__(
+        self,
+        interactions: Interactions,
+        positives: str = "interaction",
+        epochs: int = 100,
+        negatives: Interactions | None = None,
+        fold_in: Interactions | None = None,
+        ordered: bool = True,
+    ) -> None:
+        self.interactions = interactions
+        self.ordered = ordered
+        self._targets: NDArray[np.int32] | None = None
+        self.fold_in = fold_in
+        self.negatives = negatives
+        self.positives = positives
+        self.epochs = epochs
+        self.n_users = interactions.n_users
+        self.n_items = interactions.n_items
+
+    @cached_property
+    def histories(self) -> Interactions:
+        """What is known of every user when it is ranked: what is trained on, or what is folded in."""
+        return self.interactions if self.fold_in is None else self.interactions.joined(self.fold_in)
+
+    @cached_property
+    def n_trained(self) -> int:
+        """How many users there are, without those that are ranked without being trained on."""
+        return self.n_users - (0 if self.fold_in is None else len(np.unique(self.fold_in.users)))
+
+    @cached_property
+    def seen(self) -> Seen:
+        """The training items of every user."""
+        return Seen(self.interactions)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """(I,) training interactions of each item."""
+        return self.interactions.item_counts()
+
+    @cached_property
+    def positive_law(self) -> NDArray[np.float64]:
+        """(I,) probability that a row of a batch has each item as its positive.
+
+        n_i / |D| where rows are interactions; the mean over users of [i in P_u] / |P_u| where users are drawn first.
+        """
+        if self._targets is not None:
+            found: NDArray[np.float64] = np.bincount(self._targets, minlength=self.n_items) / len(self._targets)
+            return found
+        if self.positives == "interaction":
+            shares: NDArray[np.float64] = self.counts / self.counts.sum()
+            return shares
+        offsets, items = self.interactions.by_user()
+        sizes = np.diff(offsets)
+        weights = np.repeat(1 / (sizes.clip(1) * np.count_nonzero(sizes)), sizes)
+        return np.bincount(items, weights, minlength=self.n_items).astype(np.float64)
+
+    def restrict(self, targets: NDArray[np.int32]) -> None:
+        """Only these items (R,) are positives of rows, each once an epoch."""
+        self._targets = targets
+        self.__dict__.pop("positive_law", None)
