@@ -12,7 +12,7 @@ from torch.nn.functional import dropout, layer_norm, scaled_dot_product_attentio
 
 from datasets.errors import UserError
 from recmodels.models import MODELS
-from recmodels.models.sequences import SequenceModel, normal
+from recmodels.models.sequences import Linear, SequenceModel, normal
 from recmodels.sampling import Training
 from recmodels.search import Search
 from recmodels.settings import Settings
@@ -95,8 +95,8 @@ class _Block(nn.Module):
         super().__init__()
         self.heads, self.drop = heads, drop
         self.before_attention, self.before_layers = _Norm(size), _Norm(size)
-        self.mixing, self.joining = _Linear(size, 3 * size, rng), _Linear(size, size, rng)
-        self.first, self.second = _Linear(size, size, rng), _Linear(size, size, rng)
+        self.mixing, self.joining = Linear(size, 3 * size, rng, STD), Linear(size, size, rng, STD)
+        self.first, self.second = Linear(size, size, rng, STD), Linear(size, size, rng, STD)
 
     def forward(self, x: Tensor) -> Tensor:
         s, t, d = x.shape
@@ -106,16 +106,6 @@ class _Block(nn.Module):
         mixed = scaled_dot_product_attention(query, key, value, is_causal=True, dropout_p=share)
         x = x + dropout(self.joining(mixed.transpose(1, 2).reshape(s, t, d)), self.drop, self.training)
         return x + dropout(self.second(self.first(self.before_layers(x)).relu()), self.drop, self.training)
-
-
-class _Linear(nn.Module):
-    def __init__(self, inner: int, outer: int, rng: np.random.Generator) -> None:
-        super().__init__()
-        self.weight = normal(rng, outer, inner, std=STD)
-        self.bias = nn.Parameter(torch.zeros(outer))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, self.weight, self.bias)
 
 
 class _Norm(nn.Module):

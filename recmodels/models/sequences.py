@@ -170,6 +170,19 @@ class SequenceModel(nn.Module):
         self.train(trained)
 
 
+class Linear(nn.Module):
+    """W x + b, W normal with a standard deviation `std` and b 0 at the start."""
+
+    def __init__(self, inner: int, outer: int, rng: np.random.Generator, std: float) -> None:
+        super().__init__()
+        self.weight = normal(rng, outer, inner, std=std)  # (outer, inner)
+        self.bias = nn.Parameter(torch.zeros(outer))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, outer) of (…, inner)."""
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
 def normal(rng: np.random.Generator, *shape: int, std: float) -> nn.Parameter:
     """Independent normal numbers, drawn by numpy so that every device starts alike."""
     return nn.Parameter(torch.from_numpy(rng.standard_normal(shape, dtype=np.float32) * np.float32(std)))

@@ -85,7 +85,18 @@ def sasrec(module: Any, ids: list[int], heads: int = 1) -> Tensor:
     return norm(x, module.norm)[-1]
 
 
-FORMULAS = {"sasrec": sasrec}
+def gru4rec(module: Any, ids: list[int]) -> Tensor:
+    """The state after these items by the equations of the unit, mapped."""
+    unit, state = module.unit, torch.zeros(module.unit.hidden_size).to(module.items)
+    for item in ids:
+        inner = (unit.weight_ih_l0 @ module.items[item] + unit.bias_ih_l0).chunk(3)
+        outer = (unit.weight_hh_l0 @ state + unit.bias_hh_l0).chunk(3)
+        reset, update = (inner[0] + outer[0]).sigmoid(), (inner[1] + outer[1]).sigmoid()
+        state = (1 - update) * (inner[2] + reset * outer[2]).tanh() + update * state
+    return module.map.weight @ state + module.map.bias
+
+
+FORMULAS = {"sasrec": sasrec, "gru4rec": gru4rec}
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
