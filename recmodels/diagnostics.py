@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,14 @@ class Diagnostics:
         self._nominal = np.zeros(training.n_items)  # what the law expects of `_drawn`
         self._pairs: list[tuple[Int, Int]] = []  # users and items of valid negatives
         self._notes: dict[str, list[float]] = {}  # one mean per observation
+
+    def tallies(self) -> dict[str, Any]:
+        """All that it has counted and noted; not a copy."""
+        return {name: value for name, value in vars(self).items() if name.startswith("_")}
+
+    def recall(self, tallies: Mapping[str, Any]) -> None:
+        """Go on from what was counted and noted before."""
+        vars(self).update(tallies)
 
     def timed(self, steps: Iterator[Part]) -> Iterator[Part]:
         """The same steps of an epoch, timing how long each took to make and how long the whole epoch took."""

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from datasets import Interactions
 from recmodels.apart import OwnUpdates
+from recmodels.checkpoint import Checkpoint, Moving
 from recmodels.diagnostics import Diagnostics
 from recmodels.encoder import Asked, Encoder
 from recmodels.evaluation import Diverged, FullRanking
-from recmodels.metrics import known_metric, user_metrics
 from recmodels.objective import LossState, Objective
 from recmodels.sampling import Sampler, Scorer, Training
 from recmodels.scoring import batch_scores, batch_vectors, ranking_tables, vector_scores
@@ -26,6 +26,9 @@ from recmodels.seeds import derive, generator
 from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates, LossInput, Part, Scores, Tables
 from recmodels.updates import Updates, add_l2, l2_pull, learning_rate_factor
+from recmodels.validation import settled as settled
+from recmodels.validation import some_users as some_users
+from recmodels.validation import validate as validate
 
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
 CELLS = 1 << 20  # scores with shared negatives that are worked on at a time: 4 MB for each of a few copies
@@ -65,6 +68,7 @@ def train(
     observer: Diagnostics | None = None,
     mask: bool = True,
     stop_at: int | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train until the metric `select_on` of validation has not improved for `patience` epochs; restore the best epoch.
 
@@ -88,21 +92,34 @@ def train(
         observer: shown a sample of the steps.
         mask: whether validation ranks without the user's training items.
         stop_at: the epoch to end with, where it is known; schedules stay those of `settings.epochs`.
+        checkpoint: where the state is kept at the end of epochs, and from where training goes on to the same bits.
 
     Raises:
         Diverged: the loss or a score stopped being finite.
     """
     torch.manual_seed(derive(seed, "torch") >> 1)  # only what a model itself draws while training
-    module = model(training, settings, generator(seed, "init")).to(device)
+    init = generator(seed, "init")  # which a model may keep
+    module = model(training, settings, init).to(device)
     state = objective.initial_state(training).to(device)
     fit = _Fit(training, module, sampler, objective, settings, state, Encoder(module))
     updates, own = Updates([*module.parameters(), *state.parameters], settings), OwnUpdates(state, settings)
     order, negatives, dropout = (generator(seed, name) for name in ("order", "sampler", "dropout"))
+    own_streams = {"init": init, "order": order, "sampler": negatives, "dropout": dropout}
+    moving = Moving(module, state, sampler, (updates, own), own_streams, observer)
     ranking = FullRanking(some_users(valid, settings.valid_users), [training.histories] if mask else [])
     history: list[Epoch] = []
     best, best_epoch = -math.inf, 0
     kept = fit.snapshot()
-    for number in range(1, (stop_at or settings.epochs) + 1):
+    if checkpoint is not None and (found := checkpoint.resume(moving)) is not None:
+        fit.encode.forget()
+        best, best_epoch, before, lines = found
+        kept = before if isinstance(before, dict) else Tables(*before)
+        for line in lines:
+            history.append(Epoch(*line))
+            on_epoch(history[-1])
+    for number in range(len(history) + 1, (stop_at or settings.epochs) + 1):
+        if number - 1 - max(best_epoch, settled(sampler, settings)) >= settings.patience:
+            break
         started = time.perf_counter()
         rate = settings.learning_rate * learning_rate_factor(settings, number)
         if state.before_epoch is not None:
@@ -136,8 +153,8 @@ def train(
         on_epoch(history[-1])
         if not metric <= best:  # better, or NaN because there is nothing to validate on
             best, best_epoch, kept = metric, number, fit.snapshot()
-        elif number - max(best_epoch, settled(sampler, settings)) >= settings.patience:
-            break
+        if checkpoint is not None and checkpoint.due:
+            checkpoint.write(moving, (best, best_epoch, kept, history))
     return Trained(fit.tables_of(kept, valid), history, best_epoch)
 
 
@@ -367,26 +384,3 @@ def _by_row(fit: _Fit, table: Tensor, *ids: Tensor) -> bool:
     if not isinstance(table, nn.Parameter) or fit.settings.every_row:
         return False
     return fit.settings.optimizer == "lazy_adam" or max(part.numel() for part in ids) * LARGE < len(table)
-
-
-def some_users(held_out: Interactions, limit: int) -> Interactions:
-    """All that is held out of so many users at most, a sample that depends on nothing but who there are."""
-    users = np.unique(held_out.users)
-    if len(users) <= limit:
-        return held_out
-    chosen = generator(0, "validation").choice(users, limit, replace=False)
-    return held_out.take(np.isin(held_out.users, chosen))
-
-
-def settled(sampler: Sampler, settings: Settings) -> int:
-    """The epoch from which nothing follows a schedule any more, from where patience counts."""
-    share = sampler.settles if settings.schedule == "constant" else 1.0
-    return math.ceil(round(settings.epochs * share, 6))  # 100 · 0.07 is more than 7
-
-
-def validate(ranking: FullRanking, tables: Tables | Scores, metric: str) -> float:
-    """The mean of a metric such as `ndcg@10` over the users of a ranking; NaN where it has none."""
-    if not len(ranking.users):
-        return math.nan
-    _, values = user_metrics(ranking.ranks(tables), [known_metric(metric)[1]])
-    return float(values[metric].mean())
