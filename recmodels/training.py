@@ -79,6 +79,11 @@ class Training:
         weights = np.repeat(1 / (sizes.clip(1) * np.count_nonzero(sizes)), sizes)
         return np.bincount(items, weights, minlength=self.n_items).astype(np.float64)
 
+    @property
+    def rows(self) -> int:
+        """How many rows an epoch has."""
+        return len(self.interactions) if self._targets is None else len(self._targets)
+
     def restrict(self, targets: NDArray[np.int32]) -> None:
         """Only these items (R,) are positives of rows, each once an epoch."""
         self._targets = targets
