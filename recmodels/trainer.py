@@ -18,6 +18,7 @@ from recmodels.apart import OwnUpdates
 from recmodels.checkpoint import Checkpoint, Moving
 from recmodels.diagnostics import Diagnostics
 from recmodels.encoder import Asked, Encoder
+from recmodels.epochs import epoch_rows
 from recmodels.evaluation import Diverged, FullRanking
 from recmodels.objective import LossState, Objective
 from recmodels.sampling import Sampler, Scorer, Training
@@ -237,7 +238,7 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     if sampler.before_epoch is not None and negatives and epoch is not None:
         sampler.before_epoch(epoch, scorer, rng)
     scored = scorer.scored  # and not yet counted
-    rows, edges = _epoch(fit, order)
+    rows, edges = epoch_rows(fit.module, fit.training, settings.batch_size, order)
     sizes = [stop - start for start, stop in pairwise(edges)]
     drawn = (n and sampler.pool(n)) or fit.training.n_items
     ahead = max(1, DRAWS_AHEAD // (settings.batch_size * drawn)) if sampler.static else 1
@@ -287,31 +288,6 @@ def _cut(part: Part) -> Iterator[Part]:
 
 
 _NOTHING = Candidates(torch.empty(0, dtype=torch.int64))
-
-
-def _epoch(fit: _Fit, order: np.random.Generator) -> tuple[Batch, list[int]]:
-    """The rows of an epoch, in order, and where its steps begin and the last one ends."""
-    if fit.encode.of_rows is not None:
-        found: tuple[Batch, list[int]] = fit.module.sequences.epoch(order, fit.settings.batch_size)  # type: ignore[operator, union-attr]
-        return found
-    rows = Batch(*_rows(fit.training, order))
-    steps = math.ceil(len(rows.users) / fit.settings.batch_size)
-    return rows, [len(rows.users) * step // steps for step in range(steps + 1)]
-
-
-def _rows(training: Training, order: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Users and positives of an epoch, in order."""
-    interactions = training.interactions
-    if training.positives == "interaction":
-        permutation = order.permutation(len(interactions))
-        users, items = (ids[permutation].astype(np.int64) for ids in (interactions.users, interactions.items))
-    else:
-        offsets, by_user = interactions.by_user()
-        sizes = np.diff(offsets)
-        owners = np.flatnonzero(sizes)
-        users = owners[order.integers(len(owners), size=len(interactions))]
-        items = by_user[offsets[users] + (order.random(len(users)) * sizes[users]).astype(np.int64)].astype(np.int64)
-    return torch.from_numpy(users), torch.from_numpy(items)
 
 
 def _keep(fit: _Fit, tables: Tables, batch: Batch, rng: np.random.Generator) -> Tensor | None:
