@@ -18,7 +18,7 @@ from recmodels.settings import Settings
 
 @MODELS.register(
     "gru4rec",
-    paper="Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016; Hidasi and Karatzoglou, CIKM 2018",
+    paper="Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016; Hidasi, Karatzoglou, CIKM 2018",
     gives=["dot", "cosine", "half-cosine", "distance", "unseen_users", "queries"],
     refuses=["user_tables"],
     recommended={"l2": 0.0, "learning_rate": 1e-3},

@@ -22,11 +22,11 @@ STD = 0.02  # of the initial weights and positions
 
 @MODELS.register(
     "sasrec",
-    paper="Kang and McAuley, ICDM 2018",
+    paper="Kang, McAuley, ICDM 2018",
     gives=["dot", "cosine", "half-cosine", "distance", "unseen_users", "queries"],
     refuses=["user_tables"],
     recommended={"l2": 0.0, "learning_rate": 1e-3},
-    recommended_from="Kang and McAuley, ICDM 2018, for ml-1m",
+    recommended_from="Kang, McAuley, ICDM 2018, for ml-1m",
 )
 def sasrec(
     training: Training,
