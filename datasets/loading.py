@@ -60,7 +60,9 @@ def load(
     served = source.served(content, consent)
     if negatives_from is not None:
         served = replace(served, sha256=negatives.identity(served.sha256, negatives_from))
-    return _unpack(arrays, meta, served, protocol)
+    split = _unpack(arrays, meta, served, protocol)
+    lists = source.comes_split and source.order != "file"  # without times, a user's items in any order
+    return replace(split, ordered=split.train.times is not None or not (lists or source.order == "none"))
 
 
 def _key(*parts: Any) -> str:

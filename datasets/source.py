@@ -95,7 +95,15 @@ class Source:
         raise NotImplementedError
 
     def training_rows(self, content: Content, protocol: Protocol) -> tuple[int, int] | None:
-        """Fewest and most rows that its training part can have, as far as nothing must be read for it."""
+        """Fewest and most rows that its training part can have, as far as nothing must be read for it.
+
+        Example:
+            >>> catalogued = resolve("ml-100k")
+            >>> catalogued.training_rows(catalogued.content(Consent(offline=True)), Protocol())
+            (98114, 100000)
+            >>> source.training_rows(source.content(), Protocol()) is None
+            True
+        """
         return None
 
     def here(self, consent: Consent) -> bool:

@@ -72,6 +72,7 @@ class Split:
         negatives: distinct pairs that users are known not to want, in no part; None where nothing gives any.
         fold_in: what rankings may know of the users of validation and test, where these are not trained on (`strong`);
             else None.
+        ordered: whether times, or else the order of the rows, say what came first.
 
     Example:
         >>> from datasets import load
@@ -92,6 +93,7 @@ class Split:
     candidates: CandidateLists | None = None
     negatives: Interactions | None = None
     fold_in: Interactions | None = None
+    ordered: bool = True
 
 
 def assign(table: Table, protocol: Protocol) -> tuple[Part, dict[str, JSON]]:

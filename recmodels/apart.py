@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from recmodels.objective import Apart, LossState
 from recmodels.settings import Settings
@@ -24,6 +24,11 @@ class OwnUpdates:
             self._groups.append((group, parameters, Updates(parameters, plain)))
             for parameter in parameters:
                 parameter.requires_grad_(group.passes is None)
+
+    @property
+    def memory(self) -> list[Tensor]:
+        """What its updates remember."""
+        return [tensor for _, _, updates in self._groups for tensor in updates.memory]
 
     def step(self, rate: float) -> None:
         """Move what moves at every step; `rate` is the trainer's."""

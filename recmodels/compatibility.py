@@ -21,6 +21,7 @@ FROM_MODEL = {
     "free_vectors": "vectors that are parameters themselves",
     "rows": "vectors that depend on the users and items of the batch alone",
     "unseen_users": "vectors of users that it was not trained on",
+    "queries": "a query for every row",
     "dot": "dot products",
     "cosine": "cosines",
     "half-cosine": "cosines",
@@ -87,6 +88,10 @@ def reason(
             return f"lazy_adam updates rows alone, and {trained.name} learns {learned} too; use adam"
     if "tables" in needs & held("refuses", encoder, model[1]):
         return f"{trained.name} reads whole tables, and {_called(model, encoder)} has a user of its own for each row"
+    if "user_tables" in needs & held("refuses", encoder, model[1]):
+        return f"{trained.name} scores all that a user has, and {_called(model, encoder)} has a query for every row"
+    if settings["positives"] == "user" and "queries" in from_model:
+        return f"{encoder.name} trains on all positions of a sequence at once; use positives=interaction"
     if whole and settings["dropout"]:
         return f"{trained.name} sums over whole tables, which dropout does not reach; use dropout=0"
     for entry, given in ((drawn, sampler[1]), (encoder, model[1])):

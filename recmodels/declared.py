@@ -12,8 +12,9 @@ from recmodels.entries import METRIC, PROPOSAL, Entry, Parameter
 from recmodels.search import Search
 from recmodels.settings import setting_parameters
 
-FROM_TRAINER = ("vectors", "tables", "batch", "no_negatives")
-"""What a loss may need of the trainer: the vectors behind the scores, the tables, the ids; or no negatives at all."""
+FROM_TRAINER = ("vectors", "tables", "user_tables", "batch", "no_negatives")
+"""What a loss may need of the trainer: the vectors behind the scores, the tables of the rows, those of
+users whatever the row, the other rows; or no negatives at all."""
 SPACES = ("dot", "cosine", "half-cosine", "distance")
 TAKES: dict[str, list[list[str]]] = {
     "sampler": [["training"]],

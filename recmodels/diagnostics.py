@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +51,14 @@ class Diagnostics:
         self._pairs: list[tuple[Int, Int]] = []  # users and items of valid negatives
         self._notes: dict[str, list[float]] = {}  # one mean per observation
 
+    def tallies(self) -> dict[str, Any]:
+        """All that it has counted and noted; not a copy."""
+        return {name: value for name, value in vars(self).items() if name.startswith("_")}
+
+    def recall(self, tallies: Mapping[str, Any]) -> None:
+        """Go on from what was counted and noted before."""
+        vars(self).update(tallies)
+
     def timed(self, steps: Iterator[Part]) -> Iterator[Part]:
         """The same steps of an epoch, timing how long each took to make and how long the whole epoch took."""
         started = time.perf_counter()
@@ -83,23 +92,23 @@ class Diagnostics:
         """Look at one step: its scores (B,) and (B, N), and the gradient (B, N) of the mean loss by the latter."""
         started = time.perf_counter()
         rows = torch.linspace(0, len(positive) - 1, min(ROWS, len(positive)), device=negative.device).long()
-        users, items = batch.users[rows], candidates.items
+        looked, items = batch.at(rows), candidates.items
         items = items.expand(len(rows), -1) if candidates.shared else items[rows]
         valid = torch.ones_like(items, dtype=torch.bool)
         if candidates.valid is not None:
             valid = candidates.valid.expand(negative.shape)[rows]
         self._used += np.bincount(items[valid].cpu().numpy(), minlength=self.training.n_items)
         some = torch.linspace(0, len(rows) - 1, min(RANKED, len(rows)), device=rows.device).long()
-        self._compare(Batch(users, batch.positives[rows]), some, items, valid, scorer)
+        self._compare(looked, some, items, valid, scorer)
         columns = torch.linspace(0, items.shape[1] - 1, min(COLUMNS, items.shape[1]), device=rows.device).long()
         items, valid = items[:, columns], valid[:, columns]
         self._note("invalid", ~valid)
         self._note("duplicates", ~first_occurrence(items)[valid])
         self._note("score_gap", (positive[rows].unsqueeze(1) - negative[rows][:, columns])[valid])
-        self._note("hardness", _percentile(scorer.all(users[some]), items[some])[valid[some]])
+        self._note("hardness", _percentile(scorer.all(looked.queries[some]), items[some])[valid[some]])
         if gradient is not None:
             self._note("zero_gradient", gradient[rows][:, columns][valid].abs() * negative.numel() < VANISHED)
-        owners = users.unsqueeze(1).expand_as(items)
+        owners = looked.users.unsqueeze(1).expand_as(items)
         self._pairs.append((owners[valid].cpu().numpy(), items[valid].cpu().numpy()))
         self._observing += time.perf_counter() - started
 
@@ -121,11 +130,11 @@ class Diagnostics:
         if self.law is None or not len(some):
             return
         self._drawn += np.bincount(items[some].reshape(-1).cpu().numpy(), minlength=size)
-        owners = batch.users[some].cpu()
-        known, _ = self.law.law(Batch(owners, batch.positives[some].cpu()), torch.arange(size), scorer)
-        law = known.cpu().double().exp().expand(len(owners), size).clone()
+        shown = batch.at(some).to(torch.device("cpu"))
+        known, _ = self.law.law(shown, torch.arange(size), scorer)
+        law = known.cpu().double().exp().expand(len(some), size).clone()
         if self.law.reject:  # the law says nothing of what is seen
-            law[self.training.seen.of(owners.numpy())] = 0
+            law[self.training.seen.of(shown.users.numpy())] = 0
         self._nominal += law.sum(dim=0).numpy() * items.shape[1]
 
     def summary(self, held_out: Sequence[Interactions] = (), truth: Truth | None = None) -> dict[str, float]:

@@ -7,7 +7,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recmodels.scoring import ranking_tables
 from recmodels.types import Batch, Tables
+
+
+class Asked:
+    """What ranks users by queries that are made when they are asked for.
+
+    Args:
+        module: with `queries`.
+        space: the score space of the ranking.
+    """
+
+    def __init__(self, module: nn.Module, space: str) -> None:
+        self._module, self._space = module, space
+
+    @torch.no_grad()
+    def scores(self, users: Tensor) -> Tensor:
+        """(B, I) scores of all items for `users` (B,), a new tensor."""
+        tables = ranking_tables(self._module.queries(Batch(users, users)), self._space)  # type: ignore[operator]
+        return tables.scores(torch.arange(len(users)))
 
 
 class Encoder:
@@ -15,7 +34,8 @@ class Encoder:
 
     Parts of a step leave their gradient at the tables; `backward` sends the sum through the model, once for the step.
     Tables that are the parameters themselves need no sending. A model with `queries(batch)` makes the users of the rows
-    alone, for less than all tables cost.
+    alone, for less than all tables cost. A model with `sequences` makes them for a whole step in one go, to be told by
+    `begin`, and all tables only for samplers and losses that look at whole histories, without a gradient.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -23,20 +43,61 @@ class Encoder:
         self._encoded: list[tuple[Tables, Tables]] = []  # as the model gave them, and where a gradient stops
         self._tables: Tables | None = None
         self._terms: list[Tensor] = []
+        self._began: Batch | None = None
+        self._step: Tables | None = None
+
+    @property
+    def of_rows(self) -> Encoder | None:
+        """Itself, where the rows have queries of their own."""
+        return self if hasattr(self._module, "sequences") else None
 
     def __call__(self) -> Tables:
         """The tables."""
+        if self._tables is None and self.of_rows is not None:
+            with torch.no_grad():
+                self._tables = self._module()
         if self._tables is None:
             with torch.enable_grad():  # whoever asks first, the update needs the gradient
                 self._tables = self._stopped(self._module())
         return self._tables
 
+    def begin(self, step: Batch) -> None:
+        """To be told the rows of a step before it, where they have queries of their own."""
+        self.forget()
+        self._began = step
+
     def rows(self, batch: Batch) -> tuple[Tables, Tensor]:
         """Tables with the users of the rows, and (B,) where among them each row's stands."""
+        if batch.rows is not None:
+            return self._whole_step(), self._places(batch.rows)
         if not hasattr(self._module, "queries"):
             return self(), batch.users
         tables = self._stopped(self._module.queries(batch))  # type: ignore[operator]
         return tables, torch.arange(len(batch.users), device=batch.users.device)
+
+    def catalogue(self) -> tuple[Tensor, Tensor | None]:
+        """The vectors of the items of a model whose rows have queries of their own."""
+        items: Tensor = self._module.items  # type: ignore[assignment]
+        return items, None
+
+    def vectors(self, rows: Tensor) -> Tensor:
+        """(B, D) vectors of the queries of these rows of the step."""
+        tables = self._whole_step()
+        return tables.users.index_select(0, self._places(rows).to(tables.users.device))
+
+    def _whole_step(self) -> Tables:
+        if self._step is None:
+            assert self._began is not None
+            with torch.enable_grad():
+                self._step = self._stopped(self._module.queries(self._began))  # type: ignore[operator]
+        return self._step
+
+    def _places(self, rows: Tensor) -> Tensor:
+        """Where in the step rows are."""
+        assert self._began is not None
+        assert self._began.rows is not None
+        ordered, order = self._began.rows.to(rows.device).sort()
+        return order[torch.searchsorted(ordered, rows)]
 
     def ranked(self) -> Tables:
         """The tables that rank: those of a model that is perturbed while it is trained, unperturbed."""
@@ -67,7 +128,7 @@ class Encoder:
 
     def forget(self) -> None:
         """To be called after every update."""
-        self._tables = None
+        self._tables, self._step = None, None
         self._encoded, self._terms = [], []
 
     def _stopped(self, encoded: Tables) -> Tables:

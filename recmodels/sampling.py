@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,16 @@ from recmodels.types import Batch, Candidates, Tables
 DENSE_RATIO = 4  # scoring all I items by one matrix product costs about as much as picking I / 4 of them
 
 
+class Queries(Protocol):
+    """A model whose rows have queries of their own."""
+
+    def catalogue(self) -> tuple[Tensor, Tensor | None]:
+        """(I, D) vectors of the items, and (I,) their biases."""
+
+    def vectors(self, rows: Tensor) -> Tensor:
+        """(B, D) vectors of the queries of some rows of the step."""
+
+
 class Scorer:
     """The model as it stands, for samplers that choose by score; nothing here carries a gradient.
 
@@ -28,6 +38,7 @@ class Scorer:
     Args:
         encode: the tables, or what computes them when they are first asked for.
         space: the score space of the loss.
+        rows: makes the queries of rows, where the model has such; only then do queries differ from users.
 
     Attributes:
         scored: pairs of a user and an item that it was asked for, positives left out.
@@ -36,8 +47,8 @@ class Scorer:
         >>> model = Scorer(Tables(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]])))
     """
 
-    def __init__(self, encode: Tables | Callable[[], Tables], space: str = "dot") -> None:
-        self._encode = encode
+    def __init__(self, encode: Tables | Callable[[], Tables], space: str = "dot", rows: Queries | None = None) -> None:
+        self._encode, self._rows = encode, rows
         self.space = space
         self.scored = 0
 
@@ -52,6 +63,33 @@ class Scorer:
         users, items, bias = self._encode if isinstance(self._encode, Tables) else self._encode()
         return Tables(users.detach(), items.detach(), None if bias is None else bias.detach())
 
+    @cached_property
+    def _catalogue(self) -> tuple[Tensor, Tensor | None]:
+        if self._rows is None:
+            return self.tables.items, self.tables.bias
+        items, bias = self._rows.catalogue()
+        return items.detach(), None if bias is None else bias.detach()
+
+    @property
+    def items(self) -> Tensor:
+        """(I, D) vectors of the items, which cost less than the `tables` where users are made of something.
+
+        Example:
+            >>> model.items.tolist()
+            [[3.0], [4.0]]
+        """
+        return self._catalogue[0]
+
+    @property
+    def bias(self) -> Tensor | None:
+        """(I,) biases of the items.
+
+        Example:
+            >>> model.bias is None
+            True
+        """
+        return self._catalogue[1]
+
     @property
     def device(self) -> torch.device:
         """Where the tables live.
@@ -60,41 +98,51 @@ class Scorer:
             >>> model.device.type
             'cpu'
         """
-        return self.tables.items.device
+        return self.items.device
 
-    def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """(B, N) scores of `items`, shared (N,) or per row (B, N), for `users` (B,), in the space of the loss.
+    def scores(self, queries: Tensor, items: Tensor) -> Tensor:
+        """(B, N) scores of `items`, shared (N,) or per row (B, N), in the space of the loss.
+
+        `queries` (B,) are those of a batch, or users, whose whole history then counts.
 
         Example:
             >>> model.scores(torch.tensor([0, 1]), torch.tensor([1])).tolist()
             [[4.0], [8.0]]
         """
-        self.scored += len(users) * items.shape[-1]
-        return self._some(users, items.to(self.device))
+        self.scored += len(queries) * items.shape[-1]
+        return self._some(queries, items.to(self.device))
 
-    def _some(self, users: Tensor, items: Tensor) -> Tensor:
-        if items.dim() == 2 and items.shape[1] * DENSE_RATIO > len(self.tables.items):
-            return self._whole(users).gather(1, items)
-        u, table = self._users(users), self.tables.items
+    def _some(self, queries: Tensor, items: Tensor) -> Tensor:
+        if items.dim() == 2 and items.shape[1] * DENSE_RATIO > len(self.items):
+            return self._whole(queries).gather(1, items)
+        u, table = self.vectors(queries), self.items
         scores = pick_scores(u, table, items, self.space) if items.dim() == 2 else in_space(u, table[items], self.space)
-        return scores if self.tables.bias is None else scores + self.tables.bias[items]
+        return scores if self.bias is None else scores + self.bias[items]
 
-    def all(self, users: Tensor) -> Tensor:
-        """(B, I) scores of the whole catalogue for `users` (B,), a new tensor.
+    def all(self, queries: Tensor) -> Tensor:
+        """(B, I) scores of the whole catalogue for `queries` (B,), as for `scores`; a new tensor.
 
         Example:
             >>> model.all(torch.tensor([1])).tolist()
             [[6.0, 8.0]]
         """
-        self.scored += len(users) * len(self.tables.items)
-        return self._whole(users)
+        self.scored += len(queries) * len(self.items)
+        return self._whole(queries)
 
-    def _whole(self, users: Tensor) -> Tensor:
-        scores = in_space(self._users(users), self.tables.items, self.space)
-        return scores if self.tables.bias is None else scores + self.tables.bias
+    def _whole(self, queries: Tensor) -> Tensor:
+        scores = in_space(self.vectors(queries), self.items, self.space)
+        return scores if self.bias is None else scores + self.bias
 
-    def _users(self, users: Tensor) -> Tensor:
-        return self.tables.users.index_select(0, users.to(self.device))
+    def vectors(self, queries: Tensor) -> Tensor:
+        """(B, D) vectors of `queries` (B,), as for `scores`.
+
+        Example:
+            >>> model.vectors(torch.tensor([1])).tolist()
+            [[2.0]]
+        """
+        if self._rows is not None and (queries < 0).any():
+            return self._rows.vectors(~queries).detach()
+        return self.tables.users.index_select(0, queries.to(self.device))
 
     def positives(self, batch: Batch) -> Tensor:
         """(B,) scores of the positives.
@@ -103,7 +151,7 @@ class Scorer:
             >>> model.positives(Batch(torch.tensor([1]), torch.tensor([0]))).tolist()
             [6.0]
         """
-        return self._some(batch.users, batch.positives.unsqueeze(1).to(self.device)).squeeze(1)
+        return self._some(batch.queries, batch.positives.unsqueeze(1).to(self.device)).squeeze(1)
 
 
 class Law:
@@ -117,6 +165,8 @@ class Law:
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         """Log probability, broadcastable to (B, N), that one draw for `users` (B,) gives `items` (N,) or (B, N).
+
+        Of a law that looks at scores it is that of the user's whole history; `law` is that of the rows.
 
         It is the law after rejection and mixing, and before candidates are masked as not `valid`. Of what is rejected
         it says nothing. A law that depends on the row's positive too has `law` alone.
@@ -277,8 +327,7 @@ class Sampler:
         """
         if self.select is None:
             return pool
-        batch = Batch(*(ids.to(scorer.device) for ids in batch))
-        return self.select(batch, pool.to(scorer.device), n or pool.items.shape[-1], rng, scorer)
+        return self.select(batch.to(scorer.device), pool.to(scorer.device), n or pool.items.shape[-1], rng, scorer)
 
     def with_law(self, batch: Batch, candidates: Candidates, scorer: Scorer) -> Candidates:
         """The same candidates with `log_q` and `log_q_positive` filled in.
@@ -292,7 +341,7 @@ class Sampler:
         """
         if candidates.weight is not None:
             raise ValueError("Candidates carry a law or weights, not both; leave one of them out.")
-        batch, device = Batch(batch.users.cpu(), batch.positives.cpu()), candidates.items.device
+        batch, device = batch.to(torch.device("cpu")), candidates.items.device
         log_q, at_positive = self.law.law(batch, candidates.items.cpu(), scorer)
         return replace(candidates, log_q=log_q.to(device), log_q_positive=at_positive.to(device))
 

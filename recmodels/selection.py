@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 def scores_of_all(batch: Batch, scorer: Scorer) -> Tensor:
     """(B, I) the values by which most selectors rank."""
-    return scorer.all(batch.users)
+    return scorer.all(batch.queries)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class HighestLaw(Law):
         items = items.expand(len(batch.users), items.shape[-1])
         step = max(1, CELLS // self.training.n_items)
         parts = [
-            self._rows(Batch(*(ids[start : start + step] for ids in batch)), items[start : start + step], scorer)
+            self._rows(batch.at(slice(start, start + step)), items[start : start + step], scorer)
             for start in range(0, len(items), step)
         ]
         log_q, own = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -68,7 +68,7 @@ class HighestLaw(Law):
             rows, seen = self.training.seen.of(batch.users.numpy())
             q[torch.from_numpy(rows), torch.from_numpy(seen)] = 0
         q /= q.sum(dim=1, keepdim=True).clamp(min=torch.finfo(q.dtype).tiny)
-        on_device = Batch(*(ids.to(scorer.device) for ids in batch))
+        on_device = batch.to(scorer.device)
         values = self.values(on_device, scorer).cpu()
         ranked, order = values.sort(dim=1)
         mass = torch.cat([q.new_zeros(len(q), 1), q.gather(1, order).cumsum(dim=1)], dim=1)

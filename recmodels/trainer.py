@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from datasets import Interactions
 from recmodels.apart import OwnUpdates
+from recmodels.checkpoint import Checkpoint, Moving
 from recmodels.compiled import compiles
 from recmodels.diagnostics import Diagnostics
-from recmodels.encoder import Encoder
+from recmodels.encoder import Asked, Encoder
+from recmodels.epochs import epoch_rows
 from recmodels.evaluation import Diverged, FullRanking
-from recmodels.metrics import known_metric, user_metrics
 from recmodels.objective import LossState, Objective
 from recmodels.sampling import Sampler, Scorer, Training
 from recmodels.scoring import NO_L2, PairL2, batch_scores, batch_vectors, ranking_tables, vector_scores
@@ -28,6 +29,9 @@ from recmodels.settings import Settings
 from recmodels.slopes import send_back
 from recmodels.types import Batch, Candidates, LossInput, Part, Scores, Tables
 from recmodels.updates import Updates, add_l2, l2_pull, learning_rate_factor
+from recmodels.validation import settled as settled
+from recmodels.validation import some_users as some_users
+from recmodels.validation import validate as validate
 
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
 CELLS = 1 << 20  # scores with shared negatives that are worked on at a time: 4 MB for each of a few copies
@@ -67,6 +71,7 @@ def train(
     observer: Diagnostics | None = None,
     mask: bool = True,
     stop_at: int | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train until the metric `select_on` of validation has not improved for `patience` epochs; restore the best epoch.
 
@@ -90,21 +95,34 @@ def train(
         observer: shown a sample of the steps.
         mask: whether validation ranks without the user's training items.
         stop_at: the epoch to end with, where it is known; schedules stay those of `settings.epochs`.
+        checkpoint: where the state is kept at the end of epochs, and from where training goes on to the same bits.
 
     Raises:
         Diverged: the loss or a score stopped being finite.
     """
     torch.manual_seed(derive(seed, "torch") >> 1)  # only what a model itself draws while training
-    module = model(training, settings, generator(seed, "init")).to(device)
+    init = generator(seed, "init")  # which a model may keep
+    module = model(training, settings, init).to(device)
     state = objective.initial_state(training).to(device)
     fit = _Fit(training, module, sampler, objective, settings, state, Encoder(module))
     updates, own = Updates([*module.parameters(), *state.parameters], settings), OwnUpdates(state, settings)
     order, negatives, dropout = (generator(seed, name) for name in ("order", "sampler", "dropout"))
+    own_streams = {"init": init, "order": order, "sampler": negatives, "dropout": dropout}
+    moving = Moving(module, state, sampler, (updates, own), own_streams, observer)
     ranking = FullRanking(some_users(valid, settings.valid_users), [training.histories] if mask else [])
     history: list[Epoch] = []
     best, best_epoch = -math.inf, 0
-    best_tables = fit.snapshot()
-    for number in range(1, (stop_at or settings.epochs) + 1):
+    kept = fit.snapshot()
+    if checkpoint is not None and (found := checkpoint.resume(moving)) is not None:
+        fit.encode.forget()
+        best, best_epoch, before, lines = found
+        kept = before if isinstance(before, dict) else Tables(*before)
+        for line in lines:
+            history.append(Epoch(*line))
+            on_epoch(history[-1])
+    for number in range(len(history) + 1, (stop_at or settings.epochs) + 1):
+        if number - 1 - max(best_epoch, settled(sampler, settings)) >= settings.patience:
+            break
         started = time.perf_counter()
         rate = settings.rate * learning_rate_factor(settings, number)
         if state.before_epoch is not None:
@@ -133,14 +151,14 @@ def train(
         mean_loss = float(total) / rows
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {number}")
-        metric = validate(ranking, fit.ranking_tables(), settings.select_on)
+        metric = validate(ranking, fit.ranked(), settings.select_on)
         history.append(Epoch(number, mean_loss, metric, seconds))
         on_epoch(history[-1])
         if not metric <= best:  # better, or NaN because there is nothing to validate on
-            best, best_epoch, best_tables = metric, number, fit.snapshot()
-        elif number - max(best_epoch, settled(sampler, settings)) >= settings.patience:
-            break
-    return Trained(best_tables, history, best_epoch)
+            best, best_epoch, kept = metric, number, fit.snapshot()
+        if checkpoint is not None and checkpoint.due:
+            checkpoint.write(moving, (best, best_epoch, kept, history))
+    return Trained(fit.tables_of(kept, valid), history, best_epoch)
 
 
 @dataclass(frozen=True)
@@ -165,15 +183,34 @@ class _Fit:
         return next(self.module.parameters()).device
 
     def scorer(self) -> Scorer:
-        return Scorer(self.encode, self.objective.space)
+        return Scorer(self.encode, self.objective.space, self.encode.of_rows)
 
-    def ranking_tables(self) -> Tables:
+    def ranked(self) -> Scores:
+        """What validation ranks by."""
+        if self.encode.of_rows is None:
+            return self._tables()
+        return Asked(self.module, self.objective.rank_space)
+
+    def _tables(self) -> Tables:
         with torch.no_grad():
             return ranking_tables(self.encode.ranked(), self.objective.rank_space)
 
-    def snapshot(self) -> Tables:
-        users, items, bias = self.ranking_tables()
+    def snapshot(self) -> Tables | dict[str, Tensor]:
+        """What the tables of this moment can be made of later: the tables or, where they cost much, the parameters."""
+        if self.encode.of_rows is not None:
+            return {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+        users, items, bias = self._tables()
         return Tables(users.clone(), items.clone(), None if bias is None else bias.clone())
+
+    def tables_of(self, kept: Tables | dict[str, Tensor], valid: Interactions) -> Tables:
+        """The tables that rank at test; histories hold what validates too, where the model says so."""
+        if isinstance(kept, Tables):
+            return kept
+        self.encode.forget()
+        self.module.load_state_dict(kept)
+        if self.module.shows_valid:
+            self.module.show(valid)  # type: ignore[operator]
+        return self._tables()
 
 
 def _pass_alone(
@@ -208,9 +245,7 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     if sampler.before_epoch is not None and negatives and epoch is not None:
         sampler.before_epoch(epoch, scorer, rng)
     scored = scorer.scored  # and not yet counted
-    users, positives = _rows(fit.training, order)
-    steps = math.ceil(len(users) / settings.rows)
-    edges = [len(users) * step // steps for step in range(steps + 1)]
+    rows, edges = epoch_rows(fit.module, fit.training, settings.rows, order)
     sizes = [stop - start for start, stop in pairwise(edges)]
     drawn = (n and sampler.pool(n)) or fit.training.n_items
     ahead = max(1, DRAWS_AHEAD // (settings.rows * drawn)) if sampler.static else 1
@@ -218,16 +253,24 @@ def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoc
     # whether a row's loss needs no other row
     apart = not fit.objective.needs & {"batch", "no_negatives"} and not hasattr(fit.module, "auxiliary")
     if sampler.divisible and apart:
-        parts = math.ceil(settings.rows * drawn / CELLS)
+        parts = math.ceil(max(settings.rows, *sizes) * drawn / CELLS)
         edges = [edge + size * part // parts for edge, size in zip(edges, sizes, strict=False) for part in range(parts)]
-        edges.append(len(users))
+        edges.append(len(rows.users))
+
+    def begin(at: int) -> None:
+        if rows.rows is not None and at % parts == 0:
+            fit.encode.begin(rows.at(slice(edges[at], edges[at + parts])).to(fit.device))
+
     for first in range(0, len(edges) - 1, ahead):
         chunk = edges[first : first + ahead + 1]
-        block = Batch(users[chunk[0] : chunk[-1]], positives[chunk[0] : chunk[-1]])
+        block = rows.at(slice(chunk[0], chunk[-1]))
+        begin(first)
         scorer = fit.scorer()
         pool = sampler.propose(block, n, rng, scorer) if negatives else _NOTHING
         for at, (start, stop) in enumerate(pairwise(chunk), start=first):
-            batch = Batch(users[start:stop], positives[start:stop])
+            batch = rows.at(slice(start, stop))
+            if at != first:
+                begin(at)
             mine = pool.rows(start - chunk[0], stop - chunk[0])
             columns = mine.items.shape[-1]
             if negatives:
@@ -246,27 +289,12 @@ def _cut(part: Part) -> Iterator[Part]:
     batch, candidates, rows, last, scored = part
     size, step = len(batch.users), max(1, CELLS // max(1, len(candidates.items)))
     for start in range(0, size, step):
-        mine = Batch(batch.users[start : start + step], batch.positives[start : start + step])
+        mine = batch.at(slice(start, start + step))
         ends = last and start + step >= size
         yield Part(mine, candidates.rows(start, start + step), rows, ends, 0 if start else scored)
 
 
 _NOTHING = Candidates(torch.empty(0, dtype=torch.int64))
-
-
-def _rows(training: Training, order: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Users and positives of an epoch, in order."""
-    interactions = training.interactions
-    if training.positives == "interaction":
-        pairs = order.permutation(training.pairs)  # together, so that memory is not read here and there
-        users, items = pairs >> 32, pairs & 0xFFFFFFFF
-    else:
-        offsets, by_user = interactions.by_user()
-        sizes = np.diff(offsets)
-        owners = np.flatnonzero(sizes)
-        users = owners[order.integers(len(owners), size=len(interactions))]
-        items = by_user[offsets[users] + (order.random(len(users)) * sizes[users]).astype(np.int64)].astype(np.int64)
-    return torch.from_numpy(users), torch.from_numpy(items)
 
 
 def _keep(fit: _Fit, tables: Tables, batch: Batch, rng: np.random.Generator) -> Tensor | None:
@@ -333,6 +361,7 @@ def _loss_input(
     (tables, at), space, needs = fit.encode.rows(batch), fit.objective.space, fit.objective.needs
     by_row = _by_row(fit, tables.users, at), _by_row(fit, tables.items, batch.positives, candidates.items)
     keep, pairs = _keep(fit, tables, batch, dropout), Batch(at, batch.positives)
+    own = batch.rows is not None
     scored, vectors = _NOTHING if "catalogue" in needs else candidates, None
     if "vectors" in needs:
         vectors = batch_vectors(tables, pairs, scored, keep, by_row)
@@ -350,7 +379,8 @@ def _loss_input(
         batch=batch,
         items=candidates.items,
         vectors=vectors,
-        tables=fit.encode() if "tables" in needs else None,
+        tables=None if "tables" not in needs else tables if own else fit.encode(),
+        at=at if own else None,
         state=fit.state.tensors,
         space=space,
     )
@@ -361,26 +391,3 @@ def _by_row(fit: _Fit, table: Tensor, *ids: Tensor) -> bool:
     if not isinstance(table, nn.Parameter) or fit.settings.every_row:
         return False
     return fit.settings.optimizer == "lazy_adam" or max(part.numel() for part in ids) * LARGE < len(table)
-
-
-def some_users(held_out: Interactions, limit: int) -> Interactions:
-    """All that is held out of so many users at most, a sample that depends on nothing but who there are."""
-    users = np.unique(held_out.users)
-    if len(users) <= limit:
-        return held_out
-    chosen = generator(0, "validation").choice(users, limit, replace=False)
-    return held_out.take(np.isin(held_out.users, chosen))
-
-
-def settled(sampler: Sampler, settings: Settings) -> int:
-    """The epoch from which nothing follows a schedule any more, from where patience counts."""
-    share = sampler.settles if settings.schedule == "constant" else 1.0
-    return math.ceil(round(settings.epochs * share, 6))  # 100 · 0.07 is more than 7
-
-
-def validate(ranking: FullRanking, tables: Tables | Scores, metric: str) -> float:
-    """The mean of a metric such as `ndcg@10` over the users of a ranking; NaN where it has none."""
-    if not len(ranking.users):
-        return math.nan
-    _, values = user_metrics(ranking.ranks(tables), [known_metric(metric)[1]])
-    return float(values[metric].mean())

@@ -20,6 +20,7 @@ class Training:
         epochs: how many times they are passed over at most, for schedules, which are shares of it.
         negatives: what users are known not to want, where the data say so.
         fold_in: interactions of users that are ranked without being trained on, where a split has such users.
+        ordered: whether times, or else the order of the interactions, say what came first.
 
     Example:
         >>> users, items = np.array([0, 0, 1], np.int32), np.array([2, 3, 3], np.int32)
@@ -35,8 +36,11 @@ class Training:
         epochs: int = 100,
         negatives: Interactions | None = None,
         fold_in: Interactions | None = None,
+        ordered: bool = True,
     ) -> None:
         self.interactions = interactions
+        self.ordered = ordered
+        self._targets: NDArray[np.int32] | None = None
         self.fold_in = fold_in
         self.negatives = negatives
         self.positives = positives
@@ -107,6 +111,9 @@ class Training:
             >>> Training(training.interactions, positives="user").positive_law.tolist()
             [0.0, 0.0, 0.25, 0.75]
         """
+        if self._targets is not None:
+            found: NDArray[np.float64] = np.bincount(self._targets, minlength=self.n_items) / len(self._targets)
+            return found
         if self.positives == "interaction":
             shares: NDArray[np.float64] = self.counts / self.counts.sum()
             return shares
@@ -114,3 +121,25 @@ class Training:
         sizes = np.diff(offsets)
         weights = np.repeat(1 / (sizes.clip(1) * np.count_nonzero(sizes)), sizes)
         return np.bincount(items, weights, minlength=self.n_items).astype(np.float64)
+
+    @property
+    def rows(self) -> int:
+        """How many rows an epoch has.
+
+        Example:
+            >>> training.rows
+            3
+        """
+        return len(self.interactions) if self._targets is None else len(self._targets)
+
+    def restrict(self, targets: NDArray[np.int32]) -> None:
+        """Only these items (R,) are positives of rows, each once an epoch.
+
+        Example:
+            >>> few = Training(training.interactions)
+            >>> few.restrict(np.array([3, 3], np.int32))
+            >>> few.rows, few.positive_law.tolist()
+            (2, [0.0, 0.0, 0.0, 1.0])
+        """
+        self._targets = targets
+        self.__dict__.pop("positive_law", None)

@@ -16,7 +16,9 @@ SMALLEST_WEIGHT = torch.finfo(torch.float32).tiny
 
 
 class Batch(NamedTuple):
-    """Positive pairs: row b says that `users[b]` interacted with `positives[b]`.
+    """Positive pairs: row b says that `users[b]` interacted with `positives[b]`, asked by a query.
+
+    The query is the user or, where `rows` are given, the user with the history up to that row.
 
     Example:
         >>> batch = Batch(torch.tensor([0, 1]), torch.tensor([5, 7]))
@@ -26,6 +28,17 @@ class Batch(NamedTuple):
 
     users: Tensor  # (B,) int64
     positives: Tensor  # (B,) int64
+    rows: Tensor | None = None  # (B,) int64, numbers of the model's `Sequences`
+
+    @property
+    def queries(self) -> Tensor:
+        """(B,) ids of the queries, as a `Scorer` takes them: users, or ~row where rows have queries of their own.
+
+        Example:
+            >>> batch.queries.tolist()
+            [0, 1]
+        """
+        return self.users if self.rows is None else ~self.rows
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device.
@@ -34,7 +47,18 @@ class Batch(NamedTuple):
             >>> batch.to(torch.device("cpu")) is batch
             True
         """
-        return self if device.type == "cpu" else Batch(*(ids.to(device) for ids in self))
+        if device.type == "cpu":
+            return self
+        return Batch(*(None if ids is None else ids.to(device) for ids in self))  # type: ignore[arg-type]
+
+    def at(self, which: Tensor | slice) -> Batch:
+        """Some of the rows.
+
+        Example:
+            >>> batch.at(slice(1, 2)).users.tolist()
+            [1]
+        """
+        return Batch(*(None if ids is None else ids[which] for ids in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -213,6 +237,7 @@ class LossInput:
         items: (N,) or (B, N) ids of the negatives.
         vectors: embeddings, only for losses registered with `needs=["vectors"]`.
         tables: what the model encodes to, with its gradient; only for losses registered with `needs=["tables"]`.
+        at: (B,) where among the users of `tables` each row's query stands.
         state: what the loss keeps between steps.
         space: the score space.
 
@@ -237,8 +262,22 @@ class LossInput:
     items: Tensor
     vectors: Vectors | None = None
     tables: Tables | None = None
+    at: Tensor | None = None
     state: dict[str, Tensor] = field(default_factory=dict)
     space: str = "dot"
+
+    @property
+    def of_rows(self) -> Tensor:
+        """(B, D) the vectors of the rows' queries, out of `tables`.
+
+        Example:
+            >>> from dataclasses import replace
+            >>> tables = Tables(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0]]))
+            >>> replace(x, tables=tables).of_rows.tolist()
+            [[1.0]]
+        """
+        assert self.tables is not None
+        return self.tables.users.index_select(0, self.batch.users if self.at is None else self.at)
 
     def without_positive(self) -> LossInput:
         """The same, where no negative that is its row's own positive counts.
@@ -287,7 +326,12 @@ class LossInput:
 
     @property
     def factors(self) -> Tensor | float:
-        """What `mean` multiplies each value with, broadcastable to (B, N)."""
+        """What `mean` multiplies each value with, broadcastable to (B, N).
+
+        Example:
+            >>> x.factors.tolist()
+            [[0.5, 0.5, 0.0]]
+        """
         if self.weight is not None:
             return self.masked(self.weight, 0.0)
         if self.valid is None:
@@ -321,7 +365,13 @@ class LossInput:
         return total if self.valid is None else total.masked_fill(~self.valid.expand(values.shape).any(dim=1), 0.0)
 
     def log_sum_shares(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """`log_sum` and its gradient by `values`, (B, N); neither carries a gradient."""
+        """`log_sum` and its gradient by `values`, (B, N); neither carries a gradient.
+
+        Example:
+            >>> total, shares = x.log_sum_shares(torch.zeros(1, 3))
+            >>> total.exp().round().tolist(), shares.tolist()
+            ([2.0], [[0.5, 0.5, 0.0]])
+        """
         total, shares = log_sum_exp_shares(self.logits(values))
         if self.valid is None:
             return total, shares

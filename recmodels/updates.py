@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,11 @@ class Updates:
         moments = {"sgd": int(settings.momentum > 0), "adagrad": 1}.get(settings.optimizer, 2)
         self._moments = [[torch.zeros_like(parameter) for _ in range(moments)] for parameter in parameters]
         self._steps = [torch.zeros((), device=parameter.device) for parameter in parameters]
+
+    @property
+    def memory(self) -> list[Tensor]:
+        """What it remembers; whoever writes there in place changes it."""
+        return [*chain.from_iterable(self._moments), *self._steps]
 
     @torch.no_grad()
     def step(self, rate: float) -> None:

@@ -41,7 +41,8 @@ def run(found: Iterable[doctest.DocTest]) -> None:
     runner, known = doctest.DocTestRunner(), dict[str, dict[str, object]]()
     public = [test for test in sorted(found) if "._" not in test.name]
     assert public
-    assert [test.name for test in public if not test.examples] == []
+    without = [test.name for test in public if not test.examples]
+    assert not without, without
     for test in public:
         test.globs |= known.get(test.name.rpartition(".")[0], {})
         runner.run(test, clear_globs=False)

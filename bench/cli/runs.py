@@ -228,13 +228,15 @@ def gc(
     ] = False,
     results: Results = None,
 ) -> None:
-    """Remove what commands that were killed left half-written; no finished run is touched."""
+    """Remove what commands that were killed left half-written or half-trained; no finished run is touched."""
     from bench.runs.claims import alone
+    from bench.runs.store import UNFINISHED
     from bench.tuning.kept import FOLDER, trials
 
     store = _store(results)
     with alone(store):
-        folders, files = sorted(store.root.glob("*/.writing-*")), sorted(store.root.glob(f"*/{FOLDER}/*.writing"))
+        folders = sorted([*store.root.glob("*/.writing-*"), *store.root.glob(f"*/{UNFINISHED}/*")])
+        files = sorted(store.root.glob(f"*/{FOLDER}/*.writing"))
         found = trials(store)
         removed = [*files, *(found if given_up else ())]
         inside = [file for path in folders for file in path.rglob("*") if file.is_file()]

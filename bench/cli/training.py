@@ -1,5 +1,6 @@
 """The options of a command that trains, and how it goes about it."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -112,6 +113,8 @@ class Training(Request):
                 with interruptible(claims, progress.stopping), closing(run(claims, progress)) as results:
                     for task, result in results:
                         keep(task, result)
+                        if task.unfinished is not None and (result.failure is None or result.failure["traceback"]):
+                            shutil.rmtree(task.unfinished, ignore_errors=True)
                         claims.release(task)
             except Stopped:
                 progress.say("Stopped; finished runs are kept, and the same command goes on from there.")
@@ -132,7 +135,16 @@ class Training(Request):
         from recmodels.plugins import in_use
 
         return [
-            Task(spec, experiment.protocol, self.consent, device=experiment.device, plugins=in_use()) for spec in specs
+            Task(
+                spec,
+                experiment.protocol,
+                self.consent,
+                device=experiment.device,
+                plugins=in_use(),
+                # machines of a cluster need not have this folder
+                unfinished=None if self.cluster else experiment.store.unfinished(spec, experiment.device).absolute(),
+            )
+            for spec in specs
         ]
 
     def _check_device(self) -> None:

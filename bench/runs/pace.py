@@ -69,4 +69,4 @@ def measure(task: Task, split: Split) -> Pace:
     assert isinstance(batch, int)
     assert isinstance(limit, int)
     ranking = (ranked[0] - watch.ended) * min(users, limit) / max(1, sampled)
-    return Pace(watch.before + watch.step * math.ceil(len(split.train) / batch), ranking)
+    return Pace(watch.before + watch.step * math.ceil(watch.training.rows / batch), ranking)

@@ -57,6 +57,7 @@ class Task:
     trained: bool = True  # whether it is run at all, and not its pace alone found out
     plugins: tuple[Plugin, ...] = ()  # that its methods may be of
     floors: tuple[float, ...] = ()  # of a trial: it is given up where its best so far is below them
+    unfinished: Path | None = None  # where the state of a training is kept until its result is
 
 
 class GivenUp(Exception):
@@ -222,11 +223,11 @@ class _Trained(NamedTuple):
 def _trained(task: Task, split: Split, on_epoch: OnEpoch) -> _Trained:
     """Train on train, and with `refit` again on train and validation for as many epochs as the first chose."""
     if not task.spec.refit or not len(split.valid):
-        return fitted(task, split, on_epoch)
+        return fitted(task, split, on_epoch, keeping="first")
     if task.spec.cell.is_baseline:
         return fitted(task, with_validation(split), on_epoch)
-    first = fitted(task, split, on_epoch)
-    again = fitted(task, with_validation(split), on_epoch, stop_at=first.best_epoch)
+    first = fitted(task, split, on_epoch, keeping="first")
+    again = fitted(task, with_validation(split), on_epoch, stop_at=first.best_epoch, keeping="again")
     return first._replace(tables=again.tables, observer=again.observer, seconds=first.seconds + again.seconds)
 
 
@@ -250,10 +251,15 @@ def fitted(
     on_epoch: OnEpoch,
     stop_at: int | None = None,
     observing: type[Diagnostics] | None = None,
+    keeping: str | None = None,
 ) -> _Trained:
-    """One training; what is learned from counts, seen items and laws is learned from its train part."""
+    """One training; what is learned from counts, seen items and laws is learned from its train part.
+
+    Its state is kept in the task's folder `unfinished` under the name `keeping`.
+    """
     import torch
 
+    from recmodels.checkpoint import Checkpoint
     from recmodels.diagnostics import Diagnostics
     from recmodels.objective import objective
     from recmodels.sampling import Training
@@ -263,7 +269,7 @@ def fitted(
     if cell.sampler is None or cell.loss is None:
         return _counted(task, split)
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
-    training = Training(split.train, settings.positives, settings.epochs, split.negatives, split.fold_in)
+    training = Training(split.train, settings.positives, settings.epochs, split.negatives, split.fold_in, split.ordered)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
     lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
     observer = (observing or Diagnostics)(training, sampler.law if lawful else None)
@@ -282,6 +288,7 @@ def fitted(
         observer=observer,
         mask=task.protocol.mask != "none",
         stop_at=stop_at,
+        checkpoint=Checkpoint(task.unfinished / keeping) if task.unfinished is not None and keeping else None,
     )
     seconds = sum(epoch.seconds for epoch in done.history)
     history = [(epoch.epoch, epoch.loss, epoch.valid, epoch.seconds) for epoch in done.history]

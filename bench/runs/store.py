@@ -68,6 +68,9 @@ class Result:
     imported: JSONObject | None = None
 
 
+UNFINISHED = ".unfinished"
+
+
 def failed(reason: str, traceback: str = "") -> Result:
     """The result of a run of which nothing is known but why it failed."""
     return Result(np.empty(0), None, [], 0, {}, {}, failure={"reason": reason, "traceback": traceback})
@@ -94,6 +97,11 @@ class Store:
         """Where the run of `spec` is kept; another kind of device has its own place, for its numbers differ."""
         kind = device.partition(":")[0]
         return self.root / spec.data.folder / (spec.run_id if kind == "cpu" else f"{spec.run_id}-{kind}")
+
+    def unfinished(self, spec: RunSpec, device: str = "cpu") -> Path:
+        """A folder for what a training is kept by until its run is saved; it is there only where that takes long."""
+        path = self.path(spec, device)
+        return path.parent / UNFINISHED / path.name
 
     def find(self, spec: RunSpec | ImportedSpec, device: str = "cpu") -> StoredRun | None:
         """The finished run of `spec` on this kind of device, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.comparison.nouns import Comparison
+from bench.comparison.nouns import Comparison, Row
 from bench.runs.hashes import list_sha256
 from bench.tables.layout import SIGNS, family, plural
 from datasets.protocol import Protocol
@@ -27,6 +27,7 @@ def caption(c: Comparison, users: int | None = None) -> str:
         f"{users or c.users} test users, {seeds_words(c.seeds)}",
         _words(context.facts),
         masked_words(context.protocol),
+        histories_words(c.rows),
         f"{c.test} test{_side(c)}, {corrected}, α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
         _data(c),
         _code(context.manifest),
@@ -44,7 +45,7 @@ def shared(comparisons: Sequence[Comparison]) -> list[str]:
         return {k: v for k, v in each[0].items() if all(k in other and other[k] == v for other in each)}
 
     words = [_words(_told(common("protocol"))), _words(common("facts")), masked_words(common("protocol"))]
-    return [*words, _code(first.manifest)]
+    return [*words, histories_words(comparisons[0].rows), _code(first.manifest)]
 
 
 def own(c: Comparison, comparisons: Sequence[Comparison]) -> str:
@@ -92,6 +93,20 @@ def masked_words(protocol: Mapping[str, Any]) -> str:
     masked = words.get(str(protocol.get("mask"))) if protocol.get("candidates") == "full" else None
     refit = f"trained again {protocol['refit']}" if "refit" in protocol else "trained on train alone"
     return ", ".join(filter(None, (masked, refit if masked else None)))
+
+
+def histories_words(rows: Sequence[Row]) -> str:
+    """What models of sequences read of a user when they rank test, for rows that say so."""
+    read: dict[str, list[str]] = {}
+    for row in rows:
+        shown = row.settings.get("model", {}).get("shown")
+        if shown is not None and row.name not in read.setdefault(str(shown), []):
+            read[str(shown)].append(row.name)
+    parts = {"valid": "train and validation", "train": "train alone"}
+    found = [
+        f"{', '.join(names)} {'reads' if len(names) == 1 else 'read'} {parts[shown]}" for shown, names in read.items()
+    ]
+    return f"of a user's history at test {', '.join(found)}" if found else ""
 
 
 def _code(manifest: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from datasets import Interactions
 from recmodels.compatibility import held
 from recmodels.contracts import Contract, hold
 from recmodels.models import MODELS
+from recmodels.models.sequences import SequenceModel
 from recmodels.sampling import Training
 from recmodels.settings import Settings
 from recmodels.types import Batch, Tables
@@ -107,6 +108,24 @@ def unseen_users_follow_what_is_folded_in(name: str) -> None:
     )
 
 
+def no_query_looks_ahead(name: str) -> None:
+    """Where `gives` has "queries", an item of a sequence changes the query after it and none before."""
+    if "queries" not in held("gives", MODELS.entry(name), MODELS.parameters(name, {})):
+        return
+    module = built(name).eval()
+    hold(isinstance(module, SequenceModel), "it gives queries and is no `SequenceModel`; derive it from that")
+    assert isinstance(module, SequenceModel)
+    inputs = torch.randn(2, 5, SIZE, generator=torch.Generator().manual_seed(0))
+    before = module.encode(inputs)
+    hold(before.shape == inputs.shape, f"encode gives the shape {tuple(before.shape)} for {tuple(inputs.shape)}")
+    for at in range(5):
+        changed = inputs.clone()
+        changed[:, at] = changed[:, at].flip(0) + torch.arange(SIZE)
+        moved = ((module.encode(changed) - before).abs() > 1e-6).flatten(2).any(dim=2).any(dim=0)
+        hold(not moved[:at].any(), f"item {at + 1} of a sequence changes the query of an earlier one")
+        hold(moved[at], f"item {at + 1} of a sequence does not change the query after it")
+
+
 def _encoded(module: nn.Module) -> Tables:
     hold(isinstance(module, nn.Module), f"it returns a {type(module).__name__} and must return a torch.nn.Module")
     tables = module()
@@ -122,4 +141,5 @@ CONTRACTS: tuple[Contract, ...] = (
     free_vectors_are_parameters,
     queries_are_its_users,
     unseen_users_follow_what_is_folded_in,
+    no_query_looks_ahead,
 )

@@ -177,8 +177,7 @@ def wrmf(
 def with_bias(x: LossInput) -> tuple[Tensor, Tensor]:
     """Vectors of the rows' users and of all items, whose dot products are the scores; a bias is one number more."""
     assert x.tables is not None
-    users, items, bias = x.tables
-    rows = users.index_select(0, x.batch.users)
+    rows, items, bias = x.of_rows, x.tables.items, x.tables.bias
     if bias is None:
         return rows, items
     return torch.cat([rows, torch.ones_like(rows[:, :1])], 1), torch.cat([items, bias[:, None]], 1)

@@ -151,7 +151,7 @@ def discount(rank: Tensor) -> Tensor:
 def ranks(x: LossInput) -> Tensor:
     """(B, 1 + N) the ranks of the positive and of the negatives among all items: 1 + how many score higher."""
     assert x.tables is not None
-    scores = in_space(x.tables.users.index_select(0, x.batch.users), x.tables.items, x.space)  # (B, I)
+    scores = in_space(x.of_rows, x.tables.items, x.space)  # (B, I)
     if x.tables.bias is not None:
         scores = scores + x.tables.bias
     items = x.items.expand(len(scores), -1) if x.items.dim() == 1 else x.items

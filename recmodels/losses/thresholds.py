@@ -21,7 +21,7 @@ from recmodels.types import LossInput
     "talos",
     paper="Zhang, Yang, Chen, Wu, Sun, Wang, Shi, Wang, WWW 2026",
     space="cosine",
-    needs=["tables"],
+    needs=["tables", "user_tables"],
     refuses=["weight"],
     learns="a threshold for every user",
     spaces=["cosine", "half-cosine"],

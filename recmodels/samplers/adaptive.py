@@ -99,7 +99,7 @@ class _Factors(Proposal):
         if counter[0] >= size * math.log(size):
             _refresh_order(self.state, scorer)
         counter[0] += len(batch.users)
-        law, descending = self._factors(batch.users, scorer)
+        law, descending = self._factors(batch.queries, scorer)
         cumulated = law.cumsum(axis=1)
         cumulated[:, -1] = 1.0
         flat = (cumulated + np.arange(len(law))[:, None]).ravel()  # ascending over all rows, one search for all
@@ -171,14 +171,14 @@ class _Factors(Proposal):
         both = torch.cat([own, items.expand(len(users), items.shape[-1])], dim=1)
         unseen = self.training.n_items - self.training.seen.counts[users.numpy()][:, None]
         left = np.concatenate([unseen + 1, np.broadcast_to(unseen, (len(users), items.shape[-1]))], axis=1)
-        log_q = self._law(users, both.numpy(), left.clip(min=1), scorer)
+        log_q = self._law(batch, both.numpy(), left.clip(min=1), scorer)
         return log_q[:, 1:], log_q[:, 0]
 
-    def _law(self, users: Tensor, ids: Int, left: Int, scorer: Scorer) -> Tensor:
+    def _law(self, batch: Batch, ids: Int, left: Int, scorer: Scorer) -> Tensor:
         """(B, N) log q of the items `ids`, each among so many that are `left`."""
         seen, size = self.training.seen, self.training.n_items
-        law, descending = self._factors(users, scorer)
-        owners, row = np.unique(users.numpy(), return_inverse=True)
+        law, descending = self._factors(batch.queries, scorer)
+        owners, row = np.unique(batch.users.numpy(), return_inverse=True)
         kind = np.int32 if len(owners) * size < 1 << 31 else np.int64  # the smaller sort in half the time
         rows, hidden = seen.of(owners)
         own, theirs = (row * size).astype(kind)[:, None], (rows * size).astype(kind)
@@ -203,7 +203,7 @@ class _MultiIndex(Proposal):
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         n, starts = n or self.training.n_items, torch.as_tensor(self.state["starts"])
         sizes = starts.diff()
-        left, right = self._halves(batch.users, scorer)
+        left, right = self._halves(batch.queries, scorer)
         cells = (left.unsqueeze(2) + right.unsqueeze(1)).flatten(1).cpu() + sizes.log()  # (B, clusters²)
         by_cell = np.asarray(self.state["by_cell"])
         top = cells.amax(dim=1, keepdim=True)
@@ -220,7 +220,7 @@ class _MultiIndex(Proposal):
             return found
 
         def exact(rows: Int) -> Int:
-            return self._exact(batch.users[torch.from_numpy(rows)], rng, scorer)
+            return self._exact(batch.at(torch.from_numpy(rows)), rng, scorer)
 
         return draw_unseen(self.training.seen, batch.users.numpy(), n, draw, exact)
 
@@ -236,13 +236,14 @@ class _MultiIndex(Proposal):
         cell = torch.as_tensor(self.state["cell"], device=left.device)
         return left[:, cell // right.shape[1]] + right[:, cell % right.shape[1]]
 
-    def _exact(self, users: Tensor, rng: np.random.Generator, scorer: Scorer) -> Int:
-        """One unseen item for each of `users` by the law laid out over the catalogue; -1 where all are seen."""
-        found, training = np.full(len(users), -1, np.int64), self.training
+    def _exact(self, batch: Batch, rng: np.random.Generator, scorer: Scorer) -> Int:
+        """One unseen item for each row by the law laid out over the catalogue; -1 where all are seen."""
+        found, training = np.full(len(batch.users), -1, np.int64), self.training
         step = max(1, CELLS // training.n_items)
-        for start in range(0, len(users), step):
-            mine = users[start : start + step]
-            items = draw_by_weight(mask_seen(self.log_weights(mine, scorer), training.seen, mine), 1, rng)
+        for start in range(0, len(found), step):
+            some = batch.at(slice(start, start + step))
+            mine, weights = some.users, self.log_weights(some.queries, scorer)
+            items = draw_by_weight(mask_seen(weights, training.seen, mine), 1, rng)
             left = training.seen.counts[mine.numpy()] < training.n_items
             found[start : start + step] = np.where(left, items.squeeze(1).numpy(), -1)
         return found
@@ -254,21 +255,19 @@ class _MultiIndex(Proposal):
         return self.law(batch, batch.positives[:0], scorer)[1]
 
     def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
-        return dense_law(self.log_weights(batch.users, scorer), self.training, batch, items)
+        return dense_law(self.log_weights(batch.queries, scorer), self.training, batch, items)
 
 
 def _user_factors(users: Tensor, scorer: Scorer) -> Tensor:
     """(B, D) vectors of `users` whose dot products with `_item_factors` order items as the scores do."""
-    table, items, bias = scorer.tables
-    rows = table.index_select(0, users.to(scorer.device))
+    rows, items, bias = scorer.vectors(users), scorer.items, scorer.bias
     rows, _, bias = ranking_tables(Tables(rows, items[:0], None if bias is None else bias[:0]), scorer.space)
     return rows if bias is None else torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1)
 
 
 def _item_factors(scorer: Scorer) -> Tensor:
     """(I, D) vectors of the items; the last number is their bias, if they have one."""
-    users, items, bias = scorer.tables
-    _, items, bias = ranking_tables(Tables(users[:0], items, bias), scorer.space)
+    _, items, bias = ranking_tables(Tables(scorer.items[:0], scorer.items, scorer.bias), scorer.space)
     return items if bias is None else torch.cat([items, bias.unsqueeze(1)], dim=1)
 
 

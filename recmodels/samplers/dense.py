@@ -98,8 +98,8 @@ class _ByScore(Proposal):
     def draw(self, batch: Batch, n: int | None, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         n, step = n or self.training.n_items, max(1, CELLS // self.training.n_items)
         items = [
-            draw_by_weight(mask_seen(self.log_weight(scorer.all(users)), self.training.seen, users), n, rng)
-            for users in torch.split(batch.users, step)
+            draw_by_weight(mask_seen(self.log_weight(scorer.all(asked)), self.training.seen, users), n, rng)
+            for users, asked in zip(torch.split(batch.users, step), torch.split(batch.queries, step), strict=True)
         ]
         return Candidates(torch.cat(items), valid=_something_left(self.training, batch.users), ordered=True)
 
@@ -110,7 +110,7 @@ class _ByScore(Proposal):
         return self.law(batch, batch.positives[:0], scorer)[1]
 
     def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
-        return dense_law(self.log_weight(scorer.all(batch.users)), self.training, batch, items)
+        return dense_law(self.log_weight(scorer.all(batch.queries)), self.training, batch, items)
 
 
 def among_unseen(log_weights: Tensor, training: Training, users: Tensor, items: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def dens(
         state["done"] = np.array(min(1.0, (epoch - 1) / (warm_up * training.epochs)))
         if epoch > 1:
             return
-        size = scorer.tables.items.shape[1]
+        size = scorer.items.shape[1]
         limit = size**-0.5  # the law of a linear layer in torch
         for name in Gates._fields:
             shape = (size,) if name.startswith("bias") else (size, size)
@@ -85,9 +85,8 @@ def dens(
         return best_of_groups(drawn, masked(values, drawn.valid), n)
 
     def learn(batch: Batch, candidates: Candidates, scorer: Scorer) -> None:
-        users, items, _ = scorer.tables
-        ids = (users, batch.users), (items, batch.positives), (items, candidates.items)
-        vectors = Vectors(*(rows_of(table, wanted) for table, wanted in ids))
+        own = (rows_of(scorer.items, ids) for ids in (batch.positives, candidates.items))
+        vectors = Vectors(scorer.vectors(batch.queries), *own)
         learned = Gates(*(gate.detach().requires_grad_() for gate in gates()))
         with torch.enable_grad():
             loss = contrast(vectors, learned, candidates.valid).mean()
@@ -117,8 +116,7 @@ def relevant(users: Tensor, positives: Tensor, gates: Gates) -> tuple[Tensor, Te
 
 def hardness(batch: Batch, items: Tensor, gates: Gates, kept: float, scorer: Scorer) -> Tensor:
     """(B, M) u·(kept n - n_r) of the draws `items` (B, M)."""
-    users, table, _ = scorer.tables
-    own = rows_of(users, batch.users)
+    own, table = scorer.vectors(batch.queries), scorer.items
     _, shift = relevant(own, rows_of(table, batch.positives), gates)
     inner = table @ gates.negative.T  # (I, D), once for all draws
     found, step = [], max(1, CELLS // (items.shape[1] * table.shape[1]))

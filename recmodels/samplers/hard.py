@@ -53,7 +53,7 @@ def dns(
 
 def highest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
     """The highest-scoring of each of n groups."""
-    return best_of_groups(drawn, masked(scorer.scores(batch.users, drawn.items), drawn.valid), n)
+    return best_of_groups(drawn, masked(scorer.scores(batch.queries, drawn.items), drawn.valid), n)
 
 
 @SAMPLERS.register(
@@ -90,7 +90,7 @@ def dns_mn(
         if n > kept or kept > drawn.items.shape[1]:
             raise UserError(f"dns-mn: negatives={n} <= keep={kept} <= pool={pool} must hold; change one of them.")
         base.state["kept"] = np.array(kept)
-        scores = masked(scorer.scores(batch.users, drawn.items), drawn.valid)
+        scores = masked(scorer.scores(batch.queries, drawn.items), drawn.valid)
         columns = scores.topk(kept, dim=1).indices
         if kept > n:
             chosen = torch.from_numpy(rng.random(columns.shape)).argsort(dim=1)[:, :n]
@@ -171,13 +171,15 @@ def ahns(
         return -(scores - target.unsqueeze(1)).abs()
 
     def nearest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        values = nearness(batch, scorer.scores(batch.users, drawn.items), scorer)
+        values = nearness(batch, scorer.scores(batch.queries, drawn.items), scorer)
         return best_of_groups(drawn, masked(values, drawn.valid), n)
 
     base = propose(training, proposal)
-    law = law_of_highest(
-        training, base, proposal, lambda: (1, pool), lambda batch, model: nearness(batch, model.all(batch.users), model)
-    )
+
+    def values(batch: Batch, scorer: Scorer) -> Tensor:
+        return nearness(batch, scorer.all(batch.queries), scorer)
+
+    law = law_of_highest(training, base, proposal, lambda: (1, pool), values)
     return base.choosing(nearest, pool=lambda n: n * pool, chosen=law)
 
 
@@ -207,7 +209,7 @@ def bns(
     prior = training.counts / training.counts.sum()
 
     def least_risk(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        scores = scorer.scores(batch.users, drawn.items)
+        scores = scorer.scores(batch.queries, drawn.items)
         below = _unseen_below(training, batch, scores, reference, rng, scorer)
         p = torch.from_numpy(prior).to(scores)[drawn.items]
         unbias = (1 - below) * (1 - p) / (1 - below - p + 2 * below * p).clamp(min=1e-12)
@@ -223,7 +225,7 @@ def _unseen_below(
     """(B, M) shares of the user's unseen reference items that score no higher than each of `scores` (B, M)."""
     size = training.n_items
     items = np.arange(size) if isinstance(reference, str) else rng.integers(size, size=min(reference, size))
-    against = scorer.scores(batch.users, torch.from_numpy(items).to(scores.device))  # (B, R)
+    against = scorer.scores(batch.queries, torch.from_numpy(items).to(scores.device))  # (B, R)
     seen = torch.from_numpy(training.seen.contains(batch.users.cpu().numpy()[:, None], items)).to(scores.device)
     ordered = against.masked_fill_(seen, torch.inf).sort(dim=1).values
     count = torch.searchsorted(ordered, scores.contiguous(), right=True)
@@ -266,14 +268,15 @@ def mixgcf(
 def _mixed_scores(batch: Batch, items: Tensor, share: Tensor, scorer: Scorer) -> Tensor:
     """(B, M) scores of `items` (B, M) with a `share` (B, M) of the row's positive mixed into their vectors."""
     if scorer.space == "dot":  # the score is linear in the vector
-        return torch.lerp(scorer.scores(batch.users, items), scorer.positives(batch).unsqueeze(1), share)
-    users, table, _ = scorer.tables
-    plain, among = Scorer(Tables(users, table)), Scorer(Tables(table, table))  # dot products with users, among items
-    dot = torch.lerp(plain.scores(batch.users, items), plain.positives(batch).unsqueeze(1), share)
+        return torch.lerp(scorer.scores(batch.queries, items), scorer.positives(batch).unsqueeze(1), share)
+    users, table, rows = scorer.vectors(batch.queries), scorer.items, torch.arange(len(items), device=scorer.device)
+    plain, among = Scorer(Tables(users, table)), Scorer(Tables(table, table))  # dot products with rows, among items
+    own = plain.positives(Batch(rows, batch.positives)).unsqueeze(1)
+    dot = torch.lerp(plain.scores(rows, items), own, share)
     across = 2 * share * (1 - share) * among.scores(batch.positives, items)
     user, item = (vectors.square().sum(dim=1) for vectors in (users, table))
     squares = share.square() * item[batch.positives].unsqueeze(1) + (1 - share).square() * item[items] + across
-    return from_dot(dot, user[batch.users].unsqueeze(1), squares, scorer.space)
+    return from_dot(dot, user.unsqueeze(1), squares, scorer.space)
 
 
 def masked(values: Tensor, valid: Tensor | None) -> Tensor:

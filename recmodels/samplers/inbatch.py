@@ -99,7 +99,7 @@ def memory(
         known = torch.as_tensor(state["items"])
         state["items"] = torch.cat([batch.positives.cpu(), known])[:capacity].numpy()
         if frozen:
-            new = scorer.tables.items.index_select(0, batch.positives.to(scorer.device))
+            new = scorer.items.index_select(0, batch.positives.to(scorer.device))
             old = state.get("vectors", new[:0])
             state["vectors"] = torch.cat([new, torch.as_tensor(old, device=new.device)])[:capacity]
 
@@ -135,7 +135,7 @@ def hard_inbatch(
 
     def hardest(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
         assert drawn.valid is not None
-        scores = scorer.scores(batch.users, drawn.items).masked_fill(~drawn.valid, -torch.inf)
+        scores = scorer.scores(batch.queries, drawn.items).masked_fill(~drawn.valid, -torch.inf)
         top, columns = scores.topk(min(n, scores.shape[1]), dim=1)
         return Candidates(drawn.items.expand(len(scores), -1).gather(1, columns), valid=top > -torch.inf)
 

@@ -152,11 +152,12 @@ def srns(
         _remember(state, scorer)
 
     def steady(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        def chance(model: Scorer) -> Tensor:
-            return (model.scores(batch.users, drawn.items) - model.positives(batch).unsqueeze(1)).sigmoid()
+        def chance(model: Scorer, batch: Batch) -> Tensor:
+            return (model.scores(batch.queries, drawn.items) - model.positives(batch).unsqueeze(1)).sigmoid()
 
-        past = torch.stack([chance(model) for model in _past(state, scorer)])
-        value = chance(scorer) + float(state["weight"]) * past.std(dim=0, correction=0)
+        users = Batch(batch.users, batch.positives)  # of whom alone the past is kept
+        past = torch.stack([chance(model, users) for model in _past(state, scorer)])
+        value = chance(scorer, batch) + float(state["weight"]) * past.std(dim=0, correction=0)
         return pick(drawn, masked(value, drawn.valid).topk(min(n, value.shape[1]), dim=1).indices)
 
     chosen = base.choosing(steady, before_epoch=before_epoch, settles=warm_up)

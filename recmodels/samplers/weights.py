@@ -41,7 +41,7 @@ def self_adversarial(
     """
 
     def weigh(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        return weighted(drawn, _scale(scale, scorer) * scorer.scores(batch.users, drawn.items))
+        return weighted(drawn, _scale(scale, scorer) * scorer.scores(batch.queries, drawn.items))
 
     return propose(training, proposal).choosing(weigh)
 
@@ -69,8 +69,8 @@ def pris(
     base = propose(training, proposal)
 
     def weigh(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        scores = scorer.scores(batch.users, drawn.items)
-        own = Batch(*(ids.cpu() for ids in batch))
+        scores = scorer.scores(batch.queries, drawn.items)
+        own = batch.to(torch.device("cpu"))
         log_q, _ = base.proposal.law(own, drawn.items.cpu(), scorer)
         return weighted(drawn, scores - log_q.to(scores))
 
@@ -103,7 +103,7 @@ def softmax_rho(
     """
 
     def weigh(batch: Batch, drawn: Candidates, n: int, rng: np.random.Generator, scorer: Scorer) -> Candidates:
-        gap = scorer.scores(batch.users, drawn.items) - scorer.positives(batch).unsqueeze(1)
+        gap = scorer.scores(batch.queries, drawn.items) - scorer.positives(batch).unsqueeze(1)
         z = softplus(_scale(scale, scorer) * gap)
         valid = torch.ones_like(z) if drawn.valid is None else drawn.valid.to(z).expand_as(z)
         count = valid.sum(dim=1, keepdim=True).clamp(min=1)

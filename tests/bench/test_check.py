@@ -189,3 +189,12 @@ def test_what_the_pages_show_keeps_its_promises(page: str, file: Path) -> None:
     assert block is not None
     file.write_text(block[1])
     check(ask("check mine.py"), 0, ["  ok     "], ["wrong"])
+
+
+def test_the_encoder_of_the_page_keeps_its_promises_and_one_that_looks_ahead_does_not(file: Path) -> None:
+    text = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "models.md").read_text(encoding="utf-8"), re.S)[0]
+    file.write_text(text)
+    check(ask("check mine.py"), 0, ["average, a model (mine.py:"], ["wrong"])
+    assert "inputs.cumsum(dim=1)" in text
+    file.write_text(text.replace("inputs.cumsum(dim=1)", "(inputs + inputs.roll(-1, 1)).cumsum(dim=1)"))
+    check(ask("check mine.py"), 1, ["of a sequence changes the query of an earlier one"])

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 
 from bench.runs.claims import Claims, alone
-from bench.runs.runner import Task
-from bench.runs.spec import RunSpec
+from bench.runs.hashes import result_sha256
+from bench.runs.runner import Task, execute
+from bench.runs.spec import Data, RunSpec, parse_cell
 from bench.runs.store import Store, failed
 from datasets.errors import UserError
 from datasets.protocol import Protocol
+from datasets.source import resolve
+from recmodels.checkpoint import Checkpoint
 from recmodels.metrics import Ranks
 from tests.bench.test_store import SPEC, result
 
@@ -176,3 +179,35 @@ def test_claims_need_a_folder_that_can_be_written(tmp_path: Path) -> None:
     blocker.write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         Claims(Store(blocker), [task(0)])
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_run_that_was_ended_goes_on_to_the_same_result(
+    refit: bool, tmp_path: Path, ratings_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the first training, and with --refit in the second one too."""
+    monkeypatch.setattr(Checkpoint.__init__, "__defaults__", (0.0,))
+    settings = {"epochs": "3", "embedding_size": "4", "batch_size": "64"}
+    data = Data(str(ratings_csv), resolve(str(ratings_csv)).content().sha256, Protocol().as_dict())
+    plain = Task(RunSpec(data, parse_cell("dns+bpr+sasrec:length=5", settings), 0, refit), Protocol())
+    kept, epochs = replace(plain, unfinished=tmp_path / "kept"), []
+
+    def end(number: int, loss: float, valid: float) -> None:
+        epochs.append(number)
+        if len(epochs) == 2 or (refit and len(epochs) == 7):
+            raise KeyboardInterrupt
+
+    wanted = execute(plain)
+    assert wanted.ranks is not None
+    ended = 0
+    for _ in range(4):
+        try:
+            found = execute(kept, end)
+        except KeyboardInterrupt:
+            ended += 1
+            continue
+        assert found.ranks is not None
+        assert result_sha256(found.users, found.ranks) == result_sha256(wanted.users, wanted.ranks)
+        assert [line[:3] for line in found.history] == [line[:3] for line in wanted.history]
+    assert ended == 1 + refit
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["again", "first"] if refit else ["first"]

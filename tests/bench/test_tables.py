@@ -145,6 +145,17 @@ def test_caption_says_what_the_table_rests_on():
         assert fact in text
 
 
+def test_caption_says_which_history_models_of_sequences_read():
+    rows = [
+        row("uniform", f"l{at}", 0.0, at, settings={"model": {} if shown is None else {"shown": shown}})
+        for at, shown in enumerate(["valid", None, "train", "valid"])
+    ]
+    text = " ".join(render(compare(rows, context=CONTEXT), full=True).split())
+    said = "Of a user's history at test uniform+l0, uniform+l3 read train and validation, uniform+l2 reads train alone."
+    assert said in text
+    assert "history" not in " ".join(render(toy(), full=True).split())
+
+
 def test_all_tied_winners_are_bold_and_what_does_not_differ_is_underlined():
     a = row("uniform", "bpr", 0.02, 1)
     twin = replace(a, name="twin", runs=tuple(f"twin-{i}" for i in range(5)))

@@ -42,3 +42,10 @@ def test_rounded_down_reads_a_stored_run(ratings_csv, tmp_path):
     run("-m", "bench", "compare", "toppop", "constant", *words, "--results", str(tmp_path / "runs"))
     (found,) = [path for path in (tmp_path / "runs").glob("*/[!.]*") if '"toppop"' in (path / "run.json").read_text()]
     assert "rounded down" in run(str(ROOT / "experiments/rounded_down.py"), str(found), cwd=ratings_csv.parent)
+
+
+def test_a_step_of_sasrec_is_timed_beside_a_plain_one():
+    words = ["--data", "synthetic:users=300,items=100,density=0.1", "--steps", "1", "--losses", "bce", "softmax"]
+    said = [json.loads(line) for line in run("experiments/sequence_step.py", *words).splitlines()]
+    assert [found["loss"] for found in said] == ["bce", "softmax"]
+    assert all(found["ratio"] < 2 for found in said)

@@ -220,6 +220,19 @@ def test_runs_of_a_file_that_was_edited_since_are_told_from_missing_ones(store: 
     check(_again(command="table"), 2, ["are not in", "ratings.csv, which has changed since"])
 
 
+def test_what_a_killed_training_left_goes_when_its_run_is_saved_or_with_gc(store: Path) -> None:
+    run = next(store.glob("*/*/run.json")).parent
+    unfinished = run.parent / ".unfinished" / run.name
+    shutil.rmtree(run)
+    for command, code in ((_again, 1), (lambda: ask("runs gc"), 0)):
+        unfinished.mkdir(parents=True)
+        (unfinished / "first").write_text("cut off")
+        assert ask("runs list").code == 0
+        check(command(), code, [])
+        assert not unfinished.exists()
+        assert (run / "run.json").exists()
+
+
 def test_gc_removes_what_tuning_gave_up_where_it_is_asked_to(store: Path) -> None:
     folder = next(store.glob("*/*/run.json")).parents[1] / ".given-up"
     folder.mkdir()

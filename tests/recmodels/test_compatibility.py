@@ -15,7 +15,7 @@ from recmodels.models import MODELS
 from recmodels.samplers import SAMPLERS
 from recmodels.scoring import SPACES
 
-TRAINER = {"vectors", "tables", "batch", "no_negatives"}
+TRAINER = {"vectors", "tables", "user_tables", "batch", "no_negatives"}
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_a_step_of_the_trainer_is_that_of_the_formula(
     batch, candidates = parts[0].batch, parts[0].candidates
     own, lists = getattr(module, "users", None), histories(data())
     total = torch.zeros(())
-    for user, item, others in zip(*(ids.tolist() for ids in (*batch, candidates.items)), strict=True):
+    for user, item, others in zip(*(ids.tolist() for ids in (*batch[:2], candidates.items)), strict=True):
         mine = [i for i in lists[user] if i != item or given["leave_out"] == "false"]
         u = expected(module, None if own is None else own[user], mine)
         total = total + torch.nn.functional.softplus(module.items[others] @ u - module.items[item] @ u).mean()

@@ -15,6 +15,7 @@ import torch
 from datasets import Interactions
 from recmodels.compatibility import reason
 from recmodels.diagnostics import Diagnostics
+from recmodels.epochs import _rows
 from recmodels.evaluation import FullRanking
 from recmodels.losses import LOSSES
 from recmodels.metrics import user_metrics
@@ -24,7 +25,7 @@ from recmodels.registry import Registry
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Training
 from recmodels.settings import Settings
-from recmodels.trainer import Trained, _rows, some_users, train
+from recmodels.trainer import Trained, some_users, train
 
 USERS, ITEMS = 40, 30
 

@@ -1,0 +1,117 @@
+"""Self-attention over the items of a history."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, layer_norm, scaled_dot_product_attention
+
+from datasets.errors import UserError
+from recmodels.models import MODELS
+from recmodels.models.sequences import Linear, SequenceModel, normal
+from recmodels.sampling import Training
+from recmodels.search import Search
+from recmodels.settings import Settings
+
+STD = 0.02  # of the initial weights and positions
+
+
+@MODELS.register(
+    "sasrec",
+    paper="Kang, McAuley, ICDM 2018",
+    gives=["dot", "cosine", "half-cosine", "distance", "unseen_users", "queries"],
+    refuses=["user_tables"],
+    recommended={"l2": 0.0, "learning_rate": 1e-3},
+    recommended_from="Kang, McAuley, ICDM 2018, for ml-1m",
+)
+def sasrec(
+    training: Training,
+    settings: Settings,
+    rng: np.random.Generator,
+    *,
+    length: Annotated[int, ">= 1", Search(50, 200, log=True)] = 200,  # authors, for ml-1m
+    blocks: Annotated[int, ">= 0, <= 16", Search(1, 4)] = 2,  # authors
+    heads: Annotated[int, ">= 1", Search(among=(1, 2, 4))] = 1,  # authors
+    drop: Annotated[float, ">= 0, < 1", Search(among=(0.0, 0.1, 0.2, 0.5))] = 0.2,  # authors, for ml-1m
+    shown: Literal["valid", "train"] = "valid",
+) -> nn.Module:
+    """Self-attention over the last items of the history, each position asked for the item that comes next.
+
+    x_t = √D v_t + p_t; in each block x ← x + drop(attention(LN(x))), which looks back alone, and then x ← x +
+    drop(W₂ relu(W₁ LN(x) + b₁) + b₂); the query is LN(x_t). Norms come before what they normalise and the residual
+    goes around them, as in the paper; its authors' code adds to LN(x) before the attention. Vectors are those that
+    are scored. Weights and positions start normal with a standard deviation of 0.02, v as the settings say; chance
+    in dropout is torch's.
+
+    Args:
+        training: gives the interactions.
+        settings: gives the size and the scale of the vectors.
+        rng: draws the initial vectors, items first.
+        length: how many items of a history are read, the last ones; positions count from the first of them.
+        blocks: of attention and a layer of ReLU as wide as the vectors.
+        heads: of the attention; they divide the size of the vectors.
+        drop: the share of numbers dropped from x_0, from attention weights and from what a block adds.
+        shown: whether the histories that are ranked at test hold what validates too: `valid`, or `train` for not.
+    """
+    if settings.embedding_size % heads:
+        raise UserError(f"sasrec needs heads that divide embedding_size, not {heads} and {settings.embedding_size}.")
+    return _SASRec(training, settings, rng, length, blocks, heads, drop, shown)
+
+
+class _SASRec(SequenceModel):
+    def __init__(
+        self,
+        training: Training,
+        settings: Settings,
+        rng: np.random.Generator,
+        length: int,
+        blocks: int,
+        heads: int,
+        drop: float,
+        shown: str,
+    ) -> None:
+        super().__init__(training, settings, rng, length, shown)
+        size = settings.embedding_size
+        self.positions = normal(rng, length, size, std=STD)  # (L, D)
+        self.blocks = nn.ModuleList(_Block(size, heads, drop, rng) for _ in range(blocks))
+        self.norm = _Norm(size)
+        self.drop = drop
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        x = inputs * math.sqrt(inputs.shape[-1]) + self.positions[: inputs.shape[1]]
+        x = dropout(x, self.drop, self.training)
+        for block in self.blocks:
+            x = block(x)
+        normed: Tensor = self.norm(x)
+        return normed
+
+
+class _Block(nn.Module):
+    def __init__(self, size: int, heads: int, drop: float, rng: np.random.Generator) -> None:
+        super().__init__()
+        self.heads, self.drop = heads, drop
+        self.before_attention, self.before_layers = _Norm(size), _Norm(size)
+        self.mixing, self.joining = Linear(size, 3 * size, rng, STD), Linear(size, size, rng, STD)
+        self.first, self.second = Linear(size, size, rng, STD), Linear(size, size, rng, STD)
+
+    def forward(self, x: Tensor) -> Tensor:
+        s, t, d = x.shape
+        parts = self.mixing(self.before_attention(x)).view(s, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        query, key, value = parts  # (S, H, T, D / H)
+        share = self.drop if self.training else 0.0
+        mixed = scaled_dot_product_attention(query, key, value, is_causal=True, dropout_p=share)
+        x = x + dropout(self.joining(mixed.transpose(1, 2).reshape(s, t, d)), self.drop, self.training)
+        return x + dropout(self.second(self.first(self.before_layers(x)).relu()), self.drop, self.training)
+
+
+class _Norm(nn.Module):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(size)), nn.Parameter(torch.zeros(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layer_norm(x, x.shape[-1:], self.weight, self.bias)
