@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from recmodels.sums import log_sum_exp, log_sum_exp_shares
+
 LOWEST = torch.finfo(torch.float32).min  # stands for log 0, without the NaN that differences of infinities give
 SMALLEST_WEIGHT = torch.finfo(torch.float32).tiny
 
@@ -196,31 +198,6 @@ class Scores(Protocol):
 
     def scores(self, users: Tensor) -> Tensor:
         """(B, I) scores of all items for `users` (B,), which are on the CPU; a new tensor."""
-
-
-class _LogSumExp(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        total, shares = log_sum_exp_shares(values)
-        ctx.save_for_backward(shares)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        shares: Tensor = ctx.saved_tensors[0]
-        return shares * grads[0].unsqueeze(1)
-
-
-def log_sum_exp_shares(values: Tensor) -> tuple[Tensor, Tensor]:
-    """`log_sum_exp` and its gradient by `values`, their softmax (B, N); neither carries a gradient."""
-    shares = values.softmax(dim=1)
-    return values.amax(dim=1) - shares.amax(dim=1).log(), shares  # the largest share is e^(largest - log Σ)
-
-
-def log_sum_exp(values: Tensor) -> Tensor:
-    """(B,) log Σ_j exp of finite `values` (B, N); `logsumexp` reads and writes them three times as often."""
-    total: Tensor = _LogSumExp.apply(values)  # type: ignore[no-untyped-call]
-    return total
 
 
 @dataclass(frozen=True)

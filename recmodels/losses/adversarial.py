@@ -14,7 +14,8 @@ from recmodels.objective import Apart, LossState, state
 from recmodels.sampling import DENSE_RATIO, Training
 from recmodels.scoring import pick_scores, row_dot, rows_of
 from recmodels.search import Search
-from recmodels.types import LossInput, log_sum_exp
+from recmodels.sums import log_sum_exp
+from recmodels.types import LossInput
 
 ADVERSARY_SIZE = 64  # numbers of each vector of the adversary of AdvInfoNCE
 SCALARS = ("a", "b", "s_plus", "s_minus", "gamma", "theta_a", "theta_b")  # of LLPAUC

@@ -13,7 +13,8 @@ from recmodels.losses.embedding import with_bias
 from recmodels.sampling import first_occurrence
 from recmodels.scoring import row_dot, rows_of
 from recmodels.search import Search
-from recmodels.types import LOWEST, LossInput, log_sum_exp
+from recmodels.sums import log_sum_exp
+from recmodels.types import LOWEST, LossInput
 
 
 @LOSSES.register(

@@ -12,7 +12,8 @@ from torch.nn.functional import logsigmoid, softplus
 from recmodels.losses import LOSSES
 from recmodels.search import Search
 from recmodels.slopes import Sloped, slopes
-from recmodels.types import LOWEST, LossInput, log_sum_exp, log_sum_exp_shares
+from recmodels.sums import log_sum_exp, log_sum_exp_shares
+from recmodels.types import LOWEST, LossInput
 
 NEAR = 1e-6  # of the prior: a mean so little above it counts as below
 

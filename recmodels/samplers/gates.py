@@ -15,7 +15,8 @@ from recmodels.samplers.hard import best_of_groups, masked
 from recmodels.sampling import Sampler, Scorer, Training
 from recmodels.scoring import row_dot, rows_of
 from recmodels.search import Search
-from recmodels.types import LOWEST, Batch, Candidates, Vectors, log_sum_exp
+from recmodels.sums import log_sum_exp
+from recmodels.types import LOWEST, Batch, Candidates, Vectors
 
 CELLS = 1 << 18  # of rows × draws × embedding size that are gated at a time, so that they stay in the cache
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam

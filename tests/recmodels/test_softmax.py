@@ -14,7 +14,8 @@ from scipy.special import logsumexp
 from recmodels.losses import LOSSES
 from recmodels.sampling import Scorer, Training
 from recmodels.scoring import batch_scores
-from recmodels.types import LOWEST, Batch, LossInput, Tables, log_sum_exp
+from recmodels.sums import log_sum_exp
+from recmodels.types import LOWEST, Batch, LossInput, Tables
 from tests.loss_cases import (
     ITEMS,
     TASTES,
