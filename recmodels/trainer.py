@@ -127,11 +127,12 @@ def train(
         rate = settings.rate * learning_rate_factor(settings, number)
         if state.before_epoch is not None:
             state.before_epoch(number, fit.scorer())
+        scored = _told(fit, number, negatives)
         for alone in own.before(number):
             streams = (generator(seed, f"{name} {number} of a loss") for name in ("order", "sampler", "dropout"))
             _pass_alone(fit, alone, rate, *streams)
         total, rows, fresh = torch.zeros((), dtype=torch.float64, device=device), 0, True
-        steps = _steps(fit, order, negatives, number)
+        steps = _steps(fit, order, negatives, scored)
         for part in steps if observer is None else observer.timed(steps):
             batch, candidates = part.batch.to(device), part.candidates.to(device)
             seen_by = observer if fresh else None  # of a step in parts, the first
@@ -223,7 +224,7 @@ def _pass_alone(
 ) -> None:
     """One pass over the data in which some parameters of the loss move and nothing else."""
     others = [*fit.module.parameters(), *fit.state.parameters]
-    for part in _steps(fit, order, negatives, None):
+    for part in _steps(fit, order, negatives):
         batch, candidates = part.batch.to(fit.device), part.candidates.to(fit.device)
         _gradient(fit, part._replace(batch=batch, candidates=candidates), dropout, None)
         for parameter in others:
@@ -233,18 +234,22 @@ def _pass_alone(
             fit.encode.forget()
 
 
-def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, epoch: int | None) -> Iterator[Part]:
+def _told(fit: _Fit, epoch: int, rng: np.random.Generator) -> int:
+    """Tell the sampler the epoch; how many pairs it scored for that."""
+    scorer = fit.scorer()
+    if fit.sampler.before_epoch is not None and "no_negatives" not in fit.objective.needs:
+        fit.sampler.before_epoch(epoch, scorer, rng)
+    return scorer.scored
+
+
+def _steps(fit: _Fit, order: np.random.Generator, rng: np.random.Generator, scored: int = 0) -> Iterator[Part]:
     """The batches of one epoch, of nearly equal size, each with its candidates, and their law where it is wanted.
 
-    The sampler is told the epoch if there is one. Where rows share the whole batch or catalogue as negatives, a batch
-    comes in parts of at most `CELLS` scores.
+    Where rows share the whole batch or catalogue as negatives, a batch comes in parts of at most `CELLS` scores. The
+    pairs that were `scored` before count with the first.
     """
     sampler, settings, n = fit.sampler, fit.settings, fit.settings.n
     negatives = "no_negatives" not in fit.objective.needs
-    scorer = fit.scorer()
-    if sampler.before_epoch is not None and negatives and epoch is not None:
-        sampler.before_epoch(epoch, scorer, rng)
-    scored = scorer.scored  # and not yet counted
     rows, edges = epoch_rows(fit.module, fit.training, settings.rows, order)
     sizes = [stop - start for start, stop in pairwise(edges)]
     drawn = (n and sampler.pool(n)) or fit.training.n_items

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -15,10 +16,14 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
+from datasets import load
+from datasets.errors import UserError
+from recmodels import fit
 from recmodels.losses.adaptive import difference_of_means, global_weight, user_factor
 from recmodels.losses.adversarial import SCALARS
 from recmodels.losses.thresholds import pinball, regression
 from recmodels.objective import objective
+from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Scorer, Training
 from recmodels.types import Batch, LossInput, Tables
 from tests.loss_cases import ITEMS, LOSSES, USERS, D, changed, example, lin, training, value
@@ -339,3 +344,19 @@ def test_every_case_is_used() -> None:
         "advinfonce", "llpauc", "talos", "adap-tau", "bc", "simce", "lambdaloss", "lambdaloss@k", "sce", "rece",
         "xsimgcl",
     }  # fmt: skip
+
+
+def needs_told(name: str, data: Training) -> bool:
+    with contextlib.suppress(UserError):  # what these data lack
+        return SAMPLERS[name](data, **SAMPLERS.parameters(name, {})).before_epoch is not None
+    return False
+
+
+def test_a_pass_of_the_loss_alone_finds_samplers_told_of_their_epoch() -> None:
+    """bc's vectors move before the model's first step, with lists and rankings that samplers make for an epoch."""
+    split = load("synthetic:users=60,items=40,density=0.2")
+    told = [name for name in SAMPLERS if needs_told(name, Training(split.train))]
+    assert {"adasir", "aobpr"} <= {*told}
+    for name in told:
+        with contextlib.suppress(UserError):  # what bc does not go with
+            assert fit(split, name, "bc", settings={"epochs": 1, "embedding_size": 8}).best_epoch == 1
