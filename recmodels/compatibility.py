@@ -111,7 +111,7 @@ def unseen(model: tuple[str, Parameters]) -> str | None:
     able = [name for name in MODELS if "unseen_users" in MODELS.entry(name).facts.get("gives", [])]
     return (
         f"{_called(model, entry)} has a vector for each user that it is trained on and none for others, whom a strong "
-        f"split tests; use the model {' or '.join(able)}, or a baseline, as itemknn or ease"
+        f"split tests; use the model {' or '.join(sorted(able))}, or a baseline, as itemknn or ease"
     )
 
 

@@ -125,9 +125,9 @@ def _check_vectors(run: StoredRun) -> None:
     """
     if run.failure is not None:
         raise UserError(f"Run {run.run_id} failed, so that it recommends nothing; see `bench runs show {run.run_id}`.")
-    if (name := run.record["spec"]["model"]["name"]) in BASELINES:
-        raise UserError(f"Run {run.run_id} is of the baseline {name}, which has no vectors; name a run of a sampler.")
     if not run.has_embeddings:
+        if (name := run.record["spec"]["model"]["name"]) in BASELINES:
+            raise UserError(f"Run {run.run_id} is of the baseline {name}, without vectors; name a run of a sampler.")
         raise UserError(
             f"Run {run.run_id} was stored without its vectors; run the same command with --keep-embeddings, which "
             "makes them again."

@@ -28,7 +28,7 @@ def other_code(store: Store, specs: Iterable[RunSpec], device: str = "cpu") -> s
     return " ".join(
         f"{count} {'run was' if count == 1 else 'runs were'} made by other code of {_listed(names)}; "
         f"{'it is' if count == 1 else 'they are'} kept and not used."
-        for names, count in found.items()
+        for names, count in found.most_common()
     )
 
 

@@ -38,8 +38,9 @@ def test_runs_by_other_code_are_counted_by_what_was_edited(tmp_path: Path) -> No
         store.save(by_other_code("bpr", seed=seed), result(), [10])
     assert other_code(store, asked) == "2 runs were made by other code of 'bpr'; they are kept and not used."
     store.save(by_other_code("uniform", "mf", seed=2), result(), [10])
-    assert other_code(store, asked).endswith(
-        " 1 run was made by other code of 'uniform' and 'mf'; it is kept and not used."
+    assert other_code(store, asked) == (
+        "2 runs were made by other code of 'bpr'; they are kept and not used. "
+        "1 run was made by other code of 'uniform' and 'mf'; it is kept and not used."
     )
     assert other_code(store, asked[3:]) == ""
     assert other_code(store, asked, "cuda:1") == ""

@@ -85,5 +85,5 @@ def test_a_baseline_recommends_what_it_counts(tmp_path: Path, ratings_csv: Path)
     refused = ask(f"runs export {folder.name} --vectors items --out x.npz --results {tmp_path}")
     assert (refused.code, refused.err) == (
         2,
-        f"Run {folder.name} is of the baseline toppop, which has no vectors; name a run of a sampler.\n",
+        f"Run {folder.name} is of the baseline toppop, without vectors; name a run of a sampler.\n",
     )

@@ -81,7 +81,7 @@ def test_a_list_ends_where_no_item_is_left() -> None:
 
 def test_users_that_nothing_was_trained_on_are_recommended_to_from_their_history() -> None:
     split = datasets.load(DATA, Protocol("strong:test=0.2,valid=0.2"))
-    with pytest.raises(UserError, match="strong split tests; use the model history"):
+    with pytest.raises(UserError, match="strong split tests; use the model gru4rec or history or sasrec"):
         recmodels.fit(split, settings=QUICK)
     model = recmodels.fit(split, "uniform", "softmax", "history", settings=QUICK)
     row = int(split.test.users[0])
