@@ -81,9 +81,13 @@ def test_a_baseline_recommends_what_it_counts(tmp_path: Path, ratings_csv: Path)
         counts[part.items[part.users == row]] = -1
     best = split.item_ids[np.argsort(-counts, kind="stable")[:10]].tolist()
     assert [one["item"] for one in json.loads(told.out)[0]["items"]] == best
+
+
+def test_a_baseline_of_sparse_matrices_has_no_vectors(ratings_csv: Path, tmp_path: Path) -> None:
+    assert ask(f"recommend 100 --cell itemknn --dataset {ratings_csv} --results {tmp_path} --quiet").code == 0
     folder = next(tmp_path.glob("*/*/run.json")).parent
     refused = ask(f"runs export {folder.name} --vectors items --out x.npz --results {tmp_path}")
     assert (refused.code, refused.err) == (
         2,
-        f"Run {folder.name} is of the baseline toppop, without vectors; name a run of a sampler.\n",
+        f"Run {folder.name} is of the baseline itemknn, without vectors; name a run of a sampler.\n",
     )
