@@ -58,7 +58,7 @@ class Settings:
         embedding_size: D, numbers per user and per item.
         optimizer: `adam` updates every row at every step (Kingma and Ba, ICLR 2015); `lazy_adam` only the rows of the
             batch, whose moments stand still meanwhile; `sgd`; `adagrad` (Duchi, Hazan, Singer, JMLR 2011).
-        learning_rate: of the optimiser; `auto` is 0.007 · √(batch_size / 1024), to two digits.
+        learning_rate: of the optimiser; `auto` is 0.007 · (batch_size / 1024)^¼, to two digits.
         momentum: of `sgd` (Polyak, 1964): m ← momentum · m + gradient, and m moves every row at every step.
         beta1: of `adam` and `lazy_adam`, how much of the mean of gradients is kept from step to step.
         beta2: of `adam` and `lazy_adam`, how much of the mean of squared gradients is kept.

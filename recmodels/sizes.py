@@ -6,7 +6,7 @@ import math
 
 SMALLEST = 1024
 SIZES = ((3_000_000, 8192), (300_000, 4096))  # from so many training rows on, so many a step
-RATE, EXPONENT = 0.007, 0.5  # of the smallest batch, and how it grows with the batch
+RATE, EXPONENT = 0.007, 0.25  # of the smallest batch, and how it grows with the batch; docs/protocol.md says from where
 
 
 def batch_for(rows: int) -> int:
@@ -15,5 +15,5 @@ def batch_for(rows: int) -> int:
 
 
 def rate_for(batch_size: int) -> float:
-    """0.007 · √(batch_size / 1,024), to two digits: for Adam by Malladi, Lyu, Panigrahi, Arora (NeurIPS 2022)."""
+    """0.007 · (batch_size / 1,024)^¼, to two digits."""
     return float(f"{RATE * math.pow(batch_size / SMALLEST, EXPONENT):.2g}")

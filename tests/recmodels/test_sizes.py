@@ -14,9 +14,9 @@ from recmodels.settings import Settings, trainer_settings, usual
     [
         (0, 1024, 0.007),
         (299_999, 1024, 0.007),
-        (300_000, 4096, 0.014),  # √4 times
-        (2_999_999, 4096, 0.014),
-        (3_000_000, 8192, 0.02),  # √8 times is 0.0198
+        (300_000, 4096, 0.0099),  # √2 times, 4^¼
+        (2_999_999, 4096, 0.0099),
+        (3_000_000, 8192, 0.012),  # 8^¼ times is 0.01177
     ],
 )
 def test_more_rows_take_larger_batches_and_rates(rows: int, batch: int, rate: float) -> None:
@@ -25,7 +25,7 @@ def test_more_rows_take_larger_batches_and_rates(rows: int, batch: int, rate: fl
 
 
 def test_a_number_for_one_leaves_the_other_to_follow() -> None:
-    assert trainer_settings({"batch_size": "256"}, 10**6)["learning_rate"] == 0.0035
+    assert trainer_settings({"batch_size": "256"}, 10**6)["learning_rate"] == 0.0049
     assert trainer_settings({"learning_rate": "0.1"}, 10**6)["batch_size"] == 4096
     assert trainer_settings({"batch_size": "auto", "learning_rate": "auto"}, 10**6) == trainer_settings({}, 10**6)
 
@@ -44,7 +44,7 @@ def test_what_is_usual_follows_the_batch_that_is_in_force() -> None:
 
 def test_bare_settings_have_numbers() -> None:
     assert (Settings().rows, Settings().rate) == (1024, 0.007)
-    assert (Settings(batch_size=4096).rate, Settings(learning_rate=0.5).rate) == (0.014, 0.5)
+    assert (Settings(batch_size=4096).rate, Settings(learning_rate=0.5).rate) == (0.0099, 0.5)
 
 
 def test_one_model_is_trained_in_the_batches_that_its_data_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
