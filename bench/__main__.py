@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from contextlib import suppress
+from types import FrameType
 
 
 def main() -> None:
     """Run the command line; whatever a user can do ends in a sentence and an exit code, never in a traceback."""
     try:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            with suppress(ValueError):  # only the first thread may
+                signal.signal(signal.SIGINT, interrupted)
         code = _run()
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -28,6 +34,17 @@ def main() -> None:
         code = _complain("There is not enough memory; use fewer --jobs, a smaller data set, or another machine.")
     _forget_stdout()
     sys.exit(code)
+
+
+def interrupted(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C; a moment later where Python would lose it, in a callback of its import system.
+
+    Raises:
+        KeyboardInterrupt: elsewhere.
+    """
+    if frame is None or (frame.f_code.co_name, frame.f_code.co_filename) != ("cb", "<frozen importlib._bootstrap>"):
+        raise KeyboardInterrupt
+    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
 def _run() -> int:

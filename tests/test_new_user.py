@@ -24,7 +24,8 @@ class Desk:
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
-        self.env = {name: value for name, value in env.items() if name not in ("BENCH_RESULTS", "PYTHONPATH")}
+        others = ("BENCH_RESULTS", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # of a make that runs this test
+        self.env = {name: value for name, value in env.items() if name not in others}
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
         bin = folder / ".venv" / "bin"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bin.parent)], check=True)

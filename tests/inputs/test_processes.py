@@ -12,10 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.__main__ import interrupted
 from tests.inputs.asking import ask, check
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +126,23 @@ def test_ctrl_c_at_any_moment_says_nothing_but_what_is_kept(after: float, epochs
     assert done.returncode == 130, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     assert "KeyboardInterrupt" not in done.stderr, done.stderr
+
+
+@posix
+def test_ctrl_c_in_a_callback_of_the_import_system_is_not_lost() -> None:
+    """What is raised in a callback of a weak reference is printed and dropped."""
+    code = "def cb(reference):\n    os.kill(os.getpid(), signal.SIGINT)\n"
+    space: dict[str, Any] = {"os": os, "signal": signal}
+    exec(compile(code, "<frozen importlib._bootstrap>", "exec"), space)
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        things = [threading.Event()]
+        reference = weakref.ref(things[0], space["cb"])
+        with pytest.raises(KeyboardInterrupt):
+            things.clear() or time.sleep(5)
+        assert reference() is None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @posix
