@@ -26,6 +26,7 @@ class Recommended:
         told: `l2`, or `psl:temperature` where it is a parameter of a part → the value, and who says so from where.
         remarks: sentences: a setting on which two parts differ, or one that a search may have missed.
         trials: how many settings were tried to find these; None where nothing was searched.
+        exhausted: whether these were all that there are to try.
         search: what was searched where, and what came of it, in words.
     """
 
@@ -34,6 +35,7 @@ class Recommended:
     told: dict[str, tuple[Value, str]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     trials: int | None = None
+    exhausted: bool = False
     search: str = ""
 
 

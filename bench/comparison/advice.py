@@ -25,19 +25,20 @@ def warnings(cells: Sequence[Cell]) -> list[str]:
             f"each item; {LAWFUL} does, as in {next(iter(samplers))}+{LAWFUL}"
         )
     said += [f"{cell.name}: {remark}" for cell in cells for remark in cell.remarks]
-    return said + ([_unequal(cells)] if len({cell.trials for cell in cells}) > 1 else [])
+    return said + _unequal(cells)
 
 
-def _unequal(cells: Sequence[Cell]) -> str:
-    """That rows had unequal chances."""
+def _unequal(cells: Sequence[Cell]) -> list[str]:
+    """That rows had unequal chances; one that tried all there is to try had its chance."""
     rows: dict[int | None, list[str]] = {}
     for cell in cells:
-        rows.setdefault(cell.trials, []).append(cell.name)
+        if not cell.exhausted:
+            rows.setdefault(cell.trials, []).append(cell.name)
     told = [
         f"{_and(names)} {'was' if len(names) == 1 else 'were'} {f'tuned with {n} trials' if n else 'not tuned'}"
         for n, names in sorted(rows.items(), key=lambda item: -(item[0] or 0))
     ]
-    return f"unequal chances: {', '.join(told)}"
+    return [f"unequal chances: {', '.join(told)}"] if len(told) > 1 else []
 
 
 def law_is_lost(cell: Cell) -> bool:

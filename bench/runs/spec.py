@@ -58,6 +58,7 @@ class Cell:
     recommended: Mapping[str, tuple[Value, str]] = field(default_factory=dict)  # what of it is so: value and source
     remarks: tuple[str, ...] = ()  # sentences on where its settings come from
     trials: int | None = None  # settings that were tried to find its own; None where nothing was searched
+    exhausted: bool = False  # whether these were all that there are to try
     search: str = ""  # what was searched where, and what came of it
     given: frozenset[str] = field(default=frozenset(), compare=False)  # what its row says itself: `loss.margin`, `l2`
 
@@ -235,6 +236,7 @@ def parse_cell(text: str, settings: Mapping[str, str], advise: Advise | None = N
         recommended=advice.told,
         remarks=advice.remarks,
         trials=advice.trials,
+        exhausted=advice.exhausted,
         search=advice.search,
         given=said,
     )

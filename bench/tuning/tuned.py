@@ -114,7 +114,12 @@ class Tuned:
                 f"{self.name} has no tuned settings for {name}; it has {', '.join(sorted(self.cells))}. "
                 f"Find them with `bench tune {name}`."
             )
-        found = Recommended(remarks=tuple(cell.remarks), trials=int(cell.facts["trials"]), search=cell.told)
+        found = Recommended(
+            remarks=tuple(cell.remarks),
+            trials=int(cell.facts["trials"]),
+            exhausted=bool(cell.facts["exhausted"]),
+            search=cell.told,
+        )
         for key, value in cell.values.items():
             kind, dot, name = key.rpartition(".")
             if name in given[kind] if dot else key in fixed:
