@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, TypeAlias
 
 from datasets.errors import UserError, unknown
-from datasets.grammar import named
+from datasets.grammar import named, with_option
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 
@@ -18,7 +18,7 @@ SPLITS: dict[str, dict[str, Option]] = {
     "leave-last-one-out": {},
     "leave-random-one-out": {},
     "ratio": {"test": 0.2, "valid": 0.1, "order": "random", "rounding": "half-up"},
-    "global-time": {"test": 0.1, "valid": 0.1, "cold": "drop"},
+    "global-time": {"test": 0.1, "valid": 0.1, "cold": "drop", "target": "all"},
     "strong": {"test": 0.1, "valid": 0.1, "fold_in": 0.8, "order": "random"},
     "given": {"valid": "auto"},
 }
@@ -32,8 +32,12 @@ _WORDS = {
     "cold": ("drop", "keep"),
     "valid": ("auto", "last"),
     "rounding": ("half-up", "down"),
+    "target": ("all", "first", "last", "random"),
 }
-_UNSPELLED = {"rounding": "half-up"}  # came later than the splits: left out where it is as it was, so that names stay
+_UNSPELLED = {
+    "rounding": "half-up",
+    "target": "all",
+}  # came later than the splits: left out where it is as it was, so that names stay
 _SYNONYMS = {
     **dict.fromkeys(("loo", "leave-one-out", "leave-last-out", "last"), "leave-last-one-out"),
     **dict.fromkeys(("temporal", "time", "timestamp", "global"), "global-time"),
@@ -190,6 +194,27 @@ class Protocol:
             "min_rating": None if self.min_rating is None else float(self.min_rating),
             "k_core": list(self.core),
         }
+
+
+def with_target(split: str, target: str) -> str:
+    """A split by global time that holds out one item of each user and part; the same split for the target `all`.
+
+    Raises:
+        UserError: it is another split, has a target of its own, or there is no such target.
+
+    Example:
+        >>> with_target("global-time:test=0.2", "last")
+        'global-time:cold=drop,target=last,test=0.2,valid=0.1'
+    """
+    if target == SPLITS["global-time"]["target"]:
+        return split
+    name, given = named(split)
+    if name != "global-time" or any(key == "target" for key, _ in given):
+        reason = "it has a target already" if name == "global-time" else "only global-time has a target"
+        raise UserError(
+            f"--target {target} beside --split {split}: {reason}; write --split global-time:target={target}."
+        )
+    return _canonical(with_option(split, "target", target))
 
 
 def _parse(text: str) -> tuple[str, dict[str, Option]]:

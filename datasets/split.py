@@ -121,6 +121,8 @@ def assign(table: Table, protocol: Protocol) -> tuple[Part, dict[str, JSON]]:
             part = _global_time(table, float(options["test"]), float(options["valid"]))
             if options["cold"] == "drop":
                 facts["held_out_rows_of_users_without_training"] = _drop_cold_users(table, part)
+            if options["target"] != "all":
+                facts["held_out_rows_that_are_no_target"] = _drop_all_but(table, part, str(options["target"]), seed)
         case "strong":
             order = by_time(table) if options["order"] == "time" else at_random(table, seed, "split")
             test, valid, fold_in = (float(options[name]) for name in ("test", "valid", "fold_in"))
@@ -231,6 +233,23 @@ def _drop_cold_users(table: Table, part: Part) -> int:
     cold = (part != TRAIN) & ~trained[table.users]
     part[cold] = -1
     return int(cold.sum())
+
+
+def _drop_all_but(table: Table, part: Part, target: str, seed: int) -> int:
+    """Leave each user one row of validation and one of test: the `first`, the `last` or a `random` one; count the rest.
+
+    Gusak, Volodkevich, Klenitskiy, Vasilev, Frolov, RecSys 2025, compare such targets.
+    """
+    order = at_random(table, seed, "target") if target == "random" else by_time(table)
+    before = part.copy()
+    for held in (VALID, TEST):
+        rows = order[before[order] == held]
+        users = table.users[rows]
+        ends = np.ones(len(rows), dtype=bool)
+        differs = users[1:] != users[:-1]
+        ends[slice(None, -1) if target == "last" else slice(1, None)] = differs
+        part[rows[~ends]] = -1
+    return int((part != before).sum())
 
 
 def _given(table: Table, valid: str | float, seed: int, facts: dict[str, JSON]) -> Part:

@@ -67,6 +67,12 @@ class Splitting:
     split_seed: Annotated[
         int, option("--split-seed", DATA, "seed of random splits; never the run's seed", more=True)
     ] = 0
+    target: Annotated[
+        str,
+        option(
+            "--target", DATA, "what global-time holds out of a user's: all, or the first, last or random", more=True
+        ),
+    ] = "all"
     min_rating: Annotated[float | None, option("--min-rating", DATA, "leave out interactions rated lower")] = None
     k_core: Annotated[
         Core,
@@ -141,10 +147,10 @@ class Splitting:
         Raises:
             UserError: an unknown split, rule, mask or kind of candidates.
         """
-        from datasets.protocol import Protocol
+        from datasets.protocol import Protocol, with_target
 
         return Protocol(
-            split=self.split,
+            split=with_target(self.split, self.target),
             split_seed=self.split_seed,
             min_rating=self.min_rating,
             k_core=(self.k_core.users, self.k_core.items),

@@ -27,6 +27,9 @@ SPLITS = [
     "global-time",
     "global-time:cold=keep,test=0.3,valid=0.3",
     "ratio:rounding=down",
+    "global-time:target=first,test=0.3,valid=0.2",
+    "global-time:target=last,test=0.3,valid=0.2",
+    "global-time:target=random,test=0.3,valid=0.2",
 ]
 
 
@@ -58,6 +61,7 @@ def test_a_split_is_a_partition_that_leaves_every_user_something_to_train_on(spl
     except UserError:
         return
     dropped = facts.get("held_out_rows_of_users_without_training", 0)
+    dropped += facts.get("held_out_rows_that_are_no_target", 0)
     assert (part == -1).sum() == dropped
     assert set(np.unique(part)) <= {-1, TRAIN, VALID, TEST}
     if not split.startswith("global-time"):
@@ -96,7 +100,29 @@ def test_later_parts_are_later_where_that_is_promised(rows):
             assert leakage(table, part)["test_rows_with_later_training"] == 0
 
 
-@pytest.mark.parametrize("split", ["leave-random-one-out", "ratio", "ratio:order=time"])
+@settings(max_examples=60, deadline=None)
+@given(rows=rows_strategy, seed=st.integers(0, 3))
+def test_a_target_is_one_row_of_each_user_and_part(rows, seed):
+    table, shares = table_from(rows), "test=0.3,valid=0.2"
+    try:
+        everything, _ = assign(table, Protocol(f"global-time:{shares}", split_seed=seed))
+    except UserError:
+        return
+    for target, wanted in (("first", min), ("last", max), ("random", None)):
+        part, facts = assign(table, Protocol(f"global-time:{shares},target={target}", split_seed=seed))
+        kept = part != -1
+        assert (part[kept] == everything[kept]).all()
+        assert facts["held_out_rows_that_are_no_target"] == (part != everything).sum()
+        for held in (VALID, TEST):
+            for user in set(table.users[everything == held]):
+                mine = table.users == user
+                (chosen,) = table.times[mine & (part == held)]
+                if wanted is not None:
+                    assert chosen == wanted(table.times[mine & (everything == held)])
+        assert (part == TRAIN).sum() == (everything == TRAIN).sum()
+
+
+@pytest.mark.parametrize("split", ["leave-random-one-out", "ratio", "ratio:order=time", "global-time:target=random"])
 def test_a_split_depends_on_the_pairs_not_on_their_order(split):
     table = random_table(0, times=10**9)
     shuffled = table.take(np.random.default_rng(1).permutation(len(table)))
