@@ -78,6 +78,7 @@ SET ?= ml-100k
 results: install  ## Make or compare the published table SET=ml-100k; FRESH=1 makes it again elsewhere and compares
 	@$(BIN)/python -m bench publish "results/$(SET)" $(if $(JOBS),--jobs $(JOBS)) \
 	  $(if $(FRESH),--fresh "$$(mktemp -d)") $(ARGS)
+	@$(BIN)/python -m bench.pages.results
 
 GRID     := $(foreach s,uniform popularity inbatch,$(foreach l,bpr bce softmax,$(s)+$(l)))
 DEFAULTS := $(BIN)/bench compare toppop $(GRID) --format json $(ARGS)

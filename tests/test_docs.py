@@ -23,6 +23,7 @@ from typer.core import TyperCommand
 from bench.cli.main import REQUESTS
 from bench.cli.main import command as root
 from bench.comparison.compare import compare
+from bench.pages import results
 from bench.pages.files import PAGE, files_part
 from bench.pages.samplers import replaced
 from bench.results.published import read
@@ -301,6 +302,12 @@ def test_the_architecture_page_lists_every_file() -> None:
     """If this fails, run `python -m bench.pages.files`."""
     page = PAGE.read_text(encoding="utf-8")
     assert replaced(page, "files", files_part()) == page
+
+
+def test_the_page_of_published_tables_says_what_they_say() -> None:
+    """If this fails, run `python -m bench.pages.results`."""
+    page = results.PAGE.read_text(encoding="utf-8")
+    assert results.written(page, results.RESULTS) == page
 
 
 def test_the_readme_shows_the_reference_table() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -56,15 +57,24 @@ def results_part(tuned: Tuned, comparisons: Mapping[str, dict[str, Any]]) -> str
 
 
 def orders_part(orders: Orders) -> str:
-    """Kendall's τ-b between any two orders of the same cells (Kendall, Biometrika 1938)."""
-    from scipy.stats import kendalltau
-
+    """Kendall's τ between any two orders of the same cells."""
     lines = []
     for one, other in combinations(orders, 2):
         names = list(orders[one])
-        tau = kendalltau([orders[one][name] for name in names], [orders[other][name] for name in names])
-        lines.append([one, other, f"{float(tau.statistic):.2f}"])
+        tau = kendall([orders[one][name] for name in names], [orders[other][name] for name in names])
+        lines.append([one, other, number(tau, 2)])
     return markdown(["order by", "and by", "Kendall's τ"], lines)
+
+
+def kendall(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Kendall's τ-b of two lists of numbers of the same things; None where all of one list are equal.
+
+    Paper: M. G. Kendall, Biometrika, 1945.
+    """
+    from scipy.stats import kendalltau
+
+    tau = float(kendalltau(one, other).statistic)
+    return None if math.isnan(tau) else tau
 
 
 def search_part(tuned: Tuned) -> str:
