@@ -29,7 +29,7 @@ BUNDLED = ("ml-100k",)
 def write_split(split: Split, folder: Path, layout: str) -> list[Path]:
     """Write train, valid and test, and what is folded in, to a new or empty folder.
 
-    Read back as a ready split, `csv` is the same split, where nothing is folded in. Ids are the labels of the data,
+    Read back as a ready split, each layout is the same split. Ids are the labels of the data,
     rows are in the order of the split, times in seconds. Candidates go with `csv` alone, which has a word for them.
 
     Raises:

@@ -122,7 +122,8 @@ def _warnings(source: Content, protocol: Protocol, facts: dict[str, JSON], *, ti
     if ordered and not timed:
         warnings.append(f"{source.name} has no times: the last interaction is the last in the file.")
     if overlap := facts.get("held_out_pairs_also_trained_on"):
-        warnings.append(f"{overlap:,} held-out pairs of {source.name} are also in its train part; they are left out.")
+        known = "what is folded in" if protocol.strong else "its train part"
+        warnings.append(f"{overlap:,} held-out pairs of {source.name} are also in {known}; they are left out.")
     if cold := facts.get("held_out_rows_of_users_without_training"):
         warnings.append(
             f"{cold:,} held-out interactions of users without training are left out (cold=keep keeps them)."

@@ -1,4 +1,4 @@
-"""The files of a folder with a ready split: which is train, valid, test, and which holds candidates."""
+"""The files of a folder with a ready split: train, valid, test, what is folded in, and candidates."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datasets.columns import listed
 from datasets.compressed import OPENERS
 from datasets.errors import UserError
 from datasets.sniff import first_lines, sequence_like, whole_numbers
-from datasets.table import TEST, TRAIN, VALID
+from datasets.table import FOLD_IN, TEST, TRAIN, VALID
 
-PARTS = {"train": TRAIN, "valid": VALID, "test": TEST}
+PARTS = {"train": TRAIN, "valid": VALID, "test": TEST, "fold_in": FOLD_IN}
 _WORDS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
-_WORDS["candidates"] = "candidates"
+_WORDS |= {"fold_in": "fold_in", "fold-in": "fold_in", "candidates": "candidates"}
 _SUFFIXES = ["csv", "tsv", "txt", "dat", "data", "inter", "rating", "negative", "base", "test", "parquet"]
 _NAME = re.compile(
     rf"(?:(?P<prefix>.+)\.)?(?P<part>{'|'.join(_WORDS)})\.(?P<kind>{'|'.join(_SUFFIXES)})"
@@ -23,7 +23,7 @@ _NAME = re.compile(
 
 
 def split_files(folder: Path) -> dict[str, Path]:
-    """The files of a ready split by part: train, test, and valid and candidates where they exist.
+    """The files of a ready split by part: train, test, and valid, fold_in and candidates where they exist.
 
     They are called `train.csv`, or with one and the same word before as in `ml-1m.train.rating`; `test.negative` holds
     candidates.
@@ -48,7 +48,7 @@ def split_files(folder: Path) -> dict[str, Path]:
         part = "test" if any("train" in parts for parts in found.values()) else "train"
         raise UserError(
             f"The folder {called} has no {part}.csv (or .tsv, .txt, .parquet); a ready split needs "
-            "train.*, test.* and may have valid.* and candidates.*."
+            "train.*, test.* and may have valid.*, fold_in.* and candidates.*."
         )
     parts = whole[chosen[0]]
     for files in parts.values():

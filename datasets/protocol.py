@@ -20,7 +20,7 @@ SPLITS: dict[str, dict[str, Option]] = {
     "ratio": {"test": 0.2, "valid": 0.1, "order": "random", "rounding": "half-up"},
     "global-time": {"test": 0.1, "valid": 0.1, "cold": "drop", "target": "all"},
     "strong": {"test": 0.1, "valid": 0.1, "fold_in": 0.8, "order": "random"},
-    "given": {"valid": "auto"},
+    "given": {"valid": "auto", "users": "trained-on"},
 }
 """Split name → its options with their defaults (docs/datasets.md says what each does)."""
 
@@ -33,10 +33,12 @@ _WORDS = {
     "valid": ("auto", "last"),
     "rounding": ("half-up", "down"),
     "target": ("all", "first", "last", "random"),
+    "users": ("trained-on", "held-out"),
 }
 _UNSPELLED = {
     "rounding": "half-up",
     "target": "all",
+    "users": "trained-on",
 }  # came later than the splits: left out where it is as it was, so that names stay
 _SYNONYMS = {
     **dict.fromkeys(("loo", "leave-one-out", "leave-last-out", "last"), "leave-last-one-out"),
@@ -63,7 +65,7 @@ class Protocol:
         candidates: what is ranked per test user: `full`, `sampled:N`, or the `given` lists.
         mask: what of a user's own a full ranking leaves out: `known`, train, and at test validation too; `train`, the
             train part alone, at test too; `none`, nothing, so that train items are rivals. Of a user that is held out
-            by the split `strong` it is what is folded in, or nothing.
+            (split `strong`, or ready with `fold_in`) it is what is folded in, or nothing.
 
     Raises:
         UserError: a name or number that means nothing.
@@ -118,7 +120,7 @@ class Protocol:
             >>> protocol.strong, Protocol("strong").strong
             (False, True)
         """
-        return self.split_name == "strong"
+        return self.split_name == "strong" or self.split_options.get("users") == "held-out"
 
     @property
     def core(self) -> tuple[int, int]:

@@ -78,6 +78,8 @@ class Source:
 
     comes_split = False
     """Whether the data come as train and test parts."""
+    holds_users_out = False
+    """Whether they come with what is known of users that are not trained on."""
     order = "time"
     """`time`, `file` or `none`: what the order of the rows means."""
 
@@ -171,7 +173,17 @@ class Source:
                 f"{self.given} comes with its own split, which is used as it is; leave k_core, the minimum counts and "
                 "sample_users out."
             )
-        return protocol if protocol.split_name == "given" else replace(protocol, split="given")
+        given = protocol if protocol.split_name == "given" else replace(protocol, split="given")
+        if not self.holds_users_out:
+            if given.strong:
+                raise UserError(f"{self.given} has no fold_in.*: its users are trained on; leave users=held-out out.")
+            return given
+        if (valid := given.split_options["valid"]) != "auto":
+            raise UserError(
+                f"valid={valid} would take validation from train, and {self.given} holds users out, for it has "
+                "fold_in.*; leave it out, or add valid.*."
+            )
+        return replace(given, split="given:users=held-out")
 
 
 @dataclass(frozen=True)
@@ -296,9 +308,16 @@ class OwnFile(Source):
 
 @dataclass(frozen=True)
 class OwnSplit(OwnFile):
-    """A folder of the user's own with train, test and perhaps valid and candidates."""
+    """A folder of the user's own with train, test and perhaps valid, fold_in and candidates."""
 
     comes_split = True
+
+    @property
+    def holds_users_out(self) -> bool:  # type: ignore[override]
+        """Whether it has a file of what is folded in."""
+        from datasets.parts import split_files
+
+        return "fold_in" in split_files(self.path)
 
     def content(self, consent: Consent = Consent()) -> Content:
         """The sha256 of the lines `sha256:digest  name` of its files, and how they will be read.

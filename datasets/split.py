@@ -253,22 +253,28 @@ def _drop_all_but(table: Table, part: Part, target: str, seed: int) -> int:
 
 
 def _given(table: Table, valid: str | float, seed: int, facts: dict[str, JSON]) -> Part:
-    """The parts as they came; repeats within a part and held-out pairs that are also trained on are left out.
+    """The parts as they came; repeats within a part and held-out pairs that are also known are left out.
 
     Without a validation part one is carved from train: each user's last row where there are times, else a
-    random tenth of each user's rows; `valid=last` and `valid=SHARE` choose.
+    random tenth of each user's rows; `valid=last` and `valid=SHARE` choose. Where users are held out none is.
+
+    Raises:
+        UserError: the data do not come split, or a user that is held out is trained on or has nothing that is known.
     """
     if table.part is None:
         raise UserError("These data have no ready split; give a folder with train.* and test.*, or another split.")
     part = table.part.copy()
     keys = table.users.astype(np.int64) * len(table.item_ids) + table.items
-    order = np.lexsort((part, keys))
+    known_first = np.array([TRAIN, VALID + 1, TEST + 1, 1])[part]
+    order = np.lexsort((known_first, keys))
     repeat = np.concatenate([[False], keys[order][1:] == keys[order][:-1]])
     earlier = np.concatenate([[False], part[order][1:] != part[order][:-1]])
     facts["duplicates_dropped"] = int((repeat & ~earlier).sum())
     facts["held_out_pairs_also_trained_on"] = int((repeat & earlier).sum())
     part[order[repeat]] = -1
-    if not (part == VALID).any():
+    if (part == FOLD_IN).any():
+        _check_held_out(table, part)
+    elif not (part == VALID).any():
         rows = np.flatnonzero(part == TRAIN)
         train = table.take(rows)
         ordered = table.times is not None or "train_in_order_of_time" in (table.facts or {})
@@ -284,6 +290,22 @@ def _given(table: Table, valid: str | float, seed: int, facts: dict[str, JSON]) 
         part[rows[chosen]] = VALID
         facts["validation_carved_from_train"] = len(chosen)
     return part
+
+
+def _check_held_out(table: Table, part: Part) -> None:
+    """Refuse a split with `fold_in` whose users are not each trained on, or known in part and held out."""
+    train, known, held_out = (
+        np.bincount(table.users[rows], minlength=len(table.user_ids)) > 0
+        for rows in (part == TRAIN, part == FOLD_IN, (part == VALID) | (part == TEST))
+    )
+    for wrong, what, cure in (
+        (known & train, "in fold_in and in train", "users that are folded in are not trained on; take them out of one"),
+        (held_out & train, "held out and in train", "beside fold_in users are trained on or held out; take them out"),
+        (held_out & ~known, "held out and not in fold_in", "add what is known of them, or leave them out"),
+    ):
+        if wrong.any():
+            first = table.user_ids[np.argmax(wrong)]
+            raise UserError(f"{wrong.sum():,} users are {what}, as {first} is; {cure}.")
 
 
 def _places(table: Table, order: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

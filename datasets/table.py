@@ -13,7 +13,7 @@ Labels: TypeAlias = "NDArray[Any]"
 """User or item names: int64, or fixed-width text; distinct and ascending."""
 
 TRAIN, VALID, TEST = 0, 1, 2
-FOLD_IN = 3  # what is known of users that are held out; no data come with such a part
+FOLD_IN = 3  # what is known of users that are held out
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Table:
         user_ids, item_ids: the labels.
         times: (n,) int64 in `ticks` per second, or None.
         values: (n,) float32, or None.
-        part: (n,) int8 of TRAIN, VALID, TEST where the data come split, else None.
+        part: (n,) int8 of TRAIN, VALID, TEST, FOLD_IN where the data come split, else None.
         listed_users, listed_items: candidates that came with the data, one row per pair, or None.
         ticks: units of `times` in a second.
         facts: what the reader counted.

@@ -126,20 +126,11 @@ def design(
     common, varied = shared_and_varied(settings)
     cells = [parse_cell(text, common, advise) for text in vary(texts, varied)]
     check_distinct(cells)
-    reasons = {cell.name: incompatibility(cell) or (unrankable(cell) if protocol.strong else None) for cell in cells}
-    for cell in cells:
-        reason = reasons[cell.name]
-        if reason is not None and (cell.name in names or len(cells) == 1):
-            raise UserError(f"'{cell.name}' cannot be trained: {reason}.")
-    skipped = [
-        {**{key: label or "" for key, label in cell.labels().items()}, "reason": str(reasons[cell.name])}
-        for cell in cells
-        if reasons[cell.name] is not None
-    ]
-    runnable = tuple(cell for cell in cells if reasons[cell.name] is None)
-    if not runnable and not own:
-        raise UserError(f"None of the cells can be trained: {skipped[0]['reason']}.")
+    runnable, skipped = _runnable(cells, names, protocol.strong, bool(own))
+    asked = protocol
     data, protocol = data_of(dataset, protocol, columns, negatives_from, consent)
+    if protocol.strong and not asked.strong:  # a ready split that holds users out
+        runnable, skipped = _runnable(cells, names, True, bool(own))
     rows = training_rows(data, protocol, consent, store, opened) if _sized_by_rows(runnable) else 0
     runnable = tuple(parse_cell(cell.name, common, advise, rows) for cell in runnable) if rows else runnable
     if expect_sampled is not None and protocol.candidates != "full":
@@ -150,7 +141,7 @@ def design(
         runnable,
         tuple(seeds),
         store,
-        tuple(skipped),
+        skipped,
         device=device,
         expect_sampled=expect_sampled,
         refit=refit,
@@ -158,6 +149,30 @@ def design(
         imported=chosen(own, data, len(seeds)),
         rows=rows,
     )
+
+
+def _runnable(
+    cells: Sequence[Cell], names: Sequence[str], strong: bool, imported: bool
+) -> tuple[tuple[Cell, ...], tuple[dict[str, str], ...]]:
+    """The cells that can be trained and, where users are held out, rank them; and what is skipped, with its reason.
+
+    Raises:
+        UserError: a cell that was named as it is cannot, or none can and nothing is imported.
+    """
+    reasons = {cell.name: incompatibility(cell) or (unrankable(cell) if strong else None) for cell in cells}
+    for cell in cells:
+        reason = reasons[cell.name]
+        if reason is not None and (cell.name in names or len(cells) == 1):
+            raise UserError(f"'{cell.name}' cannot be trained: {reason}.")
+    skipped = [
+        {**{key: label or "" for key, label in cell.labels().items()}, "reason": str(reasons[cell.name])}
+        for cell in cells
+        if reasons[cell.name] is not None
+    ]
+    runnable = tuple(cell for cell in cells if reasons[cell.name] is None)
+    if not runnable and not imported:
+        raise UserError(f"None of the cells can be trained: {skipped[0]['reason']}.")
+    return runnable, tuple(skipped)
 
 
 def _sized_by_rows(cells: Sequence[Cell]) -> bool:

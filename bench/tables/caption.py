@@ -88,7 +88,8 @@ def masked_words(protocol: Mapping[str, Any]) -> str:
         "train": "ranking masks what the user has in train",
         "none": "ranking masks nothing",
     }
-    if str(protocol.get("split")).partition(":")[0] == "strong":
+    split = str(protocol.get("split"))
+    if split.partition(":")[0] == "strong" or "users=held-out" in split:
         words["known"] = "ranking is of users that are not trained on and masks what is folded in of them"
     masked = words.get(str(protocol.get("mask"))) if protocol.get("candidates") == "full" else None
     refit = f"trained again {protocol['refit']}" if "refit" in protocol else "trained on train alone"

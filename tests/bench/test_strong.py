@@ -19,6 +19,7 @@ from bench.runs.spec import Data, RunSpec, incompatibility, parse_cell, unrankab
 from bench.runs.store import Result, Store
 from datasets import Interactions, Protocol, Split, load
 from datasets.errors import UserError
+from datasets.layouts import write_split
 from recmodels.metrics import user_metrics
 from recmodels.models import BASELINES, MODELS
 from recmodels.sampling import Sampler
@@ -32,6 +33,23 @@ SMALLER = {"puresvd": "puresvd:factors=8"}
 @pytest.fixture
 def split(ratings_csv: Path) -> Split:
     return load(str(ratings_csv), STRONG)
+
+
+@pytest.mark.parametrize("text", ["ease:regularisation=20", "uniform+bpr+history"])
+def test_the_split_in_files_of_its_own_gives_the_same_ranks(split: Split, text: str, tmp_path: Path) -> None:
+    write_split(split, tmp_path / "ready", "csv")
+    again = load(str(tmp_path / "ready"))
+    assert better(run(again, text, again.protocol)) == better(run(split, text))
+
+
+def test_what_cannot_rank_others_is_refused_on_files_that_hold_users_out(split: Split, tmp_path: Path) -> None:
+    write_split(split, tmp_path / "ready", "csv")
+    there = {"dataset": str(tmp_path / "ready"), "protocol": Protocol(), "store": Store(tmp_path / "runs")}
+    with pytest.raises(UserError, match="mf has a vector for each user"):
+        design(["ease", "uniform+bpr+mf"], **there)
+    found = design(samplers=["uniform"], losses=["bpr"], models=["mf", "history"], **there)
+    assert [cell.name for cell in found.cells] == ["uniform+bpr+history"]
+    assert [cell["model"] for cell in found.skipped] == ["mf"]
 
 
 def run(split: Split, text: str, protocol: Protocol = STRONG, refit: bool = False, **settings: str) -> Result:

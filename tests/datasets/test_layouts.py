@@ -43,6 +43,58 @@ def test_every_layout_is_read_back_as_the_same_split(
     assert unwritten(split) == (0, 0)
 
 
+@pytest.mark.parametrize("layout", ["csv", "lenskit"])
+@pytest.mark.parametrize("options", ["", ":test=0.2,valid=0,order=time", ":fold_in=0.5"])
+def test_users_that_are_held_out_are_read_back_with_what_is_folded_in(
+    layout: str, options: str, ratings_csv: Path, tmp_path: Path
+) -> None:
+    split, folder = load(str(ratings_csv), Protocol(f"strong{options}")), tmp_path / "out"
+    write_split(split, folder, layout)
+    again = load(str(folder))
+    assert (again.protocol.split, again.protocol.strong) == ("given:users=held-out,valid=auto", True)
+    assert split.fold_in is not None
+    assert again.fold_in is not None
+    for part in (*PARTS, "fold_in"):
+        assert getattr(again, part).sha256() == getattr(split, part).sha256()
+    assert again.user_ids.tolist() == split.user_ids.tolist()
+    assert again.item_ids.tolist() == split.item_ids.tolist()
+    assert {key: again.facts[key] for key in ("users_trained_on", "folded_in", "train", "valid", "test")} == {
+        key: split.facts[key] for key in ("users_trained_on", "folded_in", "train", "valid", "test")
+    }
+    assert again.protocol == load(str(folder), Protocol("given")).protocol
+
+
+def test_users_of_a_ready_split_are_trained_on_or_held_out(tmp_path: Path) -> None:
+    """Users 1 and 2 train, 3 and 4 are known in part; each case breaks that with a row."""
+    whole = {"train": [(1, 1), (1, 2), (2, 3)], "fold_in": [(3, 1), (4, 2)], "test": [(3, 2), (4, 1)]}
+
+    def ready(name: str, **more: list[tuple[int, int]]) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        for part in {**whole, **more}:
+            rows = "".join(f"{user},{item}\n" for user, item in [*whole.get(part, []), *more.get(part, [])])
+            (folder / f"{part}.csv").write_text(f"user,item\n{rows}", encoding="utf-8")
+        return folder
+
+    found = load(str(ready("good")))
+    assert labels(found, "fold_in") == [("3", "1"), ("4", "2")]
+    known = load(str(ready("known", test=[(3, 1)])))  # what is folded in is not to be found
+    assert labels(known, "test") == [("3", "2"), ("4", "1")]
+    assert any("also in what is folded in" in warning for warning in known.warnings)
+    for name, more, said in (
+        ("a", {"train": [(3, 3)]}, "1 users are in fold_in and in train, as 3 is"),
+        ("b", {"valid": [(2, 1)]}, "1 users are held out and in train, as 2 is"),
+        ("c", {"test": [(5, 1)]}, "1 users are held out and not in fold_in, as 5 is"),
+    ):
+        with pytest.raises(UserError, match=said):
+            load(str(ready(name, **more)))
+    with pytest.raises(UserError, match=r"valid=0.2 would take validation from train.*add valid\.\*"):
+        load(str(tmp_path / "good"), Protocol("given:valid=0.2"))
+    (tmp_path / "good" / "fold_in.csv").unlink()
+    with pytest.raises(UserError, match="has no fold_in"):
+        load(str(tmp_path / "good"), Protocol("given:users=held-out"))
+
+
 def test_text_ids_without_ratings_and_times(tmp_path: Path) -> None:
     source = tmp_path / "source.csv"
     names = ['a "quoted" one', "with, comma", "plain", "naïve"]
@@ -60,14 +112,17 @@ def test_text_ids_without_ratings_and_times(tmp_path: Path) -> None:
             assert labels(again, part) == labels(split, part)
 
 
-def test_candidates_go_with_csv(ratings_csv: Path, tmp_path: Path) -> None:
-    split = load(str(ratings_csv), Protocol(candidates="sampled:9"))
+@pytest.mark.parametrize("rule", [Protocol().split, "strong", "global-time"])
+def test_candidates_go_with_csv(rule: str, ratings_csv: Path, tmp_path: Path) -> None:
+    split = load(str(ratings_csv), Protocol(rule, candidates="sampled:9"))
     folder = tmp_path / "out"
     folder.mkdir()
     write_split(split, folder, "csv")
     again = load(str(folder), Protocol(candidates="given"))
     assert again.candidates is not None
     assert split.candidates is not None
+    for part in PARTS:
+        assert getattr(again, part).sha256() == getattr(split, part).sha256()
     np.testing.assert_array_equal(again.candidates.offsets, split.candidates.offsets)
     np.testing.assert_array_equal(again.candidates.items, split.candidates.items)
     with pytest.raises(UserError, match="no place for candidates"):
