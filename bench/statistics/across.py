@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -143,13 +144,21 @@ def bayesian_signed_rank(
     z = np.append(0.0, differences)
     sums = z[:, None] + z[None, :]
     above, below = np.heaviside(sums - 2 * rope, 0.5), np.heaviside(-sums - 2 * rope, 0.5)
-    weights = np.random.default_rng(seed).dirichlet([prior, *np.ones(len(differences))], draws)
+    weights = _weights(len(differences), prior, draws, seed)
     right = ((weights @ above) * weights).sum(axis=1)
     left = ((weights @ below) * weights).sum(axis=1)
     within = 1 - left - right if rope > 0 else np.zeros(draws)
     each = np.array([left, within, right])
     won = each >= each.max(axis=0) - ROUNDING
     return tuple(map(float, (won / won.sum(axis=0)).mean(axis=1)))  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=2)
+def _weights(datasets: int, prior: float, draws: int, seed: int) -> FloatArray:
+    """(draws, datasets + 1) Dirichlet weights, which every pair of a table shares."""
+    weights = np.random.default_rng(seed).dirichlet([prior, *np.ones(datasets)], draws)
+    weights.flags.writeable = False
+    return weights
 
 
 def interquartile_mean(

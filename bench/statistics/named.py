@@ -10,6 +10,9 @@ from bench.statistics.pooled import Stability, crossed_pooled
 from bench.statistics.resampling import RESAMPLES, bootstrap, sign_flip
 from datasets.errors import unknown
 
+EXACT = 50
+"""As many differences as scipy computes signed ranks of exactly where nothing ties."""
+
 OTHER_NAMES = {"ttest": "t", "paired-t": "t", "student": "t", "signed-rank": "wilcoxon", "sign-flip": "permutation"}
 TESTS = {
     "crossed": "users and seeds both random, crossed; never below `t` or `seeds-t`",
@@ -69,15 +72,36 @@ def run_test(
 
 
 def wilcoxon(differences: FloatArray, alternative: Alternative = "two-sided") -> Outcome:
-    """Wilcoxon's signed-rank test of the users' differences (U,) by scipy; users without one are left out.
+    """Wilcoxon's signed-rank test of the differences (U,) of users or data sets; those without one are left out.
+
+    Exact with ties and without for up to `EXACT` differences, else scipy's normal approximation.
 
     Paper: F. Wilcoxon, Biometrics Bulletin, 1945.
     """
     from scipy import stats
 
-    x = differences[np.abs(differences) > ROUNDING]
+    x = np.round(differences[np.abs(differences) > ROUNDING], 12)  # what differs by rounding alone must tie in rank
     if not len(x):
         return Outcome(1.0, None, None)
-    # Differences that differ by rounding alone must tie in rank.
-    p = stats.wilcoxon(np.round(x, 12), alternative=alternative).pvalue
-    return Outcome(float(p), None, None)
+    if len(x) > EXACT:
+        return Outcome(float(stats.wilcoxon(x, alternative=alternative).pvalue), None, None)
+    less, greater = _signed_ranks(x)
+    p = {"less": less, "greater": greater, "two-sided": min(1.0, 2 * min(less, greater))}[alternative]
+    return Outcome(p, None, None)
+
+
+def _signed_ranks(x: FloatArray) -> tuple[float, float]:
+    """P(W ≤ w) and P(W ≥ w) of the sum w of the ranks of positive x, each sign being a fair coin.
+
+    Ranks that ties share are halves, so that twice a rank is whole: rank after rank, the number of sign patterns that
+    give each sum is added up, which is exact in float64 as far as 2^n is.
+    """
+    from scipy import stats
+
+    ranks = np.round(2 * stats.rankdata(np.abs(x))).astype(np.int64)
+    ways = np.zeros(int(ranks.sum()) + 1)
+    ways[0] = 1.0
+    for rank in ranks:
+        ways[rank:] += ways[:-rank].copy()
+    w = int(ranks[x > 0].sum())
+    return float(ways[: w + 1].sum() / 2 ** len(x)), float(ways[w:].sum() / 2 ** len(x))

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from itertools import product
 from pathlib import Path
 from unittest.mock import patch
@@ -276,6 +277,31 @@ def test_the_page_of_statistics_is_written_by_one_command(tmp_path):
     for name, least in LEAST_SEEDS.items():
         assert f"from {least} seeds on for `{name}`" in marks
     assert float(re.search(r"The worst corner of `crossed` rejects ([0-9.]+) %", marks)[1]) <= 7
+
+
+@pytest.mark.parametrize("values", [[1, 1, 2, -2, 3, 3, -1, 2, 5], [-1, -1, -1], [4], [1, -1], [1, 2, -3, 4, 5, 6, 7]])
+def test_signed_ranks_with_ties_are_those_of_all_sign_patterns(values):
+    """The sum of positive ranks under every one of the 2^n patterns, as scipy counts them for up to 13 differences."""
+    x = np.array(values) / 10
+    ranks = stats.rankdata(np.abs(x))
+    sums = np.array([ranks[np.array(signs) > 0].sum() for signs in product((1, -1), repeat=len(x))])
+    less, greater = np.mean(sums <= ranks[x > 0].sum()), np.mean(sums >= ranks[x > 0].sum())
+    np.testing.assert_allclose(wilcoxon(x, "less").p, less, rtol=1e-12)
+    np.testing.assert_allclose(wilcoxon(x, "greater").p, greater, rtol=1e-12)
+    np.testing.assert_allclose(wilcoxon(x).p, min(1, 2 * min(less, greater)), rtol=1e-12)
+    np.testing.assert_allclose(wilcoxon(x).p, stats.wilcoxon(x).pvalue, rtol=1e-12)
+
+
+def test_signed_ranks_are_exact_for_fifty_with_ties_and_normal_beyond():
+    """Sums of ranks counted in a dictionary of whole numbers."""
+    x = np.round(np.random.default_rng(3).normal(0.3, 1, 51), 1) + 0.01
+    ranks, sums = stats.rankdata(np.abs(x[:50])), Counter({0.0: 1})
+    assert len(set(ranks)) < 40
+    for rank in ranks:
+        sums = sums + Counter({total + rank: ways for total, ways in sums.items()})
+    above = sum(ways for total, ways in sums.items() if total >= ranks[x[:50] > 0].sum())
+    np.testing.assert_allclose(wilcoxon(x[:50], "greater").p, above / 2**50, rtol=1e-12)
+    np.testing.assert_allclose(wilcoxon(x).p, stats.wilcoxon(x, method="asymptotic").pvalue, **CLOSE)
 
 
 @pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
