@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.files import JSONObject
-from bench.results.differences import same
+from bench.results.differences import differences, same
 from bench.tuning.study import Study
 from bench.tuning.tuned import TunedCell, rounded
 
@@ -66,6 +66,9 @@ def trial_faults(cell: TunedCell, trials: Sequence[JSONObject], finalists: Seque
     found = [trial["score"] and rounded(trial["score"]) for trial in trials]
     if told and not (len(told) == len(found) and all(map(same, told, found))):
         yield f"scores are {told}; the trials give {found}"
+    again = [[rounded(score) for score in one["scores"]] for one in finalists]
+    if (said := cell.facts.get("finalists")) is not None and any(differences(said, again)):
+        yield f"finalists are {said}; the trials give {again}"
     for key, value in trials[best]["values"].items():
         if key in cell.values and not same(cell.values[key], value):
             yield f"values.{key} is {cell.values[key]}; trial {best} has {value}"

@@ -85,11 +85,14 @@ def _evidence(folder: Path, manifest: JSONObject) -> Iterator[Finding]:
             yield Finding(MANIFEST if what == "ids" or (what == "results" and intact) else RANKS, said)
         for said in row_faults(cell):
             yield Finding(MANIFEST, said)
+        if (protocol := cell["spec"]["code_protocol"]) != manifest["code_protocol"]:
+            said = f"code_protocol is {manifest['code_protocol']}; cells[{cell['name']}] has {protocol}"
+            yield Finding(MANIFEST, said)
     known = {run["run"] for cell in cells for run in cell["runs"]}
     for run in ranks.keys() - known:
         yield Finding(RANKS, f"has a run {run} that the table has not")
-    if any(cell["study"] is not None for cell in cells):
-        yield from _search(folder, cells)
+    if (folder / TUNED).exists() or any(cell["study"] is not None for cell in cells):
+        yield from _search(folder, manifest)
 
 
 def row_faults(cell: JSONObject) -> Iterator[str]:
@@ -110,22 +113,37 @@ def row_faults(cell: JSONObject) -> Iterator[str]:
         yield f"cells[{cell['name']}].row.seeds are {cell['row']['seeds']}; its runs have {seeds}"
 
 
-def _search(folder: Path, cells: list[JSONObject]) -> Iterator[Finding]:
+def _search(folder: Path, manifest: JSONObject) -> Iterator[Finding]:
     """What `tuned.toml` says against the trials that were kept, and against the settings of the runs."""
+    cells = [cell for cell in manifest["cells"] if cell["study"] is not None]
     try:
         chosen = tuned.read(folder / TUNED)
     except UserError as error:
         yield Finding(TUNED, str(error).rstrip("."))
         return
-    if chosen.key.get("data_sha256") != cells[0]["spec"]["data_sha256"]:
-        yield Finding(TUNED, f"key.data_sha256 is {chosen.key.get('data_sha256')}; the runs have other data")
-    for cell in (cell for cell in cells if cell["study"] is not None):
+    yield from (Finding(TUNED, said) for said in _asked_otherwise(chosen, cells, manifest))
+    for cell in cells:
         name, found = cell["study"], chosen.cells.get(cell["study"])
         if found is None:
             yield Finding(TUNED, f"has no cell {name}")
             continue
         told = [*_unused(found, cell["spec"]), *trial_faults(found, cell["trials"], cell["finalists"])]
         yield from (Finding(TUNED, f'cells."{name}".{said}') for said in told)
+
+
+def _asked_otherwise(chosen: tuned.Tuned, cells: list[JSONObject], manifest: JSONObject) -> Iterator[str]:
+    """Where `tuned.toml` is of another search than the one that the manifest keeps of each cell."""
+    for name in chosen.cells.keys() - {cell["study"] for cell in cells}:
+        yield f"has a cell {name} that no row was searched for"
+    if chosen.command != manifest["commands"][0]:
+        yield f"command is {chosen.command}, not {manifest['commands'][0]}"
+    for cell in cells:
+        told = {f"key.{key}": (chosen.key.get(key), cell["spec"][key]) for key in ("data_sha256", "code_protocol")}
+        asked = {key: value for key, value in cell["search"].items() if key in chosen.study}
+        told |= {f"study.{key}": (chosen.study[key], value) for key, value in asked.items()}
+        for key, (said, known) in told.items():
+            if not same(said, known):
+                yield f"{key} is {said}; cells[{cell['name']}] has {known}"
 
 
 def _unused(found: tuned.TunedCell, spec: JSONObject) -> Iterator[str]:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bench.results.verify import verify
 from bench.runs.hashes import result_sha256
 from bench.runs.store import Store
 from recmodels.metrics import Ranks
+from tests.bench.published_tables import DESCRIPTION, described
 from tests.bench.test_store import SPEC, result
+from tests.bench.test_verify import rehashed
 from tests.conftest import write_ratings
 from tests.inputs.asking import bench
 
@@ -258,3 +263,126 @@ def test_a_short_row_name_is_found_by_its_full_one(trained: Path, store: Path) -
     lost = bench("table", *NAMES, *words, "--baseline", "uniform+bce")
     assert (lost.code, lost.err.count("\n")) == (2, 1)
     assert "No row is called 'uniform+bce'" in lost.err
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published table of two rows whose settings were searched."""
+    pytest.importorskip("optuna")
+    words = '[tune]\ntrials = 3\nfinalists = 2\nseeds = [1000, 1001]\nspace = ["l2=0.001,0.1"]\n\n[set]'
+    text = DESCRIPTION.replace("seeds = 3", "seeds = 2").replace("[set]", words)
+    text = text.replace(', "uniform+softmax:temperature=0.5", "toppop"', "")
+    folder = tmp_path_factory.mktemp("searched")
+    mine = described(folder, text)
+    done = bench("publish", mine, "--jobs", "1", "--quiet", "--results", folder / "store")
+    assert done.code == 0, done.err
+    return mine
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def manifest(change: Change) -> Callable[[Path], None]:
+    def damage(mine: Path) -> None:
+        content = json.loads((mine / "manifest.json").read_text(encoding="utf-8"))
+        change(content)
+        (mine / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+
+    return damage
+
+
+def written(old: str, new: str) -> Callable[[Path], None]:
+    def damage(mine: Path) -> None:
+        text = (mine / "tuned.toml").read_text(encoding="utf-8")
+        assert re.search(old, text)
+        (mine / "tuned.toml").write_text(re.sub(old, new, text, count=1), encoding="utf-8")
+
+    return damage
+
+
+def lines(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
+    return lambda mine: pq.write_table(change(pq.read_table(mine / "ranks.parquet")), mine / "ranks.parquet")
+
+
+def exchanged(*keys: str) -> Change:
+    def change(content: dict[str, Any]) -> None:
+        one, other = content["cells"]
+        for key in keys:
+            one[key], other[key] = other[key], one[key]
+
+    return change
+
+
+def never_searched(content: dict[str, Any]) -> None:
+    content["cells"][1] |= dict.fromkeys(("study", "search", "trials", "finalists"))
+
+
+BLOCK = r"(?ms)^\[cells\..*?(?=^\[cells\.)"
+FORGERIES = {
+    "no tuned.toml": (lambda mine: (mine / "tuned.toml").unlink(), "tuned.toml", "There is no"),
+    "an empty tuned.toml": (lambda mine: (mine / "tuned.toml").write_text(""), "tuned.toml", "no 'schema'"),
+    "a cell less": (written(BLOCK, ""), "tuned.toml", "has no cell"),
+    "a search less": (manifest(never_searched), "tuned.toml", "that no row was searched for"),
+    "more trials": (written(r"(?m)^trials = 3", "trials = 300"), "tuned.toml", "study.trials is 300"),
+    "other seeds": (written("1000, 1001", "1000, 1002"), "tuned.toml", "study.seeds is [1000, 1002]"),
+    "other data": (written('data_sha256 = "..', 'data_sha256 = "zz'), "tuned.toml", "key.data_sha256 is zz"),
+    "another command": (written('command = "bench tune', 'command = "bench'), "tuned.toml", "command is bench uni"),
+    "a trial's score": (
+        manifest(lambda m: m["cells"][0]["trials"][1].update(score=0.9)),
+        "tuned.toml",
+        "the trials give",
+    ),
+    "a trial less": (manifest(lambda m: m["cells"][0]["trials"].pop()), "tuned.toml", "trials is 3; the trials give 2"),
+    "a trial more": (
+        manifest(lambda m: m["cells"][0]["trials"].append(m["cells"][0]["trials"][0])),
+        "tuned.toml",
+        "trials is 3; the trials give 4",
+    ),
+    "a finalist's score": (
+        manifest(lambda m: m["cells"][0]["finalists"][0].update(scores=[0.9])),
+        "tuned.toml",
+        "finalists are",
+    ),
+    "a finalist less": (manifest(lambda m: m["cells"][0]["finalists"].pop()), "tuned.toml", "finalists are"),
+    "another row's search": (manifest(exchanged("study", "trials", "finalists")), "tuned.toml", "the runs have"),
+    "another row's runs": (manifest(exchanged("runs")), "manifest.json", "its settings and seed give"),
+    "seeds exchanged": (manifest(lambda m: m["cells"][0]["runs"].reverse()), "manifest.json", "row.seeds are [0, 1]"),
+    "a row twice": (manifest(lambda m: m["cells"].append(m["cells"][0])), "manifest.json", "cannot be computed with"),
+    "a run that failed": (
+        manifest(lambda m: m["cells"][0]["runs"][0].update(failure={"reason": "no luck"})),
+        "table.json",
+        "as the ranks give it",
+    ),
+    "another code protocol": (manifest(lambda m: m.update(code_protocol=99)), "manifest.json", "code_protocol is 99"),
+    "another version": (manifest(lambda m: m.update(version=7)), "table.json", "table is ratings.csv/loo v1"),
+    "other data of the context": (
+        manifest(lambda m: m["context"]["data"].update(sha256="0" * 64)),
+        "table.json",
+        "data.sha256 is",
+    ),
+    "a line of ranks twice": (
+        lines(lambda table: pa.concat_tables([table, table.slice(len(table) - 1)])),
+        "manifest.json",
+        "the ranks have sha256",
+    ),
+    "a line of ranks less": (
+        lines(lambda table: table.slice(0, len(table) - 1)),
+        "manifest.json",
+        "the ranks have sha256",
+    ),
+}
+
+
+@pytest.mark.parametrize("hashes", ["left", "made again"])
+@pytest.mark.parametrize(("damage", "file", "words"), FORGERIES.values(), ids=FORGERIES)
+def test_what_was_forged_in_a_table_is_named_whatever_its_hashes_say(
+    searched: Path, tmp_path: Path, damage: Callable[[Path], None], file: str, words: str, hashes: str
+) -> None:
+    mine = Path(shutil.copytree(searched, tmp_path / "mine"))
+    assert verify(mine) == []
+    damage(mine)
+    if hashes == "made again" and (mine / "tuned.toml").exists():
+        rehashed(mine)
+    found = verify(mine)
+    place = "ranks.parquet" if hashes == "left" and words == "the ranks have sha256" else file
+    assert any(one.file == place and words in one.said for one in found), found
