@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from bench.runs.hashes import list_sha256
 from bench.tables.layout import SIGNS, family, plural
 from datasets.protocol import Protocol
 from recmodels.compatibility import text_of
+
+SEARCHED, LONG = 1000, 100
+"""Characters of what was searched, and of a setting by row, that a caption prints; JSON has all of it."""
 
 
 def caption(c: Comparison, users: int | None = None) -> str:
@@ -25,7 +29,7 @@ def caption(c: Comparison, users: int | None = None) -> str:
     parts = [
         ": ".join(filter(None, (context.dataset, _words(_told(context.protocol))))),
         f"{users or c.users} test users, {seeds_words(c.seeds)}",
-        _words(context.facts),
+        _words(_short(context.facts)),
         masked_words(context.protocol),
         histories_words(c.rows),
         f"{c.test} test{_side(c)}, {corrected}, α = {c.alpha:g}" + (f", against {c.baseline}" if c.baseline else ""),
@@ -51,8 +55,8 @@ def shared(comparisons: Sequence[Comparison]) -> list[str]:
 def own(c: Comparison, comparisons: Sequence[Comparison]) -> str:
     """What the table of one data set does not have in common with the others, with its users and data."""
     first = comparisons[0].context
-    told = {**_told(c.context.protocol), **c.context.facts}
-    others = [{**_told(x.context.protocol), **x.context.facts} for x in comparisons]
+    told = {**_told(c.context.protocol), **_short(c.context.facts)}
+    others = [{**_told(x.context.protocol), **_short(x.context.facts)} for x in comparisons]
     mine = {k: v for k, v in told.items() if any(x.get(k) != v for x in others)}
     code = _code(c.context.manifest) if _code(c.context.manifest) != _code(first.manifest) else ""
     words = (f"{c.users} users", _words(mine), _data(c), code)
@@ -133,6 +137,20 @@ def _told(protocol: Mapping[str, Any]) -> dict[str, Any]:
         k: v
         for k, v in protocol.items()
         if k not in said and (k in ("split", "candidates") or k not in usual or v != usual[k])
+    }
+
+
+def _short(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Facts that a page has room for: of a long search its size, and which settings differ by row."""
+    if len(str(facts.get("tuned", ""))) <= SEARCHED:
+        return facts
+    trials = [int(number) for number in re.findall(r"from (\d+) trials", str(facts["tuned"]))]
+    told = {key: value for key, value in facts.items() if key != "tuned" and len(text_of(value)) <= LONG}
+    differ = [key.replace("_", " ") for key in facts if key not in told and key != "tuned"]
+    size = f"with {' to '.join(map(str, sorted({min(trials), max(trials)})))} trials a row" if trials else "by row"
+    return {
+        **told,
+        "tuned": f"on validation {size}" + (f", so that rows differ in {', '.join(differ)}" if differ else ""),
     }
 
 

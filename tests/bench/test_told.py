@@ -98,3 +98,21 @@ def test_the_command_is_told_without_the_places_of_this_machine() -> None:
     words += ["--cluster", "tcp://10.0.0.7:8786", "--set", "l2=0.1"]
     assert command_line(words) == ("bench compare uniform --dataset ratings.csv --results=runs --seeds 5 --set l2=0.1")
     assert command_line(["run", "--cluster=tcp://10.0.0.7:8786", "experiments/a b.toml"]) == "bench run 'a b.toml'"
+
+
+def test_a_caption_has_room_for_a_search_of_a_few_rows_and_tells_the_size_of_a_long_one() -> None:
+    names = [f"uniform+bpr:l2={k}" for k in range(12)]
+    rows = [row("a"), row("b")]
+    rates = ", ".join(f"0.{k} ({name})" for k, name in enumerate(names))
+    where = "l2 0 to 1 by ratio, learning_rate 0.0001 to 0.05 by ratio (validation 0.1; trials 0.05 to 0.1)"
+
+    def shown(count: int) -> str:
+        searched = "; ".join(f"{name} l2=1 from {20 - k} trials of {where}" for k, name in enumerate(names[:count]))
+        context = Context("x", facts={"negatives": 16, "learning_rate": rates, "tuned": searched})
+        return caption(compare(rows, context=context))
+
+    assert "learning rate 0.0 (uniform+bpr:l2=0)" in shown(2)
+    assert "uniform+bpr:l2=1 l2=1 from 19 trials of l2 0 to 1 by ratio" in shown(2)
+    told = "Negatives 16, tuned on validation with 9 to 20 trials a row, so that rows differ in learning rate. "
+    assert told in shown(12)
+    assert "from 19 trials" not in shown(12)
