@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from bench.runs.imported import Imported, chosen, own_names
+from bench.runs.item_features import described, undescribed
 from bench.runs.spec import (
     REGISTRIES,
     Cell,
@@ -52,6 +53,7 @@ class Experiment:
     advise: Advise | None = None  # where settings came from that nobody gave
     imported: tuple[Imported, ...] = ()  # rows of another program
     rows: int = 0  # of the training part, as far as `batch_size=auto` must know
+    unread: str = ""  # a sentence on what was given and no cell reads
 
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of a cell with a seed; a deterministic one has the same run for all."""
@@ -92,6 +94,7 @@ def design(
     protocol: Protocol,
     columns: str | None = None,
     negatives_from: str | None = None,
+    item_features: str | None = None,
     consent: Consent = Consent(),
     samplers: Sequence[str] = (),
     losses: Sequence[str] = (),
@@ -126,7 +129,12 @@ def design(
     common, varied = shared_and_varied(settings)
     cells = [parse_cell(text, common, advise) for text in vary(texts, varied)]
     check_distinct(cells)
-    reasons = {cell.name: incompatibility(cell) or (unrankable(cell) if protocol.strong else None) for cell in cells}
+    reasons = {
+        cell.name: incompatibility(cell)
+        or (unrankable(cell) if protocol.strong else None)
+        or undescribed(cell, item_features)
+        for cell in cells
+    }
     for cell in cells:
         reason = reasons[cell.name]
         if reason is not None and (cell.name in names or len(cells) == 1):
@@ -140,6 +148,7 @@ def design(
     if not runnable and not own:
         raise UserError(f"None of the cells can be trained: {skipped[0]['reason']}.")
     data, protocol = data_of(dataset, protocol, columns, negatives_from, consent)
+    data, unread = described(data, item_features, runnable)
     rows = training_rows(data, protocol, consent, store, opened) if _sized_by_rows(runnable) else 0
     runnable = tuple(parse_cell(cell.name, common, advise, rows) for cell in runnable) if rows else runnable
     if expect_sampled is not None and protocol.candidates != "full":
@@ -157,6 +166,7 @@ def design(
         advise=advise,
         imported=chosen(own, data, len(seeds)),
         rows=rows,
+        unread=unread,
     )
 
 
