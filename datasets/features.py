@@ -295,8 +295,8 @@ def _check_finite(values: NDArray[np.float64], name: str, place: Place) -> None:
     wrong = ~(np.abs(values) < np.finfo(np.float32).max).all(axis=1)
     if wrong.any():
         raise UserError(
-            f"{place.file} has a {name} that is no finite number in {place.row(int(np.argmax(wrong)))}; correct it, or "
-            "leave the cell empty."
+            f"{place.file} has no finite number in the column {name} in {place.row(int(np.argmax(wrong)))}; correct "
+            "it, or leave the cell empty."
         )
 
 
