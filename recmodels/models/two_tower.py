@@ -22,7 +22,7 @@ from recmodels.types import Batch, Tables
 
 @MODELS.register(
     "two-tower",
-    paper="Covington, Adams, Sargin, RecSys 2016; Yi et al., RecSys 2019; Kula, CBRecSys 2015",
+    paper="Yi et al., RecSys 2019; Kula, CBRecSys 2015; Covington, Adams, Sargin, RecSys 2016",
     gives={"dot": "", "cosine": "", "half-cosine": "", "distance": "", "unseen_users": "user == history"},
     asks=["features"],
     aliases={"LightFM": "", "item tower": "", "content-based": "ids=false"},
@@ -83,7 +83,10 @@ class _TwoTower(nn.Module):
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(size)) for _ in range(hidden))  # each (D,)
         self.map = None if own else _normal(rng, size, variance=1.0)  # (D, D)
         self.histories = None if own else Histories(training.histories, None)
-        self.register_buffer("features", torch.from_numpy(features), persistent=False)  # (I, F)
+        described = torch.from_numpy(
+            np.require(features, requirements="W")
+        )  # what came over a network cannot be written
+        self.register_buffer("features", described, persistent=False)  # (I, F)
         trained = torch.from_numpy(training.counts > 0).unsqueeze(1).float()
         self.register_buffer("trained", trained, persistent=False)  # (I, 1)
         self.n_users = training.n_users

@@ -35,11 +35,13 @@ VARIANTS = [
 
 
 def data() -> Training:
-    """The last user and the last item have no interaction."""
+    """The last user and the last item have no interaction; the features cannot be written, as those of a cluster."""
     rng = np.random.default_rng(0)
     users, items = np.nonzero(rng.random((USERS - 1, ITEMS - 1)) < 0.5)
     known = Interactions(users.astype(np.int32), items.astype(np.int32), USERS, ITEMS)
-    return Training(known, features=rng.normal(size=(ITEMS, FEATURES)).astype(np.float32))
+    features = rng.normal(size=(ITEMS, FEATURES)).astype(np.float32)
+    features.setflags(write=False)
+    return Training(known, features=features)
 
 
 def built(given: dict[str, str], training: Training | None = None) -> Any:
