@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
+from bench.report.stored import tables
+from bench.results.rerun import spec_of
 from bench.runs import runner
 from bench.runs.design import Experiment, design
 from bench.runs.runner import Task, execute, open_split
@@ -124,7 +127,32 @@ def test_what_nobody_reads_is_said_before_training_and_beside_the_table(
     ratings_csv: Path, films: Path, tmp_path: Path
 ) -> None:
     answer = ask(f"compare uniform --dataset {ratings_csv} --item-features {films} {FEW} --results {tmp_path / 's'}")
-    said = "No row reads the item features in films.csv; those of the model two-tower do."
+    said = "No row reads the item features in films.csv"
     assert answer.code == 0
-    assert f"Warning: {said}" in answer.err
+    assert f"Warning: {said}; those of the model two-tower do." in answer.err
     assert said in " ".join(answer.out.split())
+
+
+def test_a_page_of_the_store_tells_apart_what_read_different_files(
+    ratings_csv: Path, films: Path, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    shas = []
+    for kinds in ("even", "uneven"):
+        films.write_text(films.read_text(encoding="utf-8").replace("even", kinds), encoding="utf-8")
+        runner._open.cache_clear()
+        asked = experiment([TOWER, "uniform"], ratings_csv, films, tmp_path / "store")
+        for spec in asked.specs():
+            store.save(spec, execute(Task(spec, asked.protocol)), [10])
+        shas.append(asked.data.features_sha256[:8])
+    (table,) = tables(store, [10])
+    names = {row.name for row in table.rows}
+    assert names == {"uniform+bpr", *(f"uniform+bpr+two-tower (features {sha})" for sha in shas)}
+    assert "--item-features films.csv" in table.commands[0]
+
+
+def test_a_published_run_that_read_them_is_not_trained_again() -> None:
+    spec = {"features_sha256": "ab" * 32}
+    run = SimpleNamespace(run_id="0" * 16, record={"spec": spec, "provenance": {"device": "cpu"}})
+    with pytest.raises(UserError, match="read a file of item features, which no table keeps; draw from other rows"):
+        spec_of(run, TOWER)  # type: ignore[arg-type]
