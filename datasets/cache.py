@@ -21,7 +21,7 @@ from datasets.protocol import JSON
 Arrays: TypeAlias = "dict[str, NDArray[Any]]"
 Meta: TypeAlias = "dict[str, JSON]"
 
-PREPARED = ("tables", "splits")
+PREPARED = ("tables", "splits", "features")
 """Kinds of what can be made again from the fetched files."""
 
 

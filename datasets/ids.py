@@ -62,6 +62,21 @@ def encode(column: Any, role: str, place: Place) -> tuple[NDArray[np.int32], Lab
     return renumber[codes], distinct
 
 
+def places(labels: Labels, among: Labels) -> NDArray[np.int64]:
+    """Where each of `labels` is `among` ascending ones; -1 where it is not."""
+    if (labels.dtype.kind == "i") != (among.dtype.kind == "i"):  # whole numbers on one side, text on the other
+        labels, order = _as_text(labels), np.argsort(_as_text(among))
+        among = _as_text(among)[order]
+    else:
+        order = np.arange(len(among))
+    at = np.searchsorted(among, labels).clip(max=len(among) - 1)
+    return np.where(among[at] == labels, order[at], -1)
+
+
+def _as_text(labels: Labels) -> NDArray[Any]:
+    return labels.astype(np.str_)
+
+
 def _plain(column: Any, role: str, place: Place) -> Any:
     """The column as whole numbers or text."""
     import pyarrow as pa

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from datasets import negatives
+from datasets import features, negatives
 from datasets.cache import Arrays, Meta, kept
 from datasets.columns import Columns
 from datasets.consent import Consent
@@ -30,11 +30,13 @@ def load(
     columns: Columns = None,
     consent: Consent = Consent(),
     negatives_from: str | None = None,
+    item_features: str | None = None,
     progress: Progress = silent,
 ) -> Split:
     """The data set split by the protocol; fetched if need be, and memory-mapped from the cache the next time.
 
     A file `negatives_from` of pairs that users are known not to want becomes part of the data and of their sha256.
+    A file `item_features` does not, for few models read it; the split has them as `features`, with a sha256 of theirs.
 
     Raises:
         UserError: the data cannot be had, read, prepared or split.
@@ -62,7 +64,21 @@ def load(
         served = replace(served, sha256=negatives.identity(served.sha256, negatives_from))
     split = _unpack(arrays, meta, served, protocol)
     lists = source.comes_split and source.order != "file"  # without times, a user's items in any order
-    return replace(split, ordered=split.train.times is not None or not (lists or source.order == "none"))
+    ordered = split.train.times is not None or not (lists or source.order == "none")
+    found = None if item_features is None else _features(item_features, split, key)
+    return replace(split, ordered=ordered, features=found)
+
+
+def _features(path: str, split: Split, key: str) -> features.Features:
+    """The features of the items of a split, read once for it."""
+    file, sha256 = features.file_of(path), features.identity(path)
+
+    def build() -> tuple[dict[str, Any], Meta]:
+        values, told, facts = features.read_features(file, split.item_ids)
+        return {"values": values}, {"told": told, "facts": facts}
+
+    arrays, meta = kept("features", _key(sha256, key), build)
+    return features.Features(arrays["values"], file.name, sha256, str(meta["told"]), dict(meta["facts"]))  # type: ignore[arg-type]
 
 
 def _key(*parts: Any) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datasets.errors import UserError
+from datasets.ids import places
 from datasets.interactions import Interactions, distinct
 from datasets.prepare import drop_duplicates
 from datasets.protocol import JSON, Protocol
 from datasets.split import Part
-from datasets.table import TRAIN, Labels, Table
+from datasets.table import TRAIN, Table
 
 VERSION = 1
 """Raised whenever the same data, file and protocol give other negatives."""
@@ -79,8 +79,8 @@ def given_negatives(
     limit = _last_training(prepared, part, protocol)
     found, unknown, later, wanted = [np.empty(0, np.int64)], 0, 0, 0
     for source in sources:
-        users = _places(source.user_ids, prepared.user_ids)[source.users]
-        items = _places(source.item_ids, prepared.item_ids)[source.items]
+        users = places(source.user_ids, prepared.user_ids)[source.users]
+        items = places(source.item_ids, prepared.item_ids)[source.items]
         here = (users >= 0) & (items >= 0)
         unknown += int((~here).sum())
         if limit is not None and source.times is not None:
@@ -98,21 +98,6 @@ def given_negatives(
     facts["given_negatives_that_are_interactions"] = wanted
     owners, unwanted = (ids.astype(np.int32) for ids in (pairs // size, pairs % size))
     return Interactions(owners, unwanted, len(prepared.user_ids), size)
-
-
-def _places(labels: Labels, among: Labels) -> NDArray[np.int64]:
-    """Where each of `labels` is `among` ascending ones; -1 where it is not."""
-    if (labels.dtype.kind == "i") != (among.dtype.kind == "i"):  # whole numbers on one side, text on the other
-        labels, order = _as_text(labels), np.argsort(_as_text(among))
-        among = _as_text(among)[order]
-    else:
-        order = np.arange(len(among))
-    at = np.searchsorted(among, labels).clip(max=len(among) - 1)
-    return np.where(among[at] == labels, order[at], -1)
-
-
-def _as_text(labels: Labels) -> NDArray[Any]:
-    return labels.astype(np.str_)
 
 
 def _last_training(prepared: Table, part: Part, protocol: Protocol) -> NDArray[np.int64] | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets.errors import UserError
+from datasets.features import Features
 from datasets.interactions import Interactions
 from datasets.prepare import random_keys
 from datasets.protocol import JSON, Protocol
@@ -73,6 +74,7 @@ class Split:
         fold_in: what rankings may know of the users of validation and test, where these are not trained on (`strong`);
             else None.
         ordered: whether times, or else the order of the rows, say what came first.
+        features: what describes the items, for models that read it; None where no file gives any.
 
     Example:
         >>> from datasets import load
@@ -94,6 +96,7 @@ class Split:
     negatives: Interactions | None = None
     fold_in: Interactions | None = None
     ordered: bool = True
+    features: Features | None = None
 
 
 def assign(table: Table, protocol: Protocol) -> tuple[Part, dict[str, JSON]]:

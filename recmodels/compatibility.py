@@ -108,7 +108,7 @@ def unseen(model: tuple[str, Parameters]) -> str | None:
     entry = MODELS.entry(model[0])
     if "unseen_users" in held("gives", entry, model[1]):
         return None
-    able = [name for name in MODELS if "unseen_users" in MODELS.entry(name).facts.get("gives", [])]
+    able = [each for each in MODELS if "unseen_users" in held("gives", MODELS.entry(each), MODELS.parameters(each, {}))]
     return (
         f"{_called(model, entry)} has a vector for each user that it is trained on and none for others, whom a strong "
         f"split tests; use the model {' or '.join(sorted(able))}, or a baseline, as itemknn or ease"
@@ -186,6 +186,11 @@ def chooses(sampler: str) -> bool:
 def asks(sampler: str) -> bool:
     """Whether a sampler needs more of the data than interactions, which not all data have."""
     return bool(SAMPLERS.entry(sampler).facts.get("asks"))
+
+
+def reads_features(model: str) -> bool:
+    """Whether a model needs features of the items, which not all data have."""
+    return "features" in MODELS.entry(model).facts.get("asks", [])
 
 
 def held(fact: str, entry: Entry, parameters: Parameters) -> set[str]:

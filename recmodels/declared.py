@@ -28,7 +28,7 @@ OF_ALL = ("paper", "aliases", "search", "recommended", "recommended_from")
 FACTS = {
     "sampler": (*OF_ALL, "gives", "asks", "negatives", "of_proposal", "limits"),
     "loss": (*OF_ALL, "space", "spaces", "spaces_why", "rank_space", "needs", "refuses", "learns"),
-    "model": (*OF_ALL, "gives", "limits", "refuses"),
+    "model": (*OF_ALL, "gives", "asks", "limits", "refuses"),
     "baseline": OF_ALL,
     "dataset": ("paper", "columns"),
 }
@@ -40,6 +40,7 @@ WORDS = {
     ("loss", "refuses"): tuple(TO_LOSS),
     ("loss", "spaces"): SPACES,
     ("model", "gives"): tuple(FROM_MODEL),
+    ("model", "asks"): ("features",),
     ("model", "refuses"): FROM_TRAINER,
 }
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

@@ -209,7 +209,7 @@ def fit(
     if why is not None:
         raise UserError(f"{sampler}, {loss} and {model} cannot be trained together: {why}.")
     chosen = Settings(**values)  # type: ignore[arg-type]
-    training = Training(split.train, chosen.positives, chosen.epochs, split.negatives, split.fold_in, split.ordered)
+    training = Training.of(split, chosen.positives, chosen.epochs)
     done = train(
         training,
         split.valid,

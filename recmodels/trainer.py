@@ -352,7 +352,9 @@ def _pair_l2(fit: _Fit, candidates: Candidates, rows: int) -> PairL2 | None:
     """L2 for the loop over pairs to add, where it scores the parameters themselves and every pair counts alike."""
     settings, tables = fit.settings, fit.encode() if not hasattr(fit.module, "queries") else None
     alike = all(part is None for part in (candidates.valid, candidates.vectors, candidates.mix))
-    if tables is None or tables.users is not getattr(fit.module, "users", None) or not compiles(tables.users):
+    if tables is None or not compiles(tables.users):
+        return None
+    if any(getattr(tables, name) is not getattr(fit.module, name, None) for name in ("users", "items")):
         return None
     if not alike or candidates.shared or settings.dropout or settings.l2_bias or "vectors" in fit.objective.needs:
         return None

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets import Interactions
+from datasets import Interactions, Split
 from recmodels.seen import Seen
 
 
@@ -21,6 +21,7 @@ class Training:
         negatives: what users are known not to want, where the data say so.
         fold_in: interactions of users that are ranked without being trained on, where a split has such users.
         ordered: whether times, or else the order of the interactions, say what came first.
+        features: (I, F) what describes the items, where a file gives it.
 
     Example:
         >>> users, items = np.array([0, 0, 1], np.int32), np.array([2, 3, 3], np.int32)
@@ -37,9 +38,11 @@ class Training:
         negatives: Interactions | None = None,
         fold_in: Interactions | None = None,
         ordered: bool = True,
+        features: NDArray[np.float32] | None = None,
     ) -> None:
         self.interactions = interactions
         self.ordered = ordered
+        self.features = features
         self._targets: NDArray[np.int32] | None = None
         self.fold_in = fold_in
         self.negatives = negatives
@@ -47,6 +50,18 @@ class Training:
         self.epochs = epochs
         self.n_users = interactions.n_users
         self.n_items = interactions.n_items
+
+    @classmethod
+    def of(cls, split: Split, positives: str = "interaction", epochs: int = 100) -> Training:
+        """What a split gives to learn from.
+
+        Example:
+            >>> from datasets import load
+            >>> Training.of(load("synthetic:users=200,items=100,density=0.1")).n_items
+            100
+        """
+        values = None if split.features is None else split.features.values
+        return cls(split.train, positives, epochs, split.negatives, split.fold_in, split.ordered, values)
 
     @cached_property
     def histories(self) -> Interactions:

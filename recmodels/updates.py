@@ -141,7 +141,7 @@ def learning_rate_factor(settings: Settings, epoch: int) -> float:
 def add_l2(module: nn.Module, batch: Batch, candidates: Candidates, settings: Settings, step: int) -> None:
     """Add the gradient of 1/2 · mean over rows of (a ‖u‖² + b ‖v⁺‖² + c · mean over negatives of ‖v⁻‖²).
 
-    It reaches the model's parameters `users`, where it has any, and `items`, before any encoding, and by counting ids;
+    It reaches the model's parameters `users` and `items`, where it has these, before any encoding, and by counting ids;
     `bias`, where there is one, has a weight of its own. Vectors that stand in place of an item's own are constants. The
     mean is over the rows of the `step`, of which `batch` may be a part; under reduction=sum rows are summed.
     """
@@ -162,7 +162,7 @@ def l2_pull(
     """‖gradient of L2‖ / ‖gradient of the loss‖ over the rows that L2 reaches: `l2_pull_users` and `l2_pull_items`.
 
     Args:
-        module: with the parameter `items`, and `users` where it has any.
+        module: with parameters `users` and `items`, where it has these.
         batch: the rows, as for `add_l2`, which is yet to come; so are the next three.
         candidates: see batch.
         settings: see batch.
@@ -170,7 +170,7 @@ def l2_pull(
         gradient: gives that of the loss by these rows for some parameters.
         included: whether it holds that of L2 already.
     """
-    names = [name for name in ("users", "items") if hasattr(module, name)]
+    names = [name for name in ("users", "items") if isinstance(getattr(module, name, None), Tensor)]
     found = {f"l2_pull_{name}": 0.0 for name in names}
     of_loss = dict(zip(names, gradient([getattr(module, name) for name in names]), strict=True))
     for name, shares in _l2_terms(module, batch, candidates, settings, step):
@@ -194,14 +194,13 @@ def _l2_terms(
     """Name of a parameter, and how many times each row of it is added to its row of the gradient."""
     rows = step if settings.reduction == "mean" else 1
     user, positive, negative = (weight / rows for weight in settings.l2_roles)
-    users, items, bias = getattr(module, "users", None), module.items, getattr(module, "bias", None)
-    assert isinstance(items, Tensor)
+    users, items, bias = (getattr(module, name, None) for name in ("users", "items", "bias"))
     if user and isinstance(users, Tensor):
         at, size = _places(users, batch.users)
         shares = torch.zeros(size, device=at.device)
         add_count(at, user, shares)
         yield "users", shares
-    if positive or negative:
+    if (positive or negative) and isinstance(items, Tensor):
         yield "items", _item_shares(items, batch, candidates, positive, negative)
     if settings.l2_bias and isinstance(bias, Tensor):
         weight = settings.l2_bias / rows

@@ -94,6 +94,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "clicks.dat": "",
     }.items():
         (tmp_path / name).write_text(head + rows, encoding="utf-8")
+    (tmp_path / "movies.csv").write_text("item,year\n1,1995\n2,1996\n", encoding="utf-8")
+    (tmp_path / "cold" / "split").mkdir(parents=True)
+    shutil.copy(tmp_path / "movies.csv", tmp_path / "cold")
+    for item, part in enumerate(("train", "valid", "test", "candidates"), start=1):
+        (tmp_path / "cold" / "split" / f"{part}.csv").write_text(f"user,item\n1,{item}\n", encoding="utf-8")
     blocks = [(ROOT / "examples" / "mine.py").read_text(encoding="utf-8")]
     for name in ("adding-a-sampler", "adding-a-loss", "datasets"):
         text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")

@@ -15,9 +15,11 @@ import pytest
 from bench.runs.runner import Task, execute
 from bench.runs.spec import Data, RunSpec, incompatibility, parse_cell
 from datasets import Interactions
+from datasets.features import Features
 from datasets.loading import load
 from datasets.protocol import Protocol
 from datasets.source import resolve
+from recmodels.contracts.small import features
 from recmodels.losses import LOSSES
 from recmodels.metrics import user_metrics
 from recmodels.models import BASELINES, MODELS
@@ -52,6 +54,9 @@ def outcome(text: str, path: Path) -> dict[str, float]:
     split = load(str(path), protocol)
     if text.startswith("given"):
         split = replace(split, negatives=unwanted(split.train))
+    if text.endswith("two-tower"):
+        values = features(split.train.n_items)
+        split = replace(split, features=Features(values, "items.csv", "0" * 64, "", {}))
     result = execute(task, split=split)
     assert result.failure is None, result.failure
     assert result.ranks is not None

@@ -91,6 +91,7 @@ class Completing(Training, Reported):
 
         with fetching(self.quiet) as told:
             split = load_split(experiment.data, experiment.protocol, self.consent, told)
+        self.say_features(split)
         if self.expect_sampled is not None:
             check_sampled(split, self.expect_sampled, known_metric(self.metric)[0])
 
@@ -98,6 +99,8 @@ class Completing(Training, Reported):
         """What a file of the user's own is read as."""
         if experiment.data.reading and not self.quiet:
             typer.echo(experiment.data.reading, err=True)
+        if experiment.unread:
+            typer.echo(f"Warning: {experiment.unread}", err=True)
 
     def tasks(self, experiment: "Experiment", specs: "Sequence[RunSpec]") -> "list[Task]":
         """These runs, ready for workers, with what is to be kept of each."""

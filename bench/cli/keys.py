@@ -39,6 +39,7 @@ EXAMPLES: dict[str, object] = {
     "columns": "user,item,rating,timestamp",
     "time_format": "%d.%m.%Y %H:%M",
     "negatives_from": "dislikes.csv",
+    "item_features": "movies.csv",
     "min_rating": 4.0,
     "baseline": "toppop",
     "beside": "results/ml-100k",

@@ -161,6 +161,7 @@ class Request(Splitting, Cells):
             protocol=self.protocol,
             columns=with_format(self.columns, self.time_format),
             negatives_from=self.negatives_from,
+            item_features=self.item_features,
             consent=self.consent,
             samplers=self.sampler or (),
             losses=self.loss or (),

@@ -61,6 +61,10 @@ class Splitting:
         str | None,
         option("--negatives-from", DATA, "file of pairs that users do not want, for the sampler given", more=True),
     ] = None
+    item_features: Annotated[
+        str | None,
+        option("--item-features", DATA, "file of what describes items, for the model two-tower", more=True),
+    ] = None
     split: Annotated[str, option("--split", DATA, "how interactions are held out, e.g. ratio:test=0.2,order=time")] = (
         "leave-last-one-out"
     )
@@ -163,7 +167,7 @@ class Splitting:
         )
 
     def data(self, dataset: str) -> "tuple[Data, Protocol]":
-        """Which data these are, and the protocol in force on them.
+        """Which data these are, and the protocol in force on them, where no model is trained.
 
         Raises:
             UserError: no such data set, or options that mean nothing for it.
@@ -172,5 +176,7 @@ class Splitting:
         from bench.runs.design import data_of
 
         check_dataset(dataset)
+        if self.item_features is not None:
+            raise UserError("--item-features is read by models that are trained and is in no split; leave it out.")
         columns = with_format(self.columns, self.time_format)
         return data_of(dataset, self.protocol, columns, self.negatives_from, self.consent)

@@ -94,6 +94,7 @@ class Training(Request):
         if self.cluster is None:
             self._check_device()
         split = self.opened(experiment.data, experiment.protocol)  # once, before the workers open it
+        self.say_features(split)
         jobs = min(self.jobs or default_jobs(), len(tasks))
         specs = [task.spec for task in tasks]
         done = finished(experiment)
@@ -128,6 +129,19 @@ class Training(Request):
             return False
         typer.echo(said, err=True)
         return True
+
+    def say_features(self, split: "Split") -> None:
+        """What a file of item features is read as, and what it lacks or has beyond the data."""
+        if split.features is None or self.quiet:
+            return
+        found = split.features
+        more = (
+            f"; {others:,} of the file are not in the data"
+            if (others := found.facts["features_of_other_items"])
+            else ""
+        )
+        of = f"{found.facts['items_with_features']:,} of {len(found.values):,} items{more}"
+        typer.echo(f"{found.file}: {found.told}; {of}.", err=True)
 
     def tasks(self, experiment: "Experiment", specs: "Sequence[RunSpec]") -> "list[Task]":
         """These runs, ready for workers."""

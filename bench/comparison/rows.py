@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,8 @@ def rows_of(
         warnings |= dict.fromkeys([*row.runs[0].record["warnings"], *imported.remarks(row, cutoffs)])
     if experiment.expect_sampled is not None:
         warnings[SAMPLED] = None
+    if experiment.unread:
+        warnings[experiment.unread] = None
     origin = manifest(provenances)
     warnings |= dict.fromkeys(mixed(origin))
     provenances += [run.record["provenance"] for row in experiment.imported for run in row.runs]
@@ -108,6 +111,8 @@ def _facts(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
         told["recommended"] = recommended
     if searched := advice.searched(experiment.cells):
         told["tuned"] = searched
+    if experiment.data.item_features is not None:
+        told["item features"] = f"{Path(experiment.data.item_features).name} {experiment.data.features_sha256[:12]}"
     if experiment.imported:
         told["imported"] = imported.origin(experiment.imported)
     scored = [(row.name, n) for row in rows if (n := row.diagnostics.get("candidates_per_positive")) is not None]

@@ -16,7 +16,7 @@ from typing import Any
 from bench import ROOT
 from bench.pages.samplers import loss_for, made_by, markdown, mean, number, replaced, samplers, value
 from bench.runs.spec import DEFAULTS, parse_cell
-from recmodels.compatibility import asks, held, text_of
+from recmodels.compatibility import asks, held, reads_features, text_of
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.recommended import recommended
@@ -27,10 +27,17 @@ RATED = "4"  # the least rating that is an interaction, where ratings below are 
 
 
 def cells() -> list[str]:
-    """Every sampler with a loss that can use its law, every loss with a sampler, every model; and toppop."""
+    """Every sampler with a loss that can use its law, every loss with a sampler, every model; and toppop.
+
+    Models that read features of items, which few data have, are left out.
+    """
     drawn = [f"{sampler}+{loss_for(sampler)}" for sampler in samplers()]
     losses = [f"{sampler_for(loss)}+{loss}" for loss in LOSSES]
-    models = [f"{DEFAULTS['sampler']}+{DEFAULTS['loss']}+{model}" for model in MODELS if model != DEFAULTS["model"]]
+    models = [
+        f"{DEFAULTS['sampler']}+{DEFAULTS['loss']}+{model}"
+        for model in MODELS
+        if model != DEFAULTS["model"] and not reads_features(model)
+    ]
     return [*dict.fromkeys(drawn + losses + models), "toppop"]
 
 

@@ -114,7 +114,8 @@ def _table(together: Sequence[Runs], cutoffs: Sequence[int], remarks: tuple[str,
     seeds = tuple(sorted({seed for runs in drawn or together for seed in runs}))
     shared = _shared([_spec(runs) for runs in together])
     texts = [_text(_spec(runs), shared) for runs in together]
-    names = [f"{text} (code {at + 1})" if (at := texts[:i].count(text)) else text for i, text in enumerate(texts)]
+    called = [text + of for text, of in zip(texts, _features(together), strict=True)]
+    names = [f"{text} (code {at + 1})" if (at := called[:i].count(text)) else text for i, text in enumerate(called)]
     by_name = {name: [runs[seed] for seed in sorted(runs)] for name, runs in zip(names, together, strict=True)}
     rows = tuple(
         row_of(_head(name, runs, seeds), by_name[name], list(cutoffs))
@@ -122,6 +123,8 @@ def _table(together: Sequence[Runs], cutoffs: Sequence[int], remarks: tuple[str,
     )
     spec = _spec(together[0])
     words = [*dict.fromkeys(texts), "--dataset", str(spec["dataset"]), "--seeds", ",".join(map(str, seeds))]
+    read = [run.record["provenance"].get("features") for runs in by_name.values() for run in runs]
+    words += next((["--item-features", str(found["file"])] for found in read if found), [])
     command = shlex.join(["bench", "compare", *words, *_options(spec, shared)])
     return Table(
         rows,
@@ -131,6 +134,13 @@ def _table(together: Sequence[Runs], cutoffs: Sequence[int], remarks: tuple[str,
         (command, f"bench runs list --dataset {shlex.quote(str(spec['dataset']))}", "bench runs verify"),
         remarks,
     )
+
+
+def _features(together: Sequence[Runs]) -> list[str]:
+    """Of each row which features of items it read, where they are not the same for all that read any."""
+    each = [str(_spec(runs).get("features_sha256", ""))[:8] for runs in together]
+    several = len({sha for sha in each if sha}) > 1
+    return [f" (features {sha})" if sha and several else "" for sha in each]
 
 
 def _shared(specs: Sequence[JSONObject]) -> list[str]:

@@ -77,6 +77,8 @@ def spec_of(run: PublishedRun, name: str) -> RunSpec:
         raise UserError(
             f"Run {run.run_id} was made on {device}, and --rerun trains on processors; draw from other rows."
         )
+    if "features_sha256" in told:
+        raise UserError(f"Run {run.run_id} read a file of item features, which no table keeps; draw from other rows.")
     parts = {kind: _part(told[kind]) for kind in ("sampler", "loss", "model")}
     assert parts["model"] is not None
     baseline = parts["sampler"] is None

@@ -37,6 +37,7 @@ def described(folder: Path) -> Row:
         *_changed(spec["protocol"], Protocol().as_dict()),
         *(["refit"] if spec["refit"] else []),
         *([f"columns={spec['columns']}"] if spec["columns"] else []),
+        *([f"item-features={spec['features_sha256'][:8]}"] if "features_sha256" in spec else []),
         *([device] if device else []),
     ]
     return {

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 
 from bench.runs.imported import Imported, chosen, own_names
+from bench.runs.item_features import described, undescribed
 from bench.runs.spec import (
     REGISTRIES,
     Cell,
@@ -52,6 +54,7 @@ class Experiment:
     advise: Advise | None = None  # where settings came from that nobody gave
     imported: tuple[Imported, ...] = ()  # rows of another program
     rows: int = 0  # of the training part, as far as `batch_size=auto` must know
+    unread: str = ""  # a sentence on what was given and no cell reads
 
     def spec(self, cell: Cell, seed: int) -> RunSpec:
         """The run of a cell with a seed; a deterministic one has the same run for all."""
@@ -92,6 +95,7 @@ def design(
     protocol: Protocol,
     columns: str | None = None,
     negatives_from: str | None = None,
+    item_features: str | None = None,
     consent: Consent = Consent(),
     samplers: Sequence[str] = (),
     losses: Sequence[str] = (),
@@ -126,11 +130,13 @@ def design(
     common, varied = shared_and_varied(settings)
     cells = [parse_cell(text, common, advise) for text in vary(texts, varied)]
     check_distinct(cells)
-    runnable, skipped = _runnable(cells, names, protocol.strong, bool(own))
-    asked = protocol
+    kept = partial(_runnable, cells, names, item_features, bool(own))
+    runnable, skipped = kept(protocol.strong)
+    strong = protocol.strong
     data, protocol = data_of(dataset, protocol, columns, negatives_from, consent)
-    if protocol.strong and not asked.strong:  # a ready split that holds users out
-        runnable, skipped = _runnable(cells, names, True, bool(own))
+    if protocol.strong and not strong:  # a ready split that holds users out
+        runnable, skipped = kept(True)
+    data, unread = described(data, item_features, runnable)
     rows = training_rows(data, protocol, consent, store, opened) if _sized_by_rows(runnable) else 0
     runnable = tuple(parse_cell(cell.name, common, advise, rows) for cell in runnable) if rows else runnable
     if expect_sampled is not None and protocol.candidates != "full":
@@ -148,18 +154,22 @@ def design(
         advise=advise,
         imported=chosen(own, data, len(seeds)),
         rows=rows,
+        unread=unread,
     )
 
 
 def _runnable(
-    cells: Sequence[Cell], names: Sequence[str], strong: bool, imported: bool
+    cells: Sequence[Cell], names: Sequence[str], item_features: str | None, imported: bool, strong: bool
 ) -> tuple[tuple[Cell, ...], tuple[dict[str, str], ...]]:
     """The cells that can be trained and, where users are held out, rank them; and what is skipped, with its reason.
 
     Raises:
         UserError: a cell that was named as it is cannot, or none can and nothing is imported.
     """
-    reasons = {cell.name: incompatibility(cell) or (unrankable(cell) if strong else None) for cell in cells}
+    reasons = {
+        cell.name: incompatibility(cell) or (unrankable(cell) if strong else None) or undescribed(cell, item_features)
+        for cell in cells
+    }
     for cell in cells:
         reason = reasons[cell.name]
         if reason is not None and (cell.name in names or len(cells) == 1):

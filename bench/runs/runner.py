@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bench.runs.item_features import read_by, recorded
+from bench.runs.memory import forget_peak, peak
 from bench.runs.provenance import provenance
 from bench.runs.pruning import given_up
 from bench.runs.spec import Data, RunSpec, check_code
@@ -89,7 +91,7 @@ def execute(
     """
     started = time.perf_counter()
     plugins.ensure(task.plugins)
-    _forget_peak()
+    forget_peak()
     settle(task.threads)
     split = split or open_split(task.spec.data, task.protocol, task.consent)
     conditions = {
@@ -112,11 +114,12 @@ def execute(
 
         with suppress(Exception):  # the run itself will meet it, and say so
             on_pace(measure(task, split))
-        _forget_peak()
+        forget_peak()
         started = time.perf_counter()
     seconds = {"train": 0.0, "evaluate": 0.0, "total": 0.0}
     try:
         check_code(task.spec)
+        record |= recorded(read_by(task.spec, split))
         tables, history, best_epoch, observer, training, settles = _trained(task, split, on_epoch)
         evaluating = time.perf_counter()
         ranks = _test_ranks(tables, split, task.protocol.mask)
@@ -129,7 +132,7 @@ def execute(
     except Exception as error:  # whatever a cell does wrong is a result of that cell
         failure = {"reason": reason(error), "traceback": traceback.format_exc()}
         seconds["total"] = time.perf_counter() - started
-        return Result(np.empty(0), None, [], 0, seconds, record, failure=failure, peak_bytes=_peak())
+        return Result(np.empty(0), None, [], 0, seconds, record, failure=failure, peak_bytes=peak())
     seconds["total"] = time.perf_counter() - started
     owners = np.unique(ranks.users)
     return Result(
@@ -142,7 +145,7 @@ def execute(
         diagnostics=_ranking_facts(ranks) | _sampling_facts(observer, split, task.spec.refit),
         warnings=_warnings(task, split, history, best_epoch),
         embeddings=_embeddings(tables, split) if task.keep_embeddings else None,
-        peak_bytes=_peak(),
+        peak_bytes=peak(),
         settled=settles,
     )
 
@@ -168,21 +171,6 @@ def reason(error: Exception) -> str:
     return f"{said} ({place})" if place else said
 
 
-def _forget_peak() -> None:
-    """Let the system count the process's peak memory afresh, so that each run has its own."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak() -> int | None:
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return None
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
-    return None if line is None else int(line.split()[1]) * 1024
-
-
 def load_split(data: Data, protocol: Protocol, consent: Consent, progress: Progress = silent) -> Split:
     """The prepared split; fetched if need be, and memory-mapped from the cache the next time."""
     return load(
@@ -191,18 +179,21 @@ def load_split(data: Data, protocol: Protocol, consent: Consent, progress: Progr
         columns=data.columns,
         consent=consent,
         negatives_from=data.negatives_from,
+        item_features=data.item_features,
         progress=progress,
     )
 
 
 @lru_cache(maxsize=1)  # a worker runs many cells on the same data
-def _open(dataset: str, columns: str | None, negatives_from: str | None, protocol: Protocol, consent: Consent) -> Split:
-    return load(dataset, protocol, columns=columns, consent=consent, negatives_from=negatives_from)
+def _open(
+    dataset: str, columns: str | None, unwanted: str | None, described: str | None, protocol: Protocol, consent: Consent
+) -> Split:
+    return load(dataset, protocol, columns=columns, consent=consent, negatives_from=unwanted, item_features=described)
 
 
 def open_split(data: Data, protocol: Protocol, consent: Consent) -> Split:
     """The same, opened once per process."""
-    return _open(data.dataset, data.columns, data.negatives_from, protocol, consent)
+    return _open(data.dataset, data.columns, data.negatives_from, data.item_features, protocol, consent)
 
 
 OnEpoch = Callable[[int, float, float], None]
@@ -269,7 +260,7 @@ def fitted(
     if cell.sampler is None or cell.loss is None:
         return _counted(task, split)
     settings = Settings(**cell.settings)  # type: ignore[arg-type]
-    training = Training(split.train, settings.positives, settings.epochs, split.negatives, split.fold_in, split.ordered)
+    training = Training.of(split, settings.positives, settings.epochs)
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
     lawful = "log_q" in held("gives", SAMPLERS.entry(cell.sampler.name), cell.sampler.parameters)
     observer = (observing or Diagnostics)(training, sampler.law if lawful else None)
@@ -369,6 +360,8 @@ def _warnings(
     task: Task, split: Split, history: list[tuple[int, float, float, float]], best_epoch: int
 ) -> tuple[str, ...]:
     found = list(split.warnings)
+    features = read_by(task.spec, split)
+    found += features.warnings if features else ()
     if history and best_epoch == task.spec.cell.settings.get("epochs") and len(split.valid):
         found.append(LAST_EPOCH)
     everyone, ranked = len(np.unique(split.valid.users)), task.spec.cell.settings.get("valid_users")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from bench.files import JSONObject
 from bench.runs.hashes import canonical
+from bench.runs.item_features import reads
 from datasets.errors import UserError, unknown
 from datasets.grammar import named
 from datasets.loading import VERSION as LOAD_VERSION
@@ -98,6 +99,8 @@ class Data:
     columns: str | None = None
     negatives_from: str | None = None  # a file of pairs that users do not want, of which `sha256` knows
     reading: str = ""  # what a file of the user's own was read as, in a line; not a part of its identity
+    item_features: str | None = None  # a file that describes items
+    features_sha256: str = ""  # of it, a part of the identity of runs whose model reads it
 
     @property
     def name(self) -> str:
@@ -149,6 +152,7 @@ class RunSpec:
             "dataset": self.data.name,
             "data_sha256": self.data.sha256,
             "columns": self.data.columns,
+            **({"features_sha256": self.data.features_sha256} if reads(cell) and self.data.features_sha256 else {}),
             "protocol": dict(self.data.protocol),
             "sampler": asdict(Part(cell.sampler.name, _told(cell.sampler.name, cell.sampler.parameters)))
             if cell.sampler

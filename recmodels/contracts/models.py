@@ -9,6 +9,7 @@ from torch import nn
 from datasets import Interactions
 from recmodels.compatibility import held
 from recmodels.contracts import Contract, hold
+from recmodels.contracts.small import features
 from recmodels.models import MODELS
 from recmodels.models.sequences import SequenceModel
 from recmodels.sampling import Training
@@ -20,9 +21,10 @@ SIZE = 4
 
 
 def training() -> Training:
-    """A few interactions; the last item has none."""
+    """A few interactions; the last item has none. Every item has features."""
     users, items = np.nonzero(np.random.default_rng(0).random((USERS, ITEMS - 1)) < 0.4)
-    return Training(Interactions(users.astype(np.int32), items.astype(np.int32), USERS, ITEMS))
+    known = Interactions(users.astype(np.int32), items.astype(np.int32), USERS, ITEMS)
+    return Training(known, features=features(ITEMS))
 
 
 def built(name: str, settings: Settings | None = None, seed: int = 1, **parameters: str) -> nn.Module:
@@ -99,7 +101,8 @@ def unseen_users_follow_what_is_folded_in(name: str) -> None:
     for items in ([1, 2], [3]):
         fold_in = Interactions(np.zeros(len(items), np.int32), np.array(items, np.int32), USERS, ITEMS)
         settings, rng = Settings(embedding_size=SIZE), np.random.default_rng(1)
-        module = MODELS[name](Training(trained, fold_in=fold_in), settings, rng, **MODELS.parameters(name, {}))
+        given = Training(trained, fold_in=fold_in, features=features(ITEMS))
+        module = MODELS[name](given, settings, rng, **MODELS.parameters(name, {}))
         found.append(_encoded(module).users)
     one, other = found
     hold(torch.equal(one[1:], other[1:]), "what is folded in of one user changes the vectors of others")

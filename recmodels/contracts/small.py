@@ -33,7 +33,13 @@ def training(seed: int = 0) -> Training:
         pairs |= {(user, int(item)) for item in items}
     left = np.array([(u, i) for u in range(2, U) for i in range(N_ITEMS) if (u, i) not in pairs and u % 5])
     unwanted = left[rng.random(len(left)) < 0.1]  # every fifth user gives no negatives
-    return Training(_interactions(np.array(sorted(pairs))), negatives=_interactions(unwanted))
+    known = _interactions(np.array(sorted(pairs)))
+    return Training(known, negatives=_interactions(unwanted), features=features(N_ITEMS))
+
+
+def features(items: int, size: int = 3) -> NDArray[np.float32]:
+    """(I, F) features of so many items, for models that read some."""
+    return np.random.default_rng(5).normal(0, 1, (items, size)).astype(np.float32)
 
 
 def _interactions(pairs: NDArray[Any]) -> Interactions:

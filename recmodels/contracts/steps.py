@@ -14,6 +14,7 @@ from datasets import Interactions
 from recmodels import trainer
 from recmodels.compatibility import Parameters, held, is_whole, reason
 from recmodels.contracts import hold
+from recmodels.contracts.small import features
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.objective import objective
@@ -39,7 +40,7 @@ def data() -> Training:
     known = Interactions(users.astype(np.int32), items.astype(np.int32), USERS, ITEMS)
     others = np.setdiff1d(np.arange(ITEMS), items)[: 2 * 4]
     unwanted = Interactions(np.repeat(np.arange(4), 2).astype(np.int32), others.astype(np.int32), USERS, ITEMS)
-    return Training(known, epochs=2, negatives=unwanted)
+    return Training(known, epochs=2, negatives=unwanted, features=features(ITEMS))
 
 
 def moves_rows_of_the_batch_alone(sampler: Named, loss: Named, model: Named, settings: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ LARGEST = math.log(100)  # of the logarithm of the scale, as in CLIP
     "cosine-towers",
     paper="Yi et al., RecSys 2019; Radford et al., ICML 2021",
     gives=["dot"],
-    aliases=["two-tower", "cosine tower"],
+    aliases=["cosine tower"],
 )
 def cosine_towers(
     training: Training,

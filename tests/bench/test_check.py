@@ -191,8 +191,24 @@ def test_what_the_pages_show_keeps_its_promises(page: str, file: Path) -> None:
     check(ask("check mine.py"), 0, ["  ok     "], ["wrong"])
 
 
+def model_of_the_page(name: str) -> str:
+    """The block of docs/models.md that registers it."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "models.md").read_text(encoding="utf-8"), re.S)
+    return next(block for block in blocks if f'"{name}"' in block)
+
+
+def test_the_two_towers_of_the_page_keep_their_promises_and_train(file: Path, ratings_csv: Path) -> None:
+    file.write_text(model_of_the_page("described"))
+    check(ask("check mine.py"), 0, ["described, a model (mine.py:"], ["wrong"])
+    table = ratings_csv.with_name("items.csv")
+    table.write_text("item,kind\n" + "".join(f"{i},k{i % 4}\n" for i in range(70)), encoding="utf-8")
+    words = f"compare uniform+bpr+described toppop --plugin mine.py --dataset {ratings_csv} --seeds 1 --set epochs=1"
+    check(ask(f"{words} --item-features {table}"), 0, ["uniform+bpr+described"], ["Not measured"])
+    check(ask(words), 2, ["described reads features of the items; give --item-features"])
+
+
 def test_the_encoder_of_the_page_keeps_its_promises_and_one_that_looks_ahead_does_not(file: Path) -> None:
-    text = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "models.md").read_text(encoding="utf-8"), re.S)[0]
+    text = model_of_the_page("average")
     file.write_text(text)
     check(ask("check mine.py"), 0, ["average, a model (mine.py:"], ["wrong"])
     assert "inputs.cumsum(dim=1)" in text

@@ -74,6 +74,7 @@ EXPORTS: list[Case] = [
     ("data export out ratings.csv --layout recbole --candidates sampled:9", 2, ["recbole has no place"]),
     ("data export ml-100k ratings.csv --layout recbole", 2, ["RecBole takes ml-100k from its own", "ml-100k-split"]),
     ("data export out ratings.csv --layout csv --negatives-from good.csv", 2, ["--negatives-from"]),
+    ("data export out ratings.csv --layout csv --item-features good.csv", 2, ["--item-features", "in no split"]),
     ("data export out ml-100k --split ratio:test=0.2", 2, ["--split is for a split", "--layout"]),
     ("data export out ratings.csv", 2, ["'ratings.csv' is a path", "--layout"]),
     ("data export out ratings.csv --layout csv", 0, ["out/train.csv", "out/test.csv"]),

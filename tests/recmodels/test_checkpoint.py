@@ -17,6 +17,7 @@ import torch
 from bench.runs.spec import incompatibility, parse_cell
 from datasets import Interactions
 from recmodels.checkpoint import Checkpoint
+from recmodels.contracts.small import features
 from recmodels.diagnostics import Diagnostics
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
@@ -46,12 +47,13 @@ def trained(
     held_out = np.zeros(len(data), bool)
     held_out[np.unique(data.users[::-1], return_index=True)[1]] = True
     known = Interactions(data.users, data.items, data.n_users, data.n_items, times)
-    training = Training(known.take(~held_out[::-1]), epochs=settings.epochs, negatives=known.take(held_out[::-1]))
+    shown, held = known.take(~held_out[::-1]), known.take(held_out[::-1])
+    training = Training(shown, epochs=settings.epochs, negatives=held, features=features(known.n_items))
     sampler = SAMPLERS[cell.sampler.name](training, **cell.sampler.parameters)
     observer = Diagnostics(training, every=2)
     done = train(
         training,
-        known.take(held_out[::-1]),
+        held,
         model=lambda *given: MODELS[cell.model.name](*given, **cell.model.parameters),
         sampler=sampler,
         objective=objective(cell.loss.name, cell.loss.parameters),

@@ -14,6 +14,7 @@ import torch
 
 from datasets import Interactions
 from recmodels.compatibility import reason
+from recmodels.contracts.small import features
 from recmodels.diagnostics import Diagnostics
 from recmodels.epochs import _rows
 from recmodels.evaluation import FullRanking
@@ -63,7 +64,7 @@ def run(
 ) -> Trained:
     known, held = data()
     settings = Settings(**(SMALL | changes))
-    training = Training(known, settings.positives, settings.epochs)
+    training = Training(known, settings.positives, settings.epochs, features=features(known.n_items))
     encoder, drawn = part(MODELS, model), part(SAMPLERS, sampler)
     return train(
         training,
