@@ -99,8 +99,10 @@ golden: install-dev  ## Write what moved in tests/golden and show it; name it un
 docs: install-dev  ## Build the pages of docs/ as a site, site/index.html; a warning or a dead link stops it
 	$(BIN)/python -m zensical build --strict
 
-benchmarks: install-dev  ## Time the hot paths with pytest-benchmark
-	$(BIN)/python -m pytest tests/benchmarks -m "" --benchmark-enable --benchmark-only
+benchmarks: install-dev  ## Time the hot paths beside references; the ratios stand in one table at the end
+	@mkdir -p results/runs
+	$(BIN)/python -m pytest tests/benchmarks -m "" --benchmark-enable --benchmark-only \
+	  --benchmark-json results/runs/benchmarks.json
 
 WORKERS ?= 2
 PORT    ?= 8786

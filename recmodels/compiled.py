@@ -30,6 +30,7 @@ SIGNATURES = {
     "adam": "FFFFrrrrrrw",
     "add_count": "IrFw",
     "add_shares": "FFFww",
+    "count_rivals": "FIFIIww",
     "find_outside": "IwwI",
     "find_seen": "BwIIwIIBww",
     "draw_unseen": "IwwDIwBwIIwIIIww",

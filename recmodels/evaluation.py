@@ -12,6 +12,7 @@ from torch import Tensor
 
 from datasets import Interactions
 from datasets.split import CandidateLists
+from recmodels.compiled import compiles, run
 from recmodels.metrics import Float, Int, Ranks
 from recmodels.scoring import ascending
 from recmodels.types import Scores
@@ -20,6 +21,7 @@ from recmodels.types import Scores
 # the reading of a very large catalogue is shared. Constants, so that every machine and caller gets the same scores.
 CHUNK, LEAST = 128, 16
 CELLS = 1 << 21
+COUNTED = 12  # relevant items of a user from which on sorting is faster than counting
 
 
 class Diverged(ArithmeticError):
@@ -117,8 +119,11 @@ class FullRanking:
 
     def _chunk(self, model: Scores, users: Int) -> Ranks:
         scores, own, row, item = self._scores(model, users)
-        if self._single:
-            better, level = (_count(scores, own[:, None], how) for how in ("greater", "equal"))
+        if compiles(scores) and len(own) <= COUNTED * len(users):
+            better, level = torch.empty((2, len(own)), dtype=torch.int64)
+            run("count_rivals", scores, row, own, better, level, len(own), self._n_items)
+        elif self._single:
+            better, level = (scores > own[:, None]).sum(dim=1), (scores == own[:, None]).sum(dim=1)
         else:
             sorted_scores = ascending(scores)
             rows = torch.from_numpy(row).to(scores.device)
@@ -130,18 +135,6 @@ class FullRanking:
             level = above - torch.searchsorted(sorted_scores, wanted)[rows, column]
         owner = users[row]
         return Ranks(owner, item, better.cpu().numpy(), level.cpu().numpy() - 1, self._candidates[owner])
-
-
-def _count(scores: Tensor, own: Tensor, how: str) -> Tensor:
-    """(C,) how many scores (C, I) of each row are greater than `own` (C, 1), or equal to it.
-
-    On the CPU numpy compares in half the time, and eight bits at a time are counted in a tenth of that of `sum`.
-    """
-    if scores.device.type != "cpu":
-        found: Tensor = getattr(torch, {"greater": "gt", "equal": "eq"}[how])(scores, own)
-        return found.sum(dim=1)
-    bits = np.packbits(getattr(np, how)(scores.numpy(), own.numpy()), axis=1)
-    return torch.from_numpy(np.bitwise_count(bits).sum(axis=1, dtype=np.int64))
 
 
 def _index(users: Int, offsets: Int, items: NDArray[Any], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -113,8 +113,8 @@ class _Mean(torch.autograd.Function):
 def _mean(start: Tensor, neighbours: Tensor, starts: Tensor, weights: Tensor, layers: int) -> Tensor:
     total = start
     for _ in range(layers):  # e + A (e + A (e + …)), each product a weighted sum over the neighbours of every node
-        total = start + _sums(total, neighbours, starts, weights)
-    return total / (layers + 1)
+        total = _sums(total, neighbours, starts, weights).add_(start)
+    return total.div_(layers + 1)
 
 
 def _sums(vectors: Tensor, neighbours: Tensor, starts: Tensor, weights: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from bench.pages.speed import ratios_part
+
 
 @pytest.fixture(autouse=True)
 def _one_thread():
@@ -13,8 +15,6 @@ def _one_thread():
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    timed = [b for b in getattr(config, "_benchmarksession").benchmarks if "ratio" in b.extra_info]  # noqa: B009
+    timed = [vars(b) for b in getattr(config, "_benchmarksession").benchmarks if "ratio" in b.extra_info]  # noqa: B009
     if timed:
-        terminalreporter.write_line("ratio to the reference that the head of each file names, smaller is faster:")
-    for benchmark in timed:
-        terminalreporter.write_line(f"{benchmark.extra_info['ratio']:8.2f}  {benchmark.fullname}")
+        terminalreporter.write_line(f"Times the seconds of a reference, smaller is faster:\n{ratios_part(timed)}")

@@ -45,7 +45,7 @@ def test_beside_plain_torch(benchmark, optimizer, batch):
             loss.backward()
             update.step()
 
-    beside(benchmark, ours(data, optimizer, batch), epoch, rounds=3)
+    beside(benchmark, ours(data, optimizer, batch), epoch, "plain torch", rounds=3)
 
 
 def quiet_import(name):
@@ -67,7 +67,7 @@ def test_beside_implicit(benchmark):
         )  # one more for the bias
         model.fit(matrix, show_progress=False)
 
-    beside(benchmark, ours(data, "sgd", 8192), epochs, rounds=3, times=PASSES)
+    beside(benchmark, ours(data, "sgd", 8192), epochs, "implicit", rounds=3, times=PASSES)
 
 
 @pytest.mark.benchmark(timer=CLOCK)
@@ -82,4 +82,4 @@ def test_beside_cornac(benchmark):
     def epochs():
         cornac.models.BPR(k=SIZE, max_iter=PASSES, num_threads=1, verbose=False, seed=0).fit(triples)
 
-    beside(benchmark, ours(data, "sgd", 8192), epochs, rounds=3, times=PASSES)
+    beside(benchmark, ours(data, "sgd", 8192), epochs, "cornac", rounds=3, times=PASSES)

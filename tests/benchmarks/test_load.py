@@ -8,7 +8,9 @@ import pytest
 
 from datasets.loading import load
 from datasets.readers import read_path
-from tests.benchmarks.reference import N_INTERACTIONS, beside, training
+from tests.benchmarks.reference import CLOCK, N_INTERACTIONS, beside, training
+
+pytestmark = pytest.mark.benchmark(timer=CLOCK)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def by_pandas(path):
 
 def test_reading(benchmark, files):
     path = files(benchmark)
-    beside(benchmark, lambda: read_path(path), lambda: by_pandas(path), rounds=3)
+    beside(benchmark, lambda: read_path(path), lambda: by_pandas(path), "pandas", rounds=3)
 
 
 def test_first_load(benchmark, files, tmp_path, monkeypatch):
@@ -46,9 +48,9 @@ def test_first_load(benchmark, files, tmp_path, monkeypatch):
         monkeypatch.setenv("BENCH_DATA", str(tmp_path / str(next(number))))
         load(str(path))
 
-    beside(benchmark, first, lambda: by_pandas(path), rounds=3)
+    beside(benchmark, first, lambda: by_pandas(path), "pandas, reading alone", rounds=3)
 
 
 def test_cached_load(benchmark, files):
     path = files(benchmark)
-    beside(benchmark, lambda: load(str(path)), lambda: hashlib.sha256(path.read_bytes()).digest())
+    beside(benchmark, lambda: load(str(path)), lambda: hashlib.sha256(path.read_bytes()).digest(), "one SHA-256")

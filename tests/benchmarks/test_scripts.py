@@ -4,9 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+
+from datasets import load
+from recmodels.evaluation import FullRanking
+from recmodels.types import Tables
+from recmodels.validation import validate
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,12 +37,33 @@ def test_growth_draws_its_points_and_keeps_them(tmp_path):
     assert run("experiments/growth.py", "--out", str(out), "--sizes", "20000", "--optimizers", "sgd") == ""
 
 
-def test_our_trainer_is_timed_as_others_are():
-    data = "synthetic:users=200,items=100,density=0.1"
-    said = json.loads(run("experiments/beside_peers.py", "--data", data, "--epochs", "2", "--validate", "1"))
-    assert said["n_epochs"] == 2
-    assert said["cpu_s_per_epoch"] > 0
-    assert all(0 < ndcg < 1 for _, _, ndcg in said["curve"])
+def test_a_library_is_timed_and_ranked_as_all_are(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    beside_peers, peer = import_module("beside_peers"), import_module("peer")
+    name = "synthetic:users=200,items=100,density=0.1"
+    path = beside_peers.written(name, tmp_path)
+    told = json.dumps({"seed": 0, "epochs": 3, "every": 1})
+    for library in ("contrarec", "loop"):
+        said = json.loads(run("experiments/peer.py", library, str(path), told).splitlines()[-1])
+        assert [epoch for epoch, _, _ in said["curve"]] == [1, 2, 3]
+        assert min(said["epochs"]) > 0
+        assert all(0 < ndcg < 1 for _, _, ndcg in said["curve"])
+    split, rng = load(name), np.random.default_rng(0)
+    users, items = (rng.integers(-1, 2, size=(rows, 4)).astype(np.float32) for rows in (200, split.train.n_items))
+    tables = Tables(torch.from_numpy(users), torch.from_numpy(items))  # with many equal scores
+    expected = validate(FullRanking(split.valid, [split.train]), tables, "ndcg@10")
+    assert peer.Split(path).ndcg(users, items) == pytest.approx(expected, abs=1e-12)
+
+
+def test_all_libraries_are_given_as_many_settings_within_their_ranges(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    beside_peers = import_module("beside_peers")
+    for library, ranges in beside_peers.RANGES.items():
+        tried = beside_peers.settings(library)
+        assert len({json.dumps(each) for each in tried}) == len(tried) == beside_peers.TRIALS
+        for name, (low, high) in ranges.items():
+            least, most = (low, high) if name in ("lr", "reg") else (2**low, 2**high)
+            assert all(least <= given[name] <= most for given in tried)
 
 
 def test_rounded_down_reads_a_stored_run(ratings_csv, tmp_path):

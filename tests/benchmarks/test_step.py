@@ -38,7 +38,12 @@ def test_bpr_with_own_negatives(benchmark, optimizer, batch, n, count):
                 torch.zeros_like(table).index_add_(0, ids, table.index_select(0, ids))
 
     settings = {"optimizer": optimizer, "batch_size": batch, "negatives": n}
-    beside(benchmark, lambda: CLOCK.epochs(data, "uniform", "bpr", **settings), gather_and_scatter)
+    beside(
+        benchmark,
+        lambda: CLOCK.epochs(data, "uniform", "bpr", **settings),
+        gather_and_scatter,
+        "rows read and added up",
+    )
 
 
 @pytest.mark.benchmark(timer=CLOCK)
@@ -55,4 +60,4 @@ def test_softmax_with_shared_negatives(benchmark, sampler, batch, count):
             scores.T @ users
 
     settings = {"batch_size": batch, "negatives": "all"}
-    beside(benchmark, lambda: CLOCK.epochs(data, sampler, "softmax", **settings), products)
+    beside(benchmark, lambda: CLOCK.epochs(data, sampler, "softmax", **settings), products, "its matrix products")

@@ -78,6 +78,15 @@ def test_add_lists_and_rows() -> None:
     close(rows, [terms[1], terms[0] + terms[2], np.zeros(5)])
 
 
+def test_rivals_are_counted_within_the_row() -> None:
+    scores = np.array([[1, 5, 3, 3, 9], [3, 3, -np.inf, 0, 3]], np.float32)
+    rows, own = np.array([0, 1, 1, 0]), np.array([3, 3, 0, 9], np.float32)
+    better, level = np.empty(4, np.int64), np.empty(4, np.int64)
+    run("count_rivals", scores, rows, own, better, level, 4, 5)
+    assert better.tolist() == [2, 0, 3, 0]
+    assert level.tolist() == [2, 3, 1, 1]
+
+
 def test_counts_and_shares() -> None:
     shares, sums = np.zeros(4, np.float32), np.ones((4, 3), np.float32)
     run("add_count", np.array([3, 0, 3, 3]), 0.5, shares, 4)

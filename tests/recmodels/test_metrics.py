@@ -13,6 +13,7 @@ from sklearn.metrics import ndcg_score, top_k_accuracy_score
 
 from datasets import Interactions
 from datasets.split import CandidateLists
+from recmodels import evaluation
 from recmodels.evaluation import Diverged, FullRanking
 from recmodels.metrics import METRICS, Ranks, user_metrics
 from recmodels.models import BASELINES
@@ -79,6 +80,23 @@ def test_single_and_several_relevant_items_take_the_same_ranks() -> None:
     keep = ~((several.users == 0) & (several.items == (held[0][1] + 2) % 50))
     for name in ("users", "items", "better", "tied", "candidates"):
         np.testing.assert_array_equal(getattr(single, name), getattr(several, name)[keep])
+
+
+@pytest.mark.parametrize("each", [1, 3])
+def test_ranks_are_counted_sorted_and_taken_in_double_precision_alike(
+    each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(each)
+    scores = rng.integers(0, 9, (40, 70)).astype(float)
+    held = [(user, int(item)) for user in range(40) for item in rng.choice(70, each, replace=False)]
+    ranking = FullRanking(part(held, 40, 70), [part([(u, (i + 1) % 70) for u, i in held], 40, 70)])
+    double = Tables(*(table.double() for table in tables_for(scores)[:2]))
+    found = [ranking.ranks(tables_for(scores)), ranking.ranks(double)]
+    monkeypatch.setattr(evaluation, "COUNTED", 0)
+    found.append(ranking.ranks(tables_for(scores)))
+    for name in Ranks._fields:
+        for other in found[1:]:
+            np.testing.assert_array_equal(getattr(found[0], name), getattr(other, name))
 
 
 @pytest.mark.parametrize("levels", [4, 1000])

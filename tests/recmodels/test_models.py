@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import embedding_bag
 
 from recmodels.contracts.models import ITEMS, USERS, built, training
 from recmodels.settings import Settings
@@ -32,6 +33,20 @@ def test_lightgcn_is_the_mean_of_powers_of_the_normalised_adjacency(layers: int)
     found = torch.cat([module.users.grad, module.items.grad])  # type: ignore[list-item, union-attr]
     torch.testing.assert_close(found.double(), start.grad, rtol=1e-5, atol=1e-6)
     assert [name for name, _ in module.named_parameters()] == ["users", "items"]
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_lightgcn_adds_up_in_place_what_sums_of_their_own_give(layers: int) -> None:
+    """To the bit: a sum has the same rounding in either order, and the parameters stay as they are."""
+    module = built("lightgcn", layers=str(layers))
+    start = torch.cat([module.users, module.items]).detach()  # type: ignore[list-item]
+    total = start
+    for _ in range(layers):
+        graph = module.neighbours, total, module.starts
+        total = start + embedding_bag(*graph, mode="sum", per_sample_weights=module.weights)  # type: ignore[arg-type]
+    tables = module()
+    assert torch.equal(torch.cat([tables.users, tables.items]), total / (layers + 1))
+    assert torch.equal(torch.cat([module.users, module.items]), start)  # type: ignore[list-item]
 
 
 def test_an_item_without_interactions_keeps_its_own_vector() -> None:
