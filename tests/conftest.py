@@ -17,7 +17,6 @@ from xdist.scheduler import LoadScopeScheduling
 from datasets import Interactions
 from tests.real_data import fetched
 
-
 # a busy machine is no fault of a test
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
