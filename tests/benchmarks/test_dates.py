@@ -24,5 +24,6 @@ def test_dates(benchmark, tmp_path, suffix):
             table = read_path(tmp_path / f"{name}.csv")
             seconds.append(time.process_time() - start)
     assert len(table.users) == 300_000
-    benchmark.extra_info["ratio"] = round(min(spent["timed"]) / min(spent["plain"]), 2)
+    ratio = round(min(spent["timed"]) / min(spent["plain"]), 2)
+    benchmark.extra_info |= {"ratio": ratio, "to": "the same rows without times"}
     benchmark.pedantic(lambda: read_path(tmp_path / "timed.csv"), rounds=1)
