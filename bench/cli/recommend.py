@@ -109,13 +109,13 @@ class Recommend(Splitting):
         own = ("cell", "seed", "settings", "refit")
         answered = [*fields(Splitting), *(field for field in fields(self) if field.name in own)]
         for field in answered:
-            if field.name == "plugin":  # it may name the data
+            if field.name in ("plugin", "negatives_from"):  # they may name the data
                 continue
             if getattr(self, field.name) != field.default:
                 word = {"settings": "set"}.get(field.name, field.name.replace("_", "-"))
                 raise UserError(f"--run {run} says how it was made; leave --{word} out.")
         found = read(one_run(self.results, run))
-        return f"Run {found.run_id}.", recommender(found, split_of(found, self.dataset))
+        return f"Run {found.run_id}.", recommender(found, split_of(found, self.dataset, self.negatives_from))
 
     def _trained(self) -> "tuple[str, Recommender] | None":
         """The same of a cell, whose run is trained where the store lacks it; None where that fails.

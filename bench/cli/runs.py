@@ -136,6 +136,9 @@ def export(
         str | None, typer.Option("--vectors", help="users or items: their ids and vectors, as .npz or .parquet")
     ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="the path, where the data are a file")] = None,
+    negatives_from: Annotated[
+        str | None, typer.Option("--negatives-from", help="the file of negatives that the runs read, if any")
+    ] = None,
     plugin: Annotated[
         list[str] | None, typer.Option("--plugin", metavar="FILE", help="that names the data set; repeatable")
     ] = None,
@@ -149,7 +152,13 @@ def export(
     from datasets.writing import check_ending, write_columns
 
     if vectors is not None:
-        given = {"several runs": len(runs) > 1, "--depth": depth, "--dataset": dataset, "--plugin": plugin}
+        given = {
+            "several runs": len(runs) > 1,
+            "--depth": depth,
+            "--dataset": dataset,
+            "--negatives-from": negatives_from,
+            "--plugin": plugin,
+        }
         if wrong := next((what for what, value in given.items() if value), None):
             raise UserError(f"--vectors are those of one run, whatever its data; leave {wrong} out.")
         check_writable(out, CURE)
@@ -163,7 +172,7 @@ def export(
     check_writable(out, CURE)
     plug_in(plugin or ())
     chosen = [read(one_run(results, run)) for run in dict.fromkeys(runs)]
-    columns = lists_of_all(chosen, dataset, 100 if depth is None else depth)
+    columns = lists_of_all(chosen, dataset, 100 if depth is None else depth, negatives_from)
     with writing(out, CURE):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_columns(out, columns)

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from recmodels.types import Tables
 
 
-def lists_of_all(runs: Sequence[StoredRun], dataset: str | None, depth: int) -> dict[str, Labels]:
+def lists_of_all(
+    runs: Sequence[StoredRun], dataset: str | None, depth: int, negatives_from: str | None = None
+) -> dict[str, Labels]:
     """`user`, `item`, `score` and `seed` of the lists of several runs on the same split.
 
     Args:
         runs: of different seeds.
         dataset: the path of the data; a catalogued set is known by its name.
         depth: items of a list, to which all come that are level with the last.
+        negatives_from: the file of negatives that the runs read, if any.
 
     Raises:
         UserError: runs on other data or splits than each other or than the data set named, with one seed, or without
@@ -47,14 +50,14 @@ def lists_of_all(runs: Sequence[StoredRun], dataset: str | None, depth: int) -> 
         raise UserError(
             "Two of the runs have the same seed, so that a file could not tell them apart; give each its own."
         )
-    split = split_of(runs[0], dataset)
+    split = split_of(runs[0], dataset, negatives_from)
     parts = [lists_of(run, split, depth) for run in runs]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {**columns, "seed": np.repeat(seeds, [len(part["user"]) for part in parts])}
 
 
-def split_of(run: StoredRun, dataset: str | None) -> Split:
-    """The split that a run was made on.
+def split_of(run: StoredRun, dataset: str | None, negatives_from: str | None = None) -> Split:
+    """The split that a run was made on, with the file of negatives that it read, if any.
 
     Raises:
         UserError: the data named are others, or cannot be had.
@@ -64,10 +67,12 @@ def split_of(run: StoredRun, dataset: str | None) -> Split:
 
     spec = run.record["spec"]
     consent = Consent(unverified=True, accept_unpinned=True)  # the run says which content, and it is compared
-    data, protocol = data_of(dataset or spec["dataset"], Protocol.of(spec["protocol"]), spec["columns"], None, consent)
+    protocol = Protocol.of(spec["protocol"])
+    data, protocol = data_of(dataset or spec["dataset"], protocol, spec["columns"], negatives_from, consent)
     if data.sha256 != spec["data_sha256"]:
         raise UserError(
-            f"Run {run.run_id} was made on another content than {data.name} has now; name its data with --dataset."
+            f"Run {run.run_id} was made on another content than {data.name} has now; name its data with --dataset, and "
+            "its file of negatives with --negatives-from where it read one."
         )
     return load_split(data, protocol, consent)
 

@@ -71,6 +71,26 @@ def test_a_cell_is_trained_once_and_its_lists_and_vectors_are_those_of_the_run(
         assert said in told.err
 
 
+def test_a_run_that_read_a_file_of_negatives_is_told_which(tmp_path: Path, ratings_csv: Path) -> None:
+    store, unwanted = tmp_path / "store", tmp_path / "unwanted.csv"
+    split = datasets.load(str(ratings_csv))
+    own = {*split.train.items[split.train.users == 0], *split.valid.items[split.valid.users == 0]}
+    pairs = [(split.user_ids[0], split.item_ids[item]) for item in range(len(split.item_ids)) if item not in own][:20]
+    unwanted.write_text("user,item\n" + "".join(f"{user},{item}\n" for user, item in pairs), encoding="utf-8")
+    given, by = f"--dataset {ratings_csv} --results {store}", f"--negatives-from {unwanted}"
+    told = ask(f"recommend 100 {given} {by} --cell given+bpr --format json {QUICK}")
+    assert told.code == 0, told.err
+    (folder,) = (path.parent for path in store.glob("*/*/run.json"))
+    again = ask(f"recommend 100 {given} {by} --run {folder.name} --format json --quiet")
+    assert (again.code, again.out) == (0, told.out)
+    told = ask(f"runs export {folder.name} --depth 3 --out {tmp_path}/lists.csv {given} {by}")
+    assert told.code == 0, told.err
+    for words in (f"recommend 100 {given} --run {folder.name}", f"runs export {folder.name} --out x.csv {given}"):
+        told = ask(words)
+        assert told.code == 2, words
+        assert "--negatives-from" in told.err
+
+
 def test_a_baseline_recommends_what_it_counts(tmp_path: Path, ratings_csv: Path) -> None:
     told = ask(f"recommend 100 --cell toppop --dataset {ratings_csv} --results {tmp_path} --format json --quiet")
     assert told.code == 0, told.err
