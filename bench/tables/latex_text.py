@@ -127,6 +127,6 @@ def _one(char: str) -> str:
         return sound if char.islower() else sound.capitalize()
     letter = re.fullmatch(r"[\w ]*?(SMALL|CAPITAL)? ?LETTER ([\w -]+)", name)
     if letter:
-        word = letter[2].rpartition(" ")[2].lower()
+        word = letter[2].partition(" WITH ")[0].rpartition(" ")[2].lower()
         return word.capitalize() if letter[1] == "CAPITAL" else word
     return "" if unicodedata.combining(char) else f"[U+{ord(char):04X}]"

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from bench.comparison.compare import compare
+from bench.tables.latex_text import escape
 from bench.tables.render import render
 from bench.tables.view import VIEWS
 from tests.bench.test_tables import CONTEXT, many, row, toy
@@ -39,6 +40,10 @@ def test_names_are_escaped():
     table = [line for line in render(c, "markdown").splitlines() if line.startswith("|")]
     assert len({len(re.sub(r"\\.", "", line).split("|")) for line in table[:4]}) == 1
     assert list(csv.DictReader(io.StringIO(render(c, "csv"))))[1]["name"] == name
+
+
+def test_letters_without_a_command_are_spelt():
+    assert escape("Đorđe, Þór, Ħal, ŧ") == r"Dorde, Thorn\'{o}r, Hal, t"
 
 
 def test_latex_structure():
