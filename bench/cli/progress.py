@@ -188,4 +188,4 @@ class RunProgress:
 
 
 def _name(task: Task) -> str:
-    return f"{task.spec.cell.name} seed {task.spec.seed}"
+    return " ".join(filter(None, (task.spec.cell.name, task.note, f"seed {task.spec.seed}")))

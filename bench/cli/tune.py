@@ -164,11 +164,12 @@ class Tune(Training):
 
         told = set() if told is None else told
         trials = [(experiment.spec(one.cell, one.seed), one.floors) for one in asked]
+        notes = {spec.run_id: one.note for (spec, _), one in zip(trials, asked, strict=True)}
         answers = [answer(experiment.store, *trial, experiment.device) for trial in trials]
         failed = [self.retry_failed and one is not None and one.failure is not None for one in answers]
         wanted = [trial for trial, one, again in zip(trials, answers, failed, strict=True) if one is None or again]
         while wanted:
-            self._try(experiment, {spec.run_id: (spec, floors) for spec, floors in wanted}, told)
+            self._try(experiment, {spec.run_id: (spec, floors) for spec, floors in wanted}, notes, told)
             answers = [answer(experiment.store, *trial, experiment.device) for trial in trials]
             left = [trial for trial, one in zip(trials, answers, strict=True) if one is None]
             if len(left) >= len(wanted):
@@ -180,9 +181,13 @@ class Tune(Training):
         return [one for one in answers if one is not None]
 
     def _try(
-        self, experiment: "Experiment", trials: "dict[str, tuple[RunSpec, tuple[float, ...]]]", told: set[str]
+        self,
+        experiment: "Experiment",
+        trials: "dict[str, tuple[RunSpec, tuple[float, ...]]]",
+        notes: dict[str, str],
+        told: set[str],
     ) -> None:
-        """Train these, each held to its floors; one that was given up is kept as no run."""
+        """Train these, each held to its floors and called by its note; one that was given up is kept as no run."""
         from bench.tuning.kept import keep
 
         def kept(task: "Task", result: "Result") -> None:
@@ -194,8 +199,11 @@ class Tune(Training):
         specs = [spec for spec, _ in trials.values()]
         if "code" not in told and self.say_other_code(experiment, specs):
             told.add("code")
-        tasks = self.tasks(experiment, specs)
-        self.carry_out(experiment, [replace(task, floors=trials[task.spec.run_id][1]) for task in tasks], kept)
+        tasks = [
+            replace(task, floors=trials[task.spec.run_id][1], note=notes[task.spec.run_id])
+            for task in self.tasks(experiment, specs)
+        ]
+        self.carry_out(experiment, tasks, kept)
 
     def _report(self, experiment: "Experiment", studies: "dict[str, Study]", found: "list[TunedCell]") -> None:
         from bench.tables.tuning import render_tuning

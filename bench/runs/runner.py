@@ -60,6 +60,7 @@ class Task:
     plugins: tuple[Plugin, ...] = ()  # that its methods may be of
     floors: tuple[float, ...] = ()  # of a trial: it is given up where its best so far is below them
     unfinished: Path | None = None  # where the state of a training is kept until its result is
+    note: str = ""  # what progress calls it beside cell and seed
 
 
 class GivenUp(Exception):

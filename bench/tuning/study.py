@@ -34,11 +34,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Asked:
-    """A training that a study asks for: the cell with its values, a seed, and the floors it is held to."""
+    """A training that a study asks for: the cell with its values, a seed, the floors it is held to, and which it is."""
 
     cell: Cell
     seed: int
     floors: tuple[float, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,13 +160,19 @@ class Study:
 
 def search(studies: Sequence[Study], plan: Plan, evaluate: Evaluate) -> None:
     """Run all rounds of all studies, then their finalists; what is in the store already costs nothing."""
-    while asked := [(study, *trial) for study in studies for trial in study.round(plan)]:
+    while asked := [
+        (study, number, *trial)
+        for study in studies
+        for number, trial in enumerate(study.round(plan), len(study.trials))
+    ]:
         held_to = {id(study): study.floors() for study in studies}
-        answers = evaluate([Asked(cell, plan.seeds[0], held_to[id(study)]) for study, _, _, cell in asked])
-        for (study, origin, values, cell), answer in zip(asked, answers, strict=True):
-            study.trials.append(Trial(len(study.trials), origin, values, cell, answer))
+        answers = evaluate(
+            [Asked(cell, plan.seeds[0], held_to[id(study)], f"trial {number}") for study, number, _, _, cell in asked]
+        )
+        for (study, number, origin, values, cell), answer in zip(asked, answers, strict=True):
+            study.trials.append(Trial(number, origin, values, cell, answer))
     chosen = [(study, trial) for study in studies for trial in study.best(plan.finalists)]
-    again = [Asked(trial.cell, seed) for _, trial in chosen for seed in plan.seeds[1:]]
+    again = [Asked(one.cell, seed, (), f"finalist {one.number}") for _, one in chosen for seed in plan.seeds[1:]]
     answers = evaluate(again)
     seeds = len(plan.seeds) - 1
     for at, (study, trial) in enumerate(chosen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -261,6 +262,10 @@ def test_a_table_names_what_was_searched(ratings_csv, tmp_path):
     few = ["--trials", "3", "--finalists", "1", "--seeds", "1000-1001"]
     tuned = bench("tune", "uniform+bpr", *words, *few, "--out", out)
     assert tuned.code == 0, tuned.err
+    named = re.findall(r"uniform\+bpr (?:trial|finalist) \d seed 100[01]", tuned.err)
+    assert [name.split()[1:] for name in sorted(set(named))][1:] == [
+        ["trial", number, "seed", "1000"] for number in "012"
+    ], tuned.err
     asked = ["--seeds", "2", "--tuned-from", out, "--format", "json"]
     refused = bench("compare", "uniform+bpr", "toppop", *asked, *words)
     assert refused.code == 2
