@@ -5,7 +5,7 @@ A folder of results/ with a manifest is a published table. The words around the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -161,8 +161,11 @@ def _above(table: Table, kind: str) -> str:
 
 
 def orders_part(found: Sequence[Table]) -> str:
-    """Kendall's τ-b over the rows that two tables share, where settings or split differ and nothing else."""
-    lines = []
+    """Kendall's τ-b over the cells that two models of a table share, and over the rows that two tables share.
+
+    Of two tables settings or split differ and nothing else.
+    """
+    lines = [line for table in found for line in _of_models(table)]
     for one, other in combinations(found, 2):
         shared = [name for name in one.means if name in other.means]
         if (differs := _differs(one, other)) and len(shared) > 1:
@@ -170,8 +173,22 @@ def orders_part(found: Sequence[Table]) -> str:
             names = (one.own.context.table, other.own.context.table)
             lines.append([*names, differs, str(len(shared)), number(tau, 2)])
     if not lines:
-        return "No two tables have rows in common and differ in settings or split alone."
+        return "No two tables have rows in common and differ in settings or split alone, and no table has two models."
     return markdown(["order of", "and of", "what differs", "rows in both", "Kendall's τ"], lines)
+
+
+def _of_models(table: Table) -> Iterator[list[str]]:
+    """A line per pair of models that a table has the same samplers and losses with."""
+    models: dict[str, dict[tuple[str, str], float]] = {}
+    for row in table.trained:
+        cell = (row.sampler.partition(":")[0], row.loss.partition(":")[0])
+        models.setdefault(row.model.partition(":")[0], {})[cell] = table.means[row.name]
+    for (one, first), (other, second) in combinations(models.items(), 2):
+        shared = [cell for cell in first if cell in second]
+        if len(shared) > 1:
+            tau = kendall([first[cell] for cell in shared], [second[cell] for cell in shared])
+            name = table.own.context.table
+            yield [name, name, f"model: {one}, {other}", str(len(shared)), number(tau, 2)]
 
 
 def _differs(one: Table, other: Table) -> str:

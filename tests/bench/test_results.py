@@ -118,6 +118,20 @@ def test_orders_are_compared_where_settings_or_split_differ_alone(known: Table, 
         assert lines(orders_part([known, other]))[0][2:] == [split, str(len(shared)), value]
 
 
+def test_orders_are_compared_between_the_models_of_a_table(tmp_path: Path) -> None:
+    losses, models = ("bpr", "bce", "softmax"), ("", "+lightgcn:layers=1")
+    names = ", ".join(f'"uniform+{loss}{model}"' for model in models for loss in losses)
+    found = publish(tmp_path / "x", DESCRIPTION.replace(NAMES, f'"toppop", "dns+bpr", {names}'))
+    values = {name: mean for name, mean in means(found).items() if name.startswith("uniform")}
+    one, other = (
+        [next(values[name] for name in values if f"+{loss}" in name and ("gcn" in name) == deep) for loss in losses]
+        for deep in (False, True)
+    )
+    (line,) = lines(orders_part([found]))
+    assert line[0] == line[1] == found.own.context.table
+    assert line[2:] == ["model: mf, lightgcn", "3", f"{tau(one, other):.2f}"]
+
+
 def test_diagnostics_are_held_to_the_metric_by_spearmans_rho(known: Table) -> None:
     """1 − 6 Σ d² / (n(n² − 1)), d the difference of places; what no row has is left empty."""
     found, rows = means(known), [row for row in known.own.rows if "+" in row.name]
