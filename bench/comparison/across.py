@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.comparison.nouns import Comparison
 from bench.statistics.across import (
+    ENOUGH_RUNS,
     Ranks,
     average_ranks,
     bayesian_signed_rank,
@@ -197,6 +198,11 @@ def _warnings(
         found.append(ranks.warning)
     if len(names) == 2:
         found.append("Friedman's test and ranks need three methods; two are compared by signed ranks alone.")
+    if (seeds := min(len(c.seeds) for c in comparisons)) < ENOUGH_RUNS:
+        found.append(
+            f"The intervals of the IQM are too narrow with {seeds} {'seed' if seeds == 1 else 'seeds'}: runs are drawn "
+            f"anew from these alone; {ENOUGH_RUNS} are enough."
+        )
     if lost:
         found.append(f"Left out, because a run failed: {', '.join(lost)}.")
     for c in comparisons:

@@ -84,7 +84,9 @@ def family(
         which = f"all {len(names)} pairs" if len(names) == len(asked) else ", ".join(names)
         notes.append(f"crossed in place of crossed-pooled in {metric} for {which}: {reason}.")
     if fewest < FEW_SEEDS:
-        notes.append(low_power(options.test, fewest, size, options.alpha))
+        notes.append(
+            low_power(options.test, fewest, size, options.alpha, 2 if options.alternative == "two-sided" else 1)
+        )
     notes.append(blindness(options.test, [m for _, _, m, *_ in tested], metric, options.alpha))
     margin = options.margin
     equal = [equivalence(m, margin) if margin else None for _, _, m, *_ in tested]

@@ -15,6 +15,7 @@ from bench.statistics.named import wilcoxon
 from datasets.errors import UserError
 
 FEW = 5  # with fewer data sets than this Friedman's test is a poor approximation
+ENOUGH_RUNS = 10  # with fewer runs on a data set the bootstrap interval of the IQM is too narrow
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def interquartile_mean(
 ) -> tuple[float, float, float]:
     """(value, lo, hi): mean of the middle half of scores (runs, data sets), with a stratified bootstrap interval.
 
-    Runs are drawn anew within each data set. With fewer than ten runs the interval is too narrow. Scores must be
+    Runs are drawn anew within each data set. With fewer than `ENOUGH_RUNS` the interval is too narrow. Scores must be
     on one scale, e.g. divided by those of one method on the same data set.
 
     Paper: R. Agarwal et al., NeurIPS, 2021.

@@ -46,13 +46,14 @@ def blindness(test: str, found: Sequence[Moments], metric: str, alpha: float) ->
     return f"The test {test} is blind to {BLIND[test]}: {rejects}{at} ({metric}); crossed sees users and seeds."
 
 
-def low_power(test: str, seeds: int, pairs: int, alpha: float) -> str:
+def low_power(test: str, seeds: int, pairs: int, alpha: float, sides: int = 2) -> str:
     """A sentence where two to four seeds leave a test over seeds little power, else ""."""
     if test not in ("crossed", "crossed-pooled", "seeds-t") or not 1 < seeds < FEW_SEEDS or not pairs:
         return ""
-    alone, family = (float(quantile(seeds - 1, 1 - alpha / 2 / m)) for m in (1, pairs))
+    alone, family = (float(quantile(seeds - 1, 1 - alpha / sides / m)) for m in (1, pairs))
     after = f", {family:.1f} for the smallest p of {pairs} pairs" if pairs > 1 else ""
+    t = "|t|" if sides == 2 else "t"
     return (
-        f"The power is low with {seeds} seeds: over them |t| must exceed {alone:.1f} at α = {alpha:g}{after}; "
+        f"The power is low with {seeds} seeds: over them {t} must exceed {alone:.1f} at α = {alpha:g}{after}; "
         "give 5 seeds, better 10."
     )

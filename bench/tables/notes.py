@@ -156,8 +156,8 @@ def _same(c: Comparison) -> list[str]:
 def _bold(c: Comparison, styled: bool) -> list[str]:
     if not styled:
         return []
-    one_sided = not c.pairs or c.alternative in SIGNS
-    return ["Bold: best." if one_sided else "Bold: best; underlined: not found to differ from it."]
+    alone = not c.pairs or c.alternative in SIGNS or c.baseline is not None
+    return ["Bold: best." if alone else "Bold: best; underlined: not found to differ from it."]
 
 
 def _cut(c: Comparison) -> list[str]:
@@ -183,7 +183,7 @@ def _intervals(c: Comparison) -> list[str]:
         return [f"In brackets the {sided}{level_of(c.alpha)} interval of each difference by itself."]
     pairs = plural(family(c), "pair")
     lines = [f"In brackets {sided}intervals that hold for all {pairs} together at {level_of(c.alpha)} (Bonferroni)."]
-    if c.correction != "bonferroni":
+    if c.correction in ("holm", "bh"):
         lines.append(f"{METHODS[c.correction]} finds more than such intervals, so that a starred one may hold 0.")
     return lines
 

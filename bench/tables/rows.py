@@ -140,7 +140,10 @@ def difference_cells(c: Comparison, i: int, d: Difference | None) -> list[Cell]:
 
 
 def metric_cells(c: Comparison, metric: str) -> list[Cell]:
-    """The cells of one metric: bold what prints like the best, underlined what was not found to differ."""
+    """The cells of one metric: bold what prints like the best, underlined what was tested and not found to differ.
+
+    Beside a baseline only the baseline was tested against the best, so that nothing is underlined.
+    """
     values = [v[metric] for v in c.values]
     shown = [number(v.mean) for v in values]
     tested = [i for i, row in enumerate(c.rows) if not row.failed]
@@ -152,7 +155,7 @@ def metric_cells(c: Comparison, metric: str) -> list[Cell]:
             cells.append(Cell(f"({shown[i]})" if math.isfinite(value.mean) else shown[i]))
             continue
         bold = shown[i] == shown[best]
-        same = not bold and c.differ(c.rows[i].name, c.rows[best].name, metric) is False
+        same = not bold and c.baseline is None and c.differ(c.rows[i].name, c.rows[best].name, metric) is False
         cells.append(Cell(shown[i], spread_words(value, metric), marks[i], bold, same))
     return cells
 

@@ -51,7 +51,7 @@ def _terminal(grid: Grid, color: bool) -> str:
 def _styled(line: str, row: Sequence[Cell]) -> str:
     """The line with what is bold or underlined set so, found from the left."""
     done, rest = "", line
-    for cell in row:
+    for cell in filter(lambda cell: cell.text, row):
         before, text, rest = rest.partition(cell.text)
         code = 1 if cell.bold else 4 if cell.underline else 0
         done += before + (f"\x1b[{code}m{text}\x1b[0m" if code else text)

@@ -60,6 +60,7 @@ def test_ranks_tests_and_aggregate_are_of_the_means_per_data_set() -> None:
     assert a.aggregate[2][1] < a.aggregate[2][0] < a.aggregate[2][2]
     assert not any("too few" in warning or "No signed-rank" in warning for warning in across(comparisons(7)).warnings)
     assert any("smallest p of 3 pairs (holm) is 0.0938; α = 0.05 takes 7 data sets" in w for w in a.warnings)
+    assert any("intervals of the IQM are too narrow with 3 seeds" in w for w in a.warnings)
 
 
 def test_correction_side_and_baseline_make_the_family() -> None:

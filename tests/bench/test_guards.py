@@ -43,6 +43,8 @@ def test_few_seeds_say_that_they_find_little():
     alone, family = stats.t.ppf(1 - 0.025, 2), stats.t.ppf(1 - 0.025 / 3, 2)
     assert any(f"low with 3 seeds: over them |t| must exceed {alone:.1f}" in w and f"{family:.1f}" in w for w in said)
     assert not any("power is low" in w for w in compare(rows(), context=CONTEXT).warnings)
+    said = compare(rows(seeds=(0, 1, 2)), context=CONTEXT, alternative="greater").warnings
+    assert any(f"over them t must exceed {stats.t.ppf(1 - 0.05, 2):.1f}" in w for w in said), said
 
 
 def nan_row():

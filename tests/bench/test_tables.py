@@ -170,6 +170,19 @@ def test_all_tied_winners_are_bold_and_what_does_not_differ_is_underlined():
     assert "<ins>" not in lines["far+bpr"]
 
 
+def test_beside_a_baseline_nothing_is_underlined_for_the_best_was_tested_against_it_alone():
+    rows = [row("uniform", "bpr", 0.02, 1), row("near", "bpr", 0.0197, 7), row("base", "bpr", 0.0195, 8)]
+    text = render(compare(rows, context=CONTEXT, baseline="base+bpr", metrics=("ndcg@10",)), "markdown")
+    assert "<ins>" not in text
+    assert "Bold: best.\n" in text
+
+
+@pytest.mark.parametrize(("correction", "said"), [("holm", True), ("bh", True), ("by", False), ("bonferroni", False)])
+def test_only_corrections_that_find_all_that_bonferroni_finds_are_said_to(correction, said):
+    text = render(compare(toy().rows, context=CONTEXT, correction=correction), "markdown")
+    assert ("finds more than such intervals" in text) == said
+
+
 def test_documents_say_which_runs_they_rest_on_and_the_terminal_stays_short():
     runs = [run for r in toy().rows for run in r.runs]
     results = [result for r in toy().rows for result in r.results]
@@ -188,8 +201,9 @@ def test_documents_say_which_runs_they_rest_on_and_the_terminal_stays_short():
 def test_color_only_when_asked():
     assert "\x1b[" not in render(toy(), "table")
     assert "\x1b[1m" in render(toy(), "table", color=True)
-    plain = re.sub("\x1b\\[[0-9;]*m", "", render(toy(), "table", color=True))
-    assert plain == render(toy(), "table")
+    for view in VIEWS:
+        colored = render(toy(margin=0.01), view=view, color=True)
+        assert re.sub("\x1b\\[[0-9;]*m", "", colored) == render(toy(margin=0.01), view=view)
 
 
 def test_more_rows_than_letters_and_than_columns():
