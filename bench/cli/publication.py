@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from bench.cli.completing import Completing
 from bench.cli.experiment_file import CONDITIONS, meant
@@ -27,6 +27,8 @@ class Publication(Tested, Completing):
     version: Annotated[int, option("--version", TABLE, "raised when its runs are others", min=1)] = 1
     test: Annotated[str, option("--test", SIGNIFICANCE, "significance test")] = "crossed"
     margin: Annotated[float | None, option("--margin", SIGNIFICANCE, "largest difference that does not matter")] = None
+
+    imports: ClassVar[bool] = False
 
     @property
     def by(self) -> str:

@@ -1,6 +1,6 @@
 """How `bench publish` goes about it: a `table.toml` in, cells one after the other, a published table out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,8 +99,10 @@ class Making:
         from bench.results.verify import verify
 
         old.check_current()
+        request = self.asked
         if self.search is not None:
-            (experiment,) = replace(self.asked, tuned_from=str(self.folder / "tuned.toml")).experiments()
+            request = replace(request, tuned_from=str(self.folder / "tuned.toml"))
+            (experiment,) = request.experiments()
         asked = {cell.name: [spec.run_id for spec in experiment.of(cell)] for cell in experiment.cells}
         known = {cell["name"]: [run["run"] for run in cell["runs"]] for cell in old.cells}
         if name := next((name for name in {**asked, **known} if asked.get(name) != known.get(name)), None):
@@ -108,7 +110,23 @@ class Making:
                 f"{self.folder / DESCRIPTION} asks for other runs of '{name}' than {old.name} was published with; what "
                 "is published stays, so raise the version."
             )
+        if said := next(self._otherwise(old, request, experiment), None):
+            raise UserError(
+                f"{self.folder / DESCRIPTION} asks for {said}; what is published stays, so raise the version."
+            )
         return report(old.name, sum(map(len, known.values())), verify(self.folder))
+
+    def _otherwise(self, old: "Published", request: Publication, experiment: "Experiment") -> Iterator[str]:
+        """What is asked for of the comparison or of a search that a published table has otherwise, in words."""
+        now = {**_comparing(request, experiment), "cutoffs": request.metrics(request.cutoffs)}
+        for key, value in {**now, "sampled": request.expect_sampled}.items():
+            here, there = list(value) if isinstance(value, tuple) else value, old.manifest["asked"][key]
+            if here != there:
+                yield f"{key} {here} and {old.name} was published with {there}"
+        for cell in old.cells:
+            asked = None if self.search is None else self._search_record
+            if cell["search"] != asked:
+                yield f"the search {asked} and '{cell['name']}' of {old.name} was searched with {cell['search']}"
 
     def _cells(self, experiment: "Experiment", parts: "Parts") -> "list[Part]":
         """Every cell of the table, each kept as soon as it is finished."""
@@ -183,18 +201,7 @@ class Making:
         (experiment,) = request.experiments()
         cutoffs = request.metrics(request.cutoffs)
         rows, context = rows_of(experiment, [part.runs(self.work) for part in made], cutoffs)
-        comparison = compare(
-            rows,
-            metric=request.metric,
-            metrics=(f"hr@{request.metric.partition('@')[2]}", request.metric),
-            test=request.test,
-            correction=request.correction,
-            alpha=request.alpha,
-            alternative=request.side,
-            baseline=_full(request, experiment),
-            margin=request.margin,
-            context=context,
-        )
+        comparison = compare(rows, **_comparing(request, experiment), context=context)
         manifest = {
             "schema": SCHEMA,
             "table": f"{experiment.data.name}/{request.table}",
@@ -250,6 +257,20 @@ def _failed(made: "list[Part]") -> bool:
             err=True,
         )
     return bool(cells)
+
+
+def _comparing(request: Publication, experiment: "Experiment") -> dict[str, Any]:
+    """How the rows of the table are compared, as `compare` takes it."""
+    return {
+        "metric": request.metric,
+        "metrics": (f"hr@{request.metric.partition('@')[2]}", request.metric),
+        "test": request.test,
+        "correction": request.correction,
+        "alpha": request.alpha,
+        "alternative": request.side,
+        "baseline": _full(request, experiment),
+        "margin": request.margin,
+    }
 
 
 def _full(request: Publication, experiment: "Experiment") -> str | None:

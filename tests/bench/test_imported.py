@@ -221,3 +221,13 @@ def test_names_of_methods_and_signs_of_cells_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["mine", "implicit-bpr", "RecBole_BPR", "knn.2"])
 def test_other_names_are_taken(name: str) -> None:
     check_name(name)
+
+
+def test_a_published_table_has_no_rows_that_nobody_here_trained(bench: Bench) -> None:
+    exported(bench, "lists.csv", 20)
+    check(bench("import lists.csv --name mine DATA"), 0, ["mine"])
+    Path("mine").mkdir()
+    description = 'table = "loo"\nversion = 1\ndataset = "ratings.csv"\nnames = ["toppop", "mine"]\nseeds = 2\n'
+    Path("mine/table.toml").write_text(description, encoding="utf-8")
+    check(bench("publish mine"), 2, ["'mine' was imported from another program", "leave it out"])
+    assert [path.name for path in Path("mine").iterdir()] == ["table.toml"]

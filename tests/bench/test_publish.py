@@ -110,6 +110,9 @@ def test_what_is_published_is_compared_and_stays(tmp_path: Path, monkeypatch: py
         ("seeds = 3", "seeds = 4", "asks for other runs of 'uniform.bpr' than ratings.csv/loo v1"),
         ('"toppop"', '"ease"', "asks for other runs of 'ease'"),
         ("epochs = 2", "epochs = 3", "raise the version"),
+        ("seeds = 3", "seeds = 3\nalpha = 0.2", r"alpha 0.2 and ratings.csv/loo v1 was published with 0.05; .* raise"),
+        ("seeds = 3", 'seeds = 3\nmetric = "hr@20"', "metric hr@20 and"),
+        ("seeds = 3", 'seeds = 3\nbaseline = "uniform+bpr"', r"baseline uniform\+bpr and .* with None"),
         ("version = 1", "version = 0", "version must be at least 1, not 0"),
         ("version = 1", 'version = 1\nout = "x"', "out is how a command runs"),
         ("version = 1", 'version = 1\njobs = 3', "jobs is how a command runs"),
@@ -233,6 +236,11 @@ def test_a_tuned_table_has_its_trials_and_whatever_is_changed_in_what_they_chose
     assert "3 trials" in table["facts"]["tuned"]
     shutil.rmtree(store)
     assert making(mine).make() == 0
+    asked = (mine / "table.toml").read_text()
+    (mine / "table.toml").write_text(asked.replace("trials = 3", "trials = 4"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"the search .*'trials': 4.* was searched with .*'trials': 3"):
+        making(mine).make()
+    (mine / "table.toml").write_text(asked, encoding="utf-8")
     original = (mine / "tuned.toml").read_text()
     for name in ("trials", "validation", "trial", "validation_default", "validation_std", "given_up", "l2"):
         line = next((line for line in original.splitlines() if f"{name} = " in line), None)
