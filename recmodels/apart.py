@@ -8,6 +8,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from recmodels.gradients import merge_rows
 from recmodels.objective import Apart, LossState
 from recmodels.settings import Settings
 from recmodels.updates import Updates
@@ -48,7 +49,5 @@ class OwnUpdates:
 
 
 def _step(group: Apart, parameters: list[nn.Parameter], updates: Updates, rate: float) -> None:
-    for parameter in parameters:
-        if parameter.grad is not None and parameter.grad.is_sparse:
-            parameter.grad = parameter.grad.coalesce()
+    merge_rows(parameters)
     updates.step(group.rate * rate if group.relative else group.rate)

@@ -17,7 +17,7 @@ from typing import Any
 
 from datasets.errors import UserError
 
-ABOUT = ("paper", "aliases", "search", "recommended", "recommended_from", "spaces_why")
+ABOUT = ("paper", "aliases", "search", "recommended", "recommended_from", "spaces_why", "ignores")
 """What `register` is told of a method that no run reads."""
 _UNREAD = ("ctx", "kind", "type_comment", "type_ignores")
 

@@ -8,7 +8,7 @@ from recmodels.entries import Entry, Value
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.samplers import SAMPLERS
-from recmodels.settings import setting_parameters, trainer_settings
+from recmodels.settings import WHOLE, setting_parameters, trainer_settings
 
 # words of a loss's `needs` that its sampler must give, and what they mean
 FROM_SAMPLER = {
@@ -54,6 +54,8 @@ def reason(
     if "no_negatives" in needs:
         if _called(sampler, drawn) != NO_NEGATIVES:
             return f"{trained.name} uses no negatives, so that no sampler changes it; pair it with plain {NO_NEGATIVES}"
+        if settings["l2_negative"] is not None:
+            return f"{trained.name} uses no negatives, so that nothing has l2_negative; leave it out"
     else:
         if unfit := _unfit_proposal(drawn, sampler[1]):
             return unfit
@@ -77,7 +79,8 @@ def reason(
         if word in FROM_MODEL and word not in from_model:
             return f"{trained.name} needs {FROM_MODEL[word]}, which {_called(model, encoder)} does not give"
     whole = "tables" in needs and needs & {"no_negatives", "catalogue"}  # it reads the tables, not scores of the batch
-    if nothing := _means_nothing(settings):
+    parts = ((drawn, sampler[1]), (trained, loss[1]), (encoder, model[1]))
+    if nothing := _means_nothing(settings) or next(filter(None, (_unread(*part, settings) for part in parts)), None):
         return nothing
     if settings["optimizer"] == "lazy_adam":
         if not from_model & {"free_vectors", "rows"}:
@@ -88,6 +91,10 @@ def reason(
             return f"lazy_adam updates rows alone, and {trained.name} learns {learned} too; use adam"
     if "tables" in needs & held("refuses", encoder, model[1]):
         return f"{trained.name} reads whole tables, and {_called(model, encoder)} has a user of its own for each row"
+    if "user_rows" in needs & held("refuses", encoder, model[1]):
+        return (
+            f"{trained.name} groups the rows of a user, which are different queries of {encoder.name}; use another form"
+        )
     if "user_tables" in needs & held("refuses", encoder, model[1]):
         return f"{trained.name} scores all that a user has, and {_called(model, encoder)} has a query for every row"
     if settings["positives"] == "user" and "queries" in from_model:
@@ -152,6 +159,24 @@ def _means_nothing(settings: Parameters) -> str | None:
     return None
 
 
+def _unread(entry: Entry, parameters: Parameters, settings: Parameters) -> str | None:
+    """Which option of a part, or setting, changed from its default, the part as it is set does not read.
+
+    Its fact `ignores` has for each the condition under which that is so, or several.
+    """
+    ignored: dict[str, str | list[str]] = entry.facts.get("ignores", {})
+    for name, conditions in ignored.items():
+        own = name in entry.parameters
+        value = (parameters if own else settings)[name]
+        if value == (entry.parameters if own else setting_parameters())[name].default:
+            continue
+        for condition in [conditions] if isinstance(conditions, str) else conditions:
+            if _holds(condition, parameters):
+                at = f" with {condition.replace(' == ', '=')}" if condition else ""
+                return f"{entry.name}{at} reads no {name}; leave it out"
+    return None
+
+
 def table(models: list[str] | None = None) -> list[dict[str, str | None]]:
     """Every sampler × loss × model with default parameters and settings, and the reason where a cell is empty."""
     settings = trainer_settings({})
@@ -171,6 +196,12 @@ def table(models: list[str] | None = None) -> list[dict[str, str | None]]:
         for sampler in SAMPLERS
         for loss in LOSSES
     ]
+
+
+def needs_of(sampler: str, loss: tuple[str, Parameters], model: tuple[str, Parameters]) -> set[str]:
+    """What the batch of these must be sized for, as `trainer_settings` takes it."""
+    needs = held("needs", LOSSES.entry(loss[0]), loss[1]) | held("needs", MODELS.entry(model[0]), model[1])
+    return needs | {WHOLE} if is_whole(sampler) else needs
 
 
 def is_whole(sampler: str) -> bool:
@@ -211,6 +242,8 @@ def text_of(value: Value) -> str:
 def _holds(condition: str, parameters: Parameters) -> bool:
     if not condition:
         return True
+    if " and " in condition:
+        return all(_holds(part, parameters) for part in condition.split(" and "))
     key, symbol, value = condition.split()
     if symbol == "gives":
         return value in proposal_gives(parameters)

@@ -133,6 +133,9 @@ def _settings(entry: Entry) -> Iterator[str]:
             yield f"searches {setting}, which is no setting of the trainer, or not with Search(…)."
         elif not all(_allowed(settings[setting], value) for value in _tried(search)):
             yield f"searches {setting} where it is not allowed; it must be {settings[setting].allowed}."
+    for name in entry.facts.get("ignores", {}):
+        if name not in entry.parameters and name not in settings:
+            yield f"ignores {name}, which is none of its parameters and no setting of the trainer."
     for key, value in entry.facts.get("recommended", {}).items():
         known = entry.parameters.get(key) or settings.get(key)
         if known is None or not _allowed(known, value):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -114,6 +116,16 @@ def row_gradient(gradient: Tensor) -> tuple[Tensor, Tensor]:
     Autograd forgets that it is coalesced, so that `indices()` and `values()` would refuse.
     """
     return gradient._indices()[0], gradient._values()
+
+
+def merge_rows(parameters: Iterable[Tensor]) -> None:
+    """Let every row stand once in the gradients that are made by row.
+
+    On a processor autograd adds two such gradients row by row; elsewhere it sets one behind the other.
+    """
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()
 
 
 def places(rows: Tensor, ids: Tensor, size: int) -> Tensor:

@@ -15,7 +15,7 @@ from datasets.errors import UserError
 from datasets.grammar import named
 from datasets.split import Split
 from datasets.table import Labels
-from recmodels.compatibility import held, reason, text_of, unseen
+from recmodels.compatibility import needs_of, reason, text_of, unseen
 from recmodels.entries import Value
 from recmodels.evaluation import Diverged
 from recmodels.losses import LOSSES
@@ -204,7 +204,7 @@ def fit(
     """
     drawn, trained, encoder = _part(SAMPLERS, sampler), _part(LOSSES, loss), _part(MODELS, model)
     given = {name: text_of(value) for name, value in (settings or {}).items()}  # type: ignore[arg-type]
-    values = trainer_settings(given, len(split.train), held("needs", LOSSES.entry(trained[0]), trained[1]))
+    values = trainer_settings(given, len(split.train), needs_of(drawn[0], trained, encoder))
     why = reason(drawn, trained, encoder, values) or (unseen(encoder) if split.protocol.strong else None)
     if why is not None:
         raise UserError(f"{sampler}, {loss} and {model} cannot be trained together: {why}.")

@@ -16,7 +16,8 @@ from recmodels.search import Search
 from recmodels.sizes import SMALLEST, batch_for, rate_for
 
 AUTO = "auto"
-OF_ROWS = {"batch", "vectors"}  # what a loss needs that looks at the other rows of its batch
+OF_ROWS = {"batch", "vectors"}  # what a loss or model needs that looks at the other rows of its batch
+WHOLE = "whole"  # beside what they need, of a sampler that gives all items whatever the batch
 
 SYNONYMS = {
     **dict.fromkeys(("lr", "eta", "step_size", "init_lr"), "learning_rate"),
@@ -160,15 +161,16 @@ def setting_parameters() -> dict[str, Parameter]:
 def trainer_settings(given: Mapping[str, str], rows: int = 0, needs: Collection[str] = ()) -> dict[str, Value]:
     """All settings of the trainer, some `given` as text, with numbers in place of `auto`.
 
-    The batch follows from the training `rows`. It stays the smallest where it is a part of the loss, as the loss's
-    `needs` tell, or of the law of negatives, with negatives=all. The learning rate follows from the batch.
+    The batch follows from the training `rows`, whichever of them an epoch has. It stays the smallest where it is a
+    part of the loss, as the `needs` of loss and model tell, or of the law of negatives, with negatives=all, which
+    means nothing to a sampler of the whole catalogue (`WHOLE`). The learning rate follows from the batch.
 
     Raises:
         UserError: an unknown setting, or a value it cannot take.
     """
     values = fill("trainer", setting_parameters(), dict(given), SYNONYMS)
     if values["batch_size"] == AUTO:
-        alone = values["negatives"] == "all" or OF_ROWS & set(needs)
+        alone = (values["negatives"] == "all" and WHOLE not in needs) or OF_ROWS & set(needs)
         values["batch_size"] = SMALLEST if alone else batch_for(rows)
     if values["learning_rate"] == AUTO:
         values["learning_rate"] = _rate(values)

@@ -21,6 +21,7 @@ from recmodels.diagnostics import Diagnostics
 from recmodels.encoder import Asked, Encoder
 from recmodels.epochs import epoch_rows
 from recmodels.evaluation import Diverged, FullRanking
+from recmodels.gradients import merge_rows
 from recmodels.objective import LossState, Objective
 from recmodels.sampling import Sampler, Scorer, Training
 from recmodels.scoring import NO_L2, PairL2, batch_scores, batch_vectors, ranking_tables, vector_scores
@@ -78,8 +79,10 @@ def train(
     Patience counts from the best epoch, or from where the sampler's schedule stands still if that is later; a learning
     rate with a schedule runs to the last epoch.
 
-    Initial vectors, order of positives, negatives and dropout come from independent streams of `seed`, so that runs
-    which differ in sampler or loss start from the same vectors and see the positives in the same order.
+    Initial vectors, order of positives, negatives and the dropout of settings come from independent streams of
+    `seed`, so that runs which differ in sampler or loss start from the same vectors and see the positives in the same
+    order. What torch draws has one more stream for all: the dropout inside of models of sequences, the directions of
+    `sce` and `rece`, and what a loss draws for its own parts.
 
     Args:
         training: the training interactions.
@@ -343,6 +346,8 @@ def _gradient(fit: _Fit, part: Part, dropout: np.random.Generator, observer: Dia
         if hasattr(fit.module, "auxiliary"):
             fit.encode.add(fit.module.auxiliary(batch) * (1 if fit.mean else rows))  # type: ignore[operator]
         fit.encode.backward()
+    if fit.device.type != "cpu":
+        merge_rows(fit.module.parameters())
     if l2 is None:
         add_l2(fit.module, batch, candidates, fit.settings, rows)
     return values.detach()

@@ -15,7 +15,7 @@ from datasets.grammar import named
 from datasets.loading import VERSION as LOAD_VERSION
 from datasets.protocol import JSON
 from datasets.readers import VERSION as READERS_VERSION
-from recmodels.compatibility import held, reason, text_of, unseen
+from recmodels.compatibility import needs_of, reason, text_of, unseen
 from recmodels.entries import PROPOSAL, Entry, Value
 from recmodels.identities import canonical as training
 from recmodels.losses import LOSSES
@@ -230,7 +230,8 @@ def parse_cell(text: str, settings: Mapping[str, str], advise: Advise | None = N
     }
     said = frozenset([*settings, *row, *(f"{kind}.{key}" for kind, options in given.items() for key in options)])
     baseline = "baseline" in whole
-    needs = () if baseline else held("needs", parts["loss"], whole["loss"].parameters)
+    pairs = {kind: (part.name, part.parameters) for kind, part in whole.items()}
+    needs = () if baseline else needs_of(pairs["sampler"][0], pairs["loss"], pairs["model"])
     return Cell(
         text,
         whole.get("sampler"),

@@ -169,7 +169,8 @@ def sl_slopes(x: LossInput, *, temperature: float) -> Sloped:
     "bsl",
     paper="Wu, Chen, Wu, Shi, Zhang, Wang, ICDE 2024",
     space="cosine",
-    needs={"batch": "form == multi"},
+    needs={"batch": "form == multi", "user_rows": "form == multi"},
+    ignores={"negative_weight": ["form == single", "form == paper"]},
     spaces=["cosine", "half-cosine"],
     spaces_why="without the positive in its sum it has no lower bound where scores have none",
     # IRB: 1,000; BSL: 800 to 1,024

@@ -13,7 +13,7 @@ from recmodels.settings import Settings
 from recmodels.types import Tables
 
 
-@MODELS.register("gmf", paper="He, Liao, Zhang, Nie, Hu, Chua, WWW 2017", gives=["dot"])
+@MODELS.register("gmf", paper="He, Liao, Zhang, Nie, Hu, Chua, WWW 2017", gives=["dot"], ignores={"l2_bias": ""})
 def gmf(training: Training, settings: Settings, rng: np.random.Generator) -> nn.Module:
     """A dot product whose dimensions have learned weights: s = Σ_d h_d · u_d · v_d.
 

@@ -20,7 +20,8 @@ from recmodels.settings import Settings
     "gru4rec",
     paper="Hidasi, Karatzoglou, Baltrunas, Tikk, ICLR 2016; Hidasi, Karatzoglou, CIKM 2018",
     gives=["dot", "cosine", "half-cosine", "distance", "unseen_users", "queries"],
-    refuses=["user_tables"],
+    refuses=["user_tables", "user_rows"],
+    ignores={"l2_user": "", "l2_bias": ""},
     recommended={"l2": 0.0, "learning_rate": 1e-3},
     recommended_from="RecBole",
 )

@@ -32,6 +32,16 @@ from recmodels.types import Batch, Tables
         "unseen_users": "gamma != 1.0",
     },
     refuses={"tables": "leave_out == true"},
+    ignores={
+        "pool": "gamma == 1.0",
+        "length": "gamma == 1.0",
+        "linear": "gamma == 1.0",
+        "separate": "gamma == 1.0",
+        "leave_out": "gamma == 1.0",
+        "hidden": "gamma == 1.0",
+        "l2_user": "gamma == 0.0 and pool != user-attention",
+        "l2_bias": "",
+    },
     aliases={"YouTubeDNN": "gamma=0,separate=true,linear=false,hidden=2"},
 )
 def history(

@@ -23,6 +23,7 @@ from recmodels.types import Tables
     gives=["dot", "cosine", "half-cosine", "distance"],
     recommended={"learning_rate": 0.03, "l2": 1e-4},
     recommended_from="validation on ml-100k; l2 as its authors",
+    ignores={"l2_bias": ""},
 )
 def lightgcn(
     training: Training,

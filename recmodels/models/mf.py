@@ -35,6 +35,7 @@ def vectors(rows: int, settings: Settings, rng: np.random.Generator) -> nn.Param
         "distance": "bias == false",
         "free_vectors": "",
     },
+    ignores={"l2_bias": "bias == false"},
 )
 def mf(training: Training, settings: Settings, rng: np.random.Generator, *, bias: bool = False) -> nn.Module:
     """One vector for each user and each item; the score is their dot product, plus an item bias if asked for.

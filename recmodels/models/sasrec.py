@@ -24,7 +24,8 @@ STD = 0.02  # of the initial weights and positions
     "sasrec",
     paper="Kang, McAuley, ICDM 2018",
     gives=["dot", "cosine", "half-cosine", "distance", "unseen_users", "queries"],
-    refuses=["user_tables"],
+    refuses=["user_tables", "user_rows"],
+    ignores={"l2_user": "", "l2_bias": ""},
     recommended={"l2": 0.0, "learning_rate": 1e-3},
     recommended_from="Kang, McAuley, ICDM 2018, for ml-1m",
 )
@@ -41,11 +42,11 @@ def sasrec(
 ) -> nn.Module:
     """Self-attention over the last items of the history, each position asked for the item that comes next.
 
-    x_t = √D v_t + p_t; in each block x ← x + drop(attention(LN(x))), which looks back alone, and then x ← x +
-    drop(W₂ relu(W₁ LN(x) + b₁) + b₂); the query is LN(x_t). Norms come before what they normalise and the residual
-    goes around them, as in the paper; its authors' code adds to LN(x) before the attention. Vectors are those that
-    are scored. Weights and positions start normal with a standard deviation of 0.02, v as the settings say; chance
-    in dropout is torch's.
+    x_t = √D v_t + p_t; in each block x ← x + drop(attention(LN(x))), which looks back alone, and then x ← x + drop(W₂
+    relu(W₁ LN(x) + b₁) + b₂); the query is LN(x_t). Norms come before what they normalise and the residual goes around
+    them, as in the paper. Its authors' code adds to LN(x) in both places, takes keys and values of x, and drops inside
+    of the layer of ReLU and not after the attention. Vectors are those that are scored. Weights and positions start
+    normal with a standard deviation of 0.02, v as the settings say; chance in dropout is torch's.
 
     Args:
         training: gives the interactions.

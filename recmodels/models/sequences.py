@@ -125,25 +125,25 @@ class SequenceModel(nn.Module):
         """
         if batch.rows is not None:
             lists, at = self.sequences.windows(batch.rows.cpu().numpy())
-            return Tables(self._encoded(lists).index_select(0, torch.from_numpy(at).to(self.items.device)), self.items)
+            return Tables(self._encoded(lists, at), self.items)
         lists = self.histories.of(batch.users.cpu().numpy())
-        last, some = lists.starts[1:] - 1, lists.sizes > 0
+        some = np.flatnonzero(lists.sizes.numpy())
         with self._as_a_whole():
-            encoded = self._encoded(lists)
-        if not len(encoded):
-            return Tables(self.items.new_zeros(len(last), self.items.shape[1]), self.items)
-        found = encoded.index_select(0, last.clamp(min=0).to(encoded.device))
-        return Tables(found * some.to(found).unsqueeze(1), self.items)
+            found = self._encoded(lists, lists.starts.numpy()[1:][some] - 1)
+        vectors = self.items.new_zeros(len(batch.users), self.items.shape[1])
+        return Tables(vectors.index_copy(0, torch.from_numpy(some).to(self.items.device), found), self.items)
 
     def show(self, more: Interactions) -> None:
         """Let whole histories hold these interactions too, after what is known."""
         self.histories = Histories(self._known.joined(more), self.length)
 
-    def _encoded(self, lists: Lists) -> Tensor:
-        """(n, D) the query after each item of each list."""
+    def _encoded(self, lists: Lists, wanted: Int) -> Tensor:
+        """(n, D) the queries after the items that stand at `wanted` (n,), each once, among those of all lists."""
         sizes = lists.sizes.numpy()
         by_size = np.argsort(sizes, kind="stable")
         by_size = by_size[np.searchsorted(sizes[by_size], 1) :]
+        read = np.zeros(len(lists.ids), bool)
+        read[wanted] = True
         parts, at = [], []
         for start in range(0, len(by_size), GROUP):
             some = by_size[start : start + GROUP]
@@ -153,14 +153,17 @@ class SequenceModel(nn.Module):
             place = np.where(inside, first[:, None] + column, first[:, None])
             ids = lists.ids[torch.from_numpy(place)].to(self.items.device)
             encoded = self.encode(lookups(self.items, self.by_row, ids)[0])
-            kept = torch.from_numpy(np.flatnonzero(inside)).to(encoded.device)
-            parts.append(encoded.flatten(0, 1).index_select(0, kept))
-            at.append(place[inside])
+            kept = inside & read[place]
+            parts.append(
+                encoded.flatten(0, 1).index_select(0, torch.from_numpy(np.flatnonzero(kept)).to(encoded.device))
+            )
+            at.append(place[kept])
         if not parts:
             return self.items.new_zeros(0, self.items.shape[1])
         back = np.empty(len(lists.ids), np.int64)
-        back[np.concatenate(at)] = np.arange(len(back))
-        return torch.cat(parts).index_select(0, torch.from_numpy(back).to(self.items.device))
+        places = np.concatenate(at)
+        back[places] = np.arange(len(places))
+        return torch.cat(parts).index_select(0, torch.from_numpy(back[wanted]).to(self.items.device))
 
     @contextmanager
     def _as_a_whole(self) -> Iterator[None]:

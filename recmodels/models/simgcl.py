@@ -24,6 +24,8 @@ from recmodels.types import Batch, Tables
     recommended={"learning_rate": 0.03, "l2": 1e-4, "weight": 0.1},
     recommended_from="validation on ml-100k; l2 as its authors",
     aliases=["SimGCL"],
+    needs=["batch"],
+    ignores={"l2_bias": ""},
 )
 def simgcl(
     training: Training,
@@ -61,6 +63,8 @@ def simgcl(
     recommended={"learning_rate": 0.03, "l2": 1e-4, "weight": 0.1},
     recommended_from="validation on ml-100k; l2 as its authors",
     aliases=["XSimGCL"],
+    needs=["batch"],
+    ignores={"l2_bias": ""},
 )
 def xsimgcl(
     training: Training,

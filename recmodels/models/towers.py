@@ -25,6 +25,7 @@ LARGEST = math.log(100)  # of the logarithm of the scale, as in CLIP
     paper="Yi et al., RecSys 2019; Radford et al., ICML 2021",
     gives=["dot"],
     aliases=["cosine tower"],
+    ignores={"l2_bias": ""},
 )
 def cosine_towers(
     training: Training,

@@ -25,6 +25,7 @@ from recmodels.types import Batch, Tables
     paper="Yi et al., RecSys 2019; Kula, CBRecSys 2015; Covington, Adams, Sargin, RecSys 2016",
     gives={"dot": "", "cosine": "", "half-cosine": "", "distance": "", "unseen_users": "user == history"},
     asks=["features"],
+    ignores={"l2_user": "user == history", "l2_positive": "ids == false", "l2_negative": "ids == false", "l2_bias": ""},
     aliases={"LightFM": "", "item tower": "", "content-based": "ids=false"},
 )
 def two_tower(

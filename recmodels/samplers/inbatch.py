@@ -62,6 +62,7 @@ def mixed(
     "memory",
     paper="Wang, Zhu, He, SIGIR 2021",
     gives={"log_q": "", "all": "", "vectors": "mode == frozen"},
+    ignores={"warm_up": "mode == ids"},
     aliases=["CBNS"],
 )
 def memory(
@@ -182,6 +183,21 @@ class InBatch(Proposal):
             log_q = np.log(self.training.positive_law[items.numpy()])
         return torch.from_numpy(np.atleast_2d(log_q).astype(np.float32))
 
+    def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        """That of the columns that are not masked for being of the row's own sequence, where rows are of sequences."""
+        log_q, positive = super().law(batch, items, scorer)
+        if (share := self.share_of_others(batch)) is None:
+            return log_q, positive
+        return log_q + share.log().unsqueeze(1), positive + share.log()
+
+    def share_of_others(self, batch: Batch) -> Tensor | None:
+        """(B,) the share of the other rows that are of other sequences than the row; None where none are masked so."""
+        if batch.rows is None or self.mask != "seen":
+            return None
+        _, at, counts = np.unique(batch.users.numpy(), return_inverse=True, return_counts=True)
+        others = (len(at) - counts[at]) / max(len(at) - 1, 1)
+        return torch.from_numpy(others.astype(np.float32))
+
     def joined(self, batch: Batch, own: Candidates, others: Tensor) -> Candidates:
         """Candidates `own` of this batch, and after them `others` from elsewhere, (M,) or (B, M), masked alike."""
         found = self.masked(batch, others, torch.ones(1, 1, dtype=torch.bool))
@@ -206,8 +222,17 @@ class _Mixed(Proposal):
         return self.batch.joined(batch, own, torch.from_numpy(rng.integers(self.training.n_items, size=shape)))
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
-        in_batch = self.batch.log_prob(users, items, scorer).double().exp()
-        return ((1 - self.share) * in_batch + self.share / self.training.n_items).log().float()
+        return self._mixed(self.batch.log_prob(users, items, scorer))
+
+    def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        """That of the batch's columns mixed with the uniform one."""
+        if self.batch.share_of_others(batch) is None:
+            return super().law(batch, items, scorer)
+        log_q, positive = self.batch.law(batch, items, scorer)
+        return self._mixed(log_q), self._mixed(positive)
+
+    def _mixed(self, in_batch: Tensor) -> Tensor:
+        return ((1 - self.share) * in_batch.double().exp() + self.share / self.training.n_items).log().float()
 
 
 @dataclass(frozen=True)
@@ -230,6 +255,15 @@ class _Memory(Proposal):
 
     def log_prob(self, users: Tensor, items: Tensor, scorer: Scorer) -> Tensor:
         return self.batch.log_prob(users, items, scorer)
+
+    def law(self, batch: Batch, items: Tensor, scorer: Scorer) -> tuple[Tensor, Tensor]:
+        """That of the batch, with what is remembered among the columns that are of others."""
+        log_q, positive = super().law(batch, items, scorer)
+        if (share := self.batch.share_of_others(batch)) is None:
+            return log_q, positive
+        kept, others = len(self.state["items"]) if self.state["used"] else 0, max(len(batch.users) - 1, 1)
+        share = (share * others + kept) / (others + kept)
+        return log_q + share.log().unsqueeze(1), positive + share.log()
 
 
 def _about(wanted: float, rng: np.random.Generator) -> int:

@@ -235,11 +235,10 @@ def _unseen(training: Training, users: Tensor, items: Tensor) -> Tensor:
 
 
 def _rows_of(users: Tensor, training: Training, base: Sampler, rng: np.random.Generator) -> Batch:
-    """Rows for `users` to propose for, whose positives are those of interactions taken at random."""
+    """Rows for `users` to propose for, whose positives are as those of rows taken at random."""
     if base.proposal.of_users:
         return Batch(users, torch.zeros_like(users))
-    items = training.interactions.items[rng.integers(len(training.interactions), size=len(users))]
-    return Batch(users, torch.from_numpy(items.astype(np.int64)))
+    return Batch(users, torch.from_numpy(rng.choice(training.n_items, size=len(users), p=training.positive_law)))
 
 
 def _remember(state: State, scorer: Scorer) -> None:

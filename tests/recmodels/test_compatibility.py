@@ -15,7 +15,7 @@ from recmodels.models import MODELS
 from recmodels.samplers import SAMPLERS
 from recmodels.scoring import SPACES
 
-TRAINER = {"vectors", "tables", "user_tables", "batch", "no_negatives"}
+TRAINER = {"vectors", "tables", "user_tables", "user_rows", "batch", "no_negatives"}
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,14 @@ TRAINER = {"vectors", "tables", "user_tables", "batch", "no_negatives"}
         ("uniform+debiased:space=dot", "not dot: its floor is what a cosine of -1 gives"),
         ("uniform+wrmf:space=cosine", "wrmf is for dot scores, not cosine"),
         ("uniform+sl:space=dot", "sl is for cosine and half-cosine scores, not dot"),
+        ("uniform:l2_bias=0.1", "mf with bias=false reads no l2_bias"),
+        ("uniform:l2_bias=0.1+bpr+lightgcn", "lightgcn reads no l2_bias"),
+        ("uniform+wrmf:l2_negative=0.1", "wrmf uses no negatives"),
+        ("memory:warm_up=0.5", "memory with mode=ids reads no warm_up"),
+        ("uniform+bsl:form=paper,negative_weight=1.2", "bsl with form=paper reads no negative_weight"),
+        ("uniform+bpr+history:gamma=1,hidden=2", "history with gamma=1.0 reads no hidden"),
+        ("uniform:l2_user=0.1+bpr+history:gamma=0", "reads no l2_user"),
+        ("uniform:l2_user=0.1+bpr+two-tower:user=history", "two-tower with user=history reads no l2_user"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_reason(cell: str, word: str) -> None:
@@ -64,7 +72,9 @@ def test_what_cannot_work_is_refused_with_its_reason(cell: str, word: str) -> No
      "uniform+warp", "uniform+gbce", "uniform+directau", "inbatch:negatives=all+softmax",
      "uniform+sl+lightgcn", "uniform+bpr+mf:bias=true", "mixgcf+bpr", "uniform:momentum=0.9,optimizer=sgd,clip=1",
      "uniform:beta1=0.5,optimizer=lazy_adam", "uniform:weight_decay=1e-6",
-     "uniform:init_std=0.01,init=normal", "uniform+infonce:space=dot"],
+     "uniform:init_std=0.01,init=normal", "uniform+infonce:space=dot", "uniform:l2_bias=0.1+bpr+mf:bias=true",
+     "memory:mode=frozen,warm_up=0.5", "uniform+bsl:negative_weight=1.2", "uniform:l2_user=0.1+bpr+history",
+     "uniform:l2_user=0.1+bpr+history:gamma=0,pool=user-attention"],
 )  # fmt: skip
 def test_what_works_is_not_refused(cell: str) -> None:
     assert incompatibility(parse_cell(cell, {})) is None

@@ -21,7 +21,7 @@ from recmodels.objective import objective
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Scorer, Training
 from recmodels.settings import Settings
-from recmodels.types import Batch, Part, Tables
+from recmodels.types import Batch, Candidates, Part, Tables
 
 USERS, ITEMS, SIZE, LENGTH = 9, 14, 4, 5
 SEQUENTIAL = [name for name in MODELS if "queries" in MODELS.entry(name).facts["gives"]]
@@ -282,6 +282,32 @@ def test_the_law_of_a_batch_is_that_of_the_rows() -> None:
     np.testing.assert_allclose(training.positive_law, np.bincount(targets, minlength=ITEMS) / len(targets))
 
 
+@pytest.mark.parametrize("name", ["inbatch", "mixed:uniform=0.25", "memory:capacity=6"])
+def test_the_law_of_a_batch_leaves_out_the_rows_of_the_own_sequence(name: str) -> None:
+    """Of B - 1 other rows B - L are of other sequences; a mixture draws from them, a memory adds what it remembers."""
+    training = data()
+    built("sasrec", training)
+    entry, _, option = name.partition(":")
+    sampler = SAMPLERS[entry](training, **SAMPLERS.parameters(entry, dict([option.split("=")]) if option else {}))
+    users, items = torch.tensor([5, 5, 5, 2, 2, 6]), torch.tensor([[3, 8]]).expand(6, 2)
+    batch = Batch(users, torch.tensor([1, 2, 3, 4, 5, 6]), torch.arange(6))
+    share = np.array([(6 - users.tolist().count(user)) / 5 for user in users.tolist()])[:, None]
+    if entry == "memory":
+        sampler.state["items"] = np.array([1, 2, 3, 4])
+        share = (5 * share + 4) / 9
+    scorer = Scorer(Tables(torch.zeros(USERS, 1), torch.zeros(ITEMS, 1)))
+    law = training.positive_law[[3, 8]] * share
+    if entry == "mixed":
+        law = 0.75 * law + 0.25 / ITEMS
+    found = sampler.with_law(batch, Candidates(items), scorer)
+    assert found.log_q is not None
+    assert found.log_q_positive is not None
+    np.testing.assert_allclose(found.log_q.exp(), law, rtol=1e-5)
+    own = training.positive_law[[1, 2, 3, 4, 5, 6]] * share[:, 0]
+    own = 0.75 * own + 0.25 / ITEMS if entry == "mixed" else own
+    np.testing.assert_allclose(found.log_q_positive.exp(), own, rtol=1e-5)
+
+
 def test_at_test_the_history_holds_what_validates_if_the_model_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     users = np.array([0, 1], np.int32)
     valid = Interactions(users, np.array([9, 12], np.int32), USERS, ITEMS, np.array([900, 901], np.int64))
@@ -355,6 +381,8 @@ def test_what_it_cannot_do_is_said(name: str) -> None:
         ("uniform+bpr", {"optimizer": "lazy_adam"}, "use adam"),
         ("uniform+talos", {}, "a query for every row"),
         ("uniform+cml", {}, "parameters themselves"),
+        ("uniform+bsl", {}, "different queries"),
+        ("uniform+bpr", {"l2_user": "0.1"}, "reads no l2_user"),
     ):
         assert said in (incompatibility(parse_cell(f"{text}+{name}", settings)) or "")
 

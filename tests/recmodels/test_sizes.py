@@ -6,6 +6,7 @@ import pytest
 
 import datasets
 import recmodels
+from bench.runs.spec import parse_cell
 from recmodels.settings import Settings, trainer_settings, usual
 
 
@@ -35,6 +36,12 @@ def test_a_batch_that_is_a_part_of_the_method_does_not_grow() -> None:
         assert trainer_settings({}, 10**7, needs)["batch_size"] == 1024
     assert trainer_settings({"negatives": "all"}, 10**7)["batch_size"] == 1024
     assert trainer_settings({}, 10**7, {"log_q"})["batch_size"] == 8192
+    of_the_batch, others = (
+        ("inbatch:negatives=all", "uniform+bpr+simgcl"),
+        ("full:negatives=all", "uniform+bpr+lightgcn"),
+    )
+    for text, expected in [*((text, 1024) for text in of_the_batch), *((text, 4096) for text in others)]:
+        assert parse_cell(text, {}, rows=10**6).settings["batch_size"] == expected, text
 
 
 def test_what_is_usual_follows_the_batch_that_is_in_force() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from datasets import Interactions
+from recmodels.gradients import merge_rows
 from recmodels.losses import LOSSES
 from recmodels.models import MODELS
 from recmodels.objective import objective
@@ -92,6 +93,21 @@ def test_updates_are_those_of_torch(changes: Any, theirs: Any, sparse: bool, cli
         optimizer.step()
         for mine, plain in zip(ours, expected, strict=True):
             torch.testing.assert_close(mine, plain, msg=f"step {step}")
+
+
+@pytest.mark.parametrize("optimizer", ["lazy_adam", "adagrad"])
+def test_a_row_that_stands_twice_in_a_gradient_moves_by_its_sum(optimizer: str) -> None:
+    """As where autograd sets two gradients by row one behind the other."""
+    moved = []
+    for rows, values in (([1, 4, 1], [2.0, 1.0, -0.5]), ([1, 4], [1.5, 1.0])):
+        table = torch.nn.Parameter(torch.ones(6, 1))
+        updates = Updates([table], Settings(optimizer=optimizer))
+        table.grad = torch.sparse_coo_tensor([rows], torch.tensor(values)[:, None], (6, 1), check_invariants=True)
+        merge_rows([table])
+        updates.step(0.1)
+        moved.append(table.detach())
+    torch.testing.assert_close(*moved)
+    assert (moved[0] != 1).squeeze(1).tolist() == [False, True, False, False, True, False]
 
 
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9)])
