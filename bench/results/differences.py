@@ -47,6 +47,11 @@ def same(a: Any, b: Any) -> bool:
     return abs(a - b) <= TOLERANCE * max(abs(a), abs(b))
 
 
+def same_setting(a: Any, b: Any) -> bool:
+    """Whether two values of a setting are equal where TOML, which has no null, writes `none` for it."""
+    return same(*("none" if value is None else value for value in (a, b)))
+
+
 def first_difference(written: str, found: str) -> str | None:
     """The first line in which two texts differ, as a phrase; None where they agree."""
     for at, (mine, theirs) in enumerate(zip_longest(written.splitlines(), found.splitlines()), start=1):

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.files import JSONObject
+from bench.results.heads import cell_of
 from bench.results.published import Published
 from bench.results.ranks import Measured
 from bench.results.records import PublishedRun
 from bench.runs.hashes import result_sha256
-from bench.runs.spec import LATER, Cell, Data, Part, RunSpec
+from bench.runs.spec import Data, RunSpec
 from datasets.errors import UserError, unknown
 from recmodels.metrics import user_metrics
 
@@ -79,23 +80,14 @@ def spec_of(run: PublishedRun, name: str) -> RunSpec:
         )
     if "features_sha256" in told:
         raise UserError(f"Run {run.run_id} read a file of item features, which no table keeps; draw from other rows.")
-    parts = {kind: _part(told[kind]) for kind in ("sampler", "loss", "model")}
-    assert parts["model"] is not None
-    baseline = parts["sampler"] is None
-    settings = {} if baseline else {**LATER["settings"], **told["settings"]}
     data = Data(told["dataset"], told["data_sha256"], told["protocol"], told["columns"])
-    cell = Cell(name, parts["sampler"], parts["loss"], parts["model"], settings)
-    spec = RunSpec(data, cell, told["seed"], told["refit"])
+    spec = RunSpec(data, cell_of(told, name), told["seed"], told["refit"])
     if spec.run_id != run.run_id:
         raise UserError(
             f"Run {run.run_id} would be {spec.run_id} here, for its methods or settings are others than when it was "
             f"published; check out commit {str(run.record['provenance']['commit'])[:12]} to train it again."
         )
     return spec
-
-
-def _part(told: JSONObject | None) -> Part | None:
-    return None if told is None else Part(told["name"], {**LATER.get(told["name"], {}), **told["parameters"]})
 
 
 def elsewhere(run: PublishedRun, made: Mapping[str, Any]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.files import JSONObject
-from bench.results.differences import differences, same
-from bench.tuning.study import Study
-from bench.tuning.tuned import TunedCell, rounded
+from bench.results.differences import differences, same, same_setting
+from bench.tuning.study import Study, best_so_far, enough
+from bench.tuning.tuned import TunedCell, late, rounded
 
 STUDY = ("study", "search", "trials", "finalists")
 """What the record of a cell says of the search for its settings; null where none was."""
@@ -40,15 +40,24 @@ def study_record(name: str, search: JSONObject, study: Study) -> JSONObject:
     }
 
 
-def trial_faults(cell: TunedCell, trials: Sequence[JSONObject], finalists: Sequence[JSONObject]) -> Iterator[str]:
-    """Where a cell of `tuned.toml` says otherwise than its trials."""
+def trial_faults(
+    cell: TunedCell, trials: Sequence[JSONObject], finalists: Sequence[JSONObject], study: Mapping[str, Any]
+) -> Iterator[str]:
+    """Where a cell of `tuned.toml` says otherwise than its trials, or these otherwise than such a `study` has them."""
     scores = [trial["score"] for trial in trials if trial["score"] is not None]
     mean = {one["trial"]: math.fsum(one["scores"]) / len(one["scores"]) for one in finalists}
     best = max(mean, key=lambda number: (mean[number], -number))
     chosen = next(one["scores"] for one in finalists if one["trial"] == best)
     first = trials[0]["score"]
+    whole = [n for n, trial in enumerate(trials) if trial["score"] is not None and trial["given_up"] is None]
+    wanted = sorted(whole, key=lambda n: (-trials[n]["score"], n))[: study["finalists"]]
+    if wrong := [one["trial"] for one in finalists if one["trial"] not in wanted]:
+        yield f"finalists have trial {wrong[0]}, which is none of the best, {wanted}"
     facts: dict[str, Any] = {
         "trials": len(trials),
+        "enough": enough(best_so_far(trial["score"] for trial in trials)),
+        "late": late([trial["score"] for trial in trials]),
+        "exhausted": len(trials) < study["trials"] if "trials" in study else cell.facts.get("exhausted"),
         "given_up": sum(trial["given_up"] is not None for trial in trials),
         "failed": sum(trial["failure"] is not None for trial in trials),
         "trial": best,
@@ -70,5 +79,5 @@ def trial_faults(cell: TunedCell, trials: Sequence[JSONObject], finalists: Seque
     if (said := cell.facts.get("finalists")) is not None and any(differences(said, again)):
         yield f"finalists are {said}; the trials give {again}"
     for key, value in trials[best]["values"].items():
-        if key in cell.values and not same(cell.values[key], value):
+        if key in cell.values and not same_setting(cell.values[key], value):
             yield f"values.{key} is {cell.values[key]}; trial {best} has {value}"

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.files import JSONObject
-from bench.results.differences import differences, first_difference, same
+from bench.results.differences import differences, first_difference, same, same_setting
+from bench.results.heads import row_faults, table_faults
 from bench.results.published import (
     DOCUMENTS,
     MANIFEST,
@@ -33,8 +34,6 @@ from bench.results.trials import trial_faults
 from bench.runs.spec import LATER
 from bench.tuning import tuned
 from datasets.errors import UserError
-
-PARTS = ("sampler", "loss", "model")
 
 
 class Finding(NamedTuple):
@@ -91,43 +90,28 @@ def _evidence(folder: Path, manifest: JSONObject) -> Iterator[Finding]:
     known = {run["run"] for cell in cells for run in cell["runs"]}
     for run in ranks.keys() - known:
         yield Finding(RANKS, f"has a run {run} that the table has not")
+    searched: Mapping[str, tuned.TunedCell] = {}
     if (folder / TUNED).exists() or any(cell["study"] is not None for cell in cells):
-        yield from _search(folder, manifest)
+        try:
+            chosen = tuned.read(folder / TUNED)
+        except UserError as error:
+            yield Finding(TUNED, str(error).rstrip("."))
+            return
+        searched = chosen.cells
+        yield from _search(chosen, manifest)
+    yield from (Finding(MANIFEST, said) for said in table_faults(manifest, searched))
 
 
-def row_faults(cell: JSONObject) -> Iterator[str]:
-    """Where the settings that a row shows are others than those of its runs."""
-    spec, shown = cell["spec"], cell["row"]["settings"]
-    parts = {kind: (spec[kind]["parameters"], spec[kind]["name"]) for kind in PARTS if spec[kind]}
-    if spec["sampler"]:
-        parts["trainer"] = (spec["settings"], "settings")
-    for kind, (values, owner) in parts.items():
-        whole = {**LATER.get(owner, {}), **values}
-        for said in differences(shown.get(kind), whole, f"row.settings.{kind}"):
-            yield f"cells[{cell['name']}].{said}, as its runs have it"
-        label = cell["row"].get(kind)
-        if kind in PARTS and str(label).partition(":")[0] != owner:
-            yield f"cells[{cell['name']}].row.{kind} is {label}; its runs have {owner}"
-    seeds = [run["seed"] for run in cell["runs"]]
-    if not cell["row"]["once"] and seeds != cell["row"]["seeds"]:
-        yield f"cells[{cell['name']}].row.seeds are {cell['row']['seeds']}; its runs have {seeds}"
-
-
-def _search(folder: Path, manifest: JSONObject) -> Iterator[Finding]:
+def _search(chosen: tuned.Tuned, manifest: JSONObject) -> Iterator[Finding]:
     """What `tuned.toml` says against the trials that were kept, and against the settings of the runs."""
     cells = [cell for cell in manifest["cells"] if cell["study"] is not None]
-    try:
-        chosen = tuned.read(folder / TUNED)
-    except UserError as error:
-        yield Finding(TUNED, str(error).rstrip("."))
-        return
     yield from (Finding(TUNED, said) for said in _asked_otherwise(chosen, cells, manifest))
     for cell in cells:
         name, found = cell["study"], chosen.cells.get(cell["study"])
         if found is None:
             yield Finding(TUNED, f"has no cell {name}")
             continue
-        told = [*_unused(found, cell["spec"]), *trial_faults(found, cell["trials"], cell["finalists"])]
+        told = [*_unused(found, cell["spec"]), *trial_faults(found, cell["trials"], cell["finalists"], chosen.study)]
         yield from (Finding(TUNED, f'cells."{name}".{said}') for said in told)
 
 
@@ -153,7 +137,7 @@ def _unused(found: tuned.TunedCell, spec: JSONObject) -> Iterator[str]:
         part = spec["model" if kind == "baseline" else kind] if dot else None
         values, owner = (part["parameters"], part["name"]) if part else (spec["settings"], "settings")
         used = values.get(option, LATER.get(owner, {}).get(option))
-        if not same(value, used):
+        if not same_setting(value, used):
             yield f"values.{key} is {value}; the runs have {used}"
 
 

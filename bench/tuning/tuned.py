@@ -165,7 +165,7 @@ def tuned_cell(study: Study, name: str) -> TunedCell | None:
         "validation_default": study.trials[0].answer.score and rounded(study.trials[0].answer.score),
         "spread": [rounded(value) for value in (min(scores), statistics.median(scores), max(scores))],
         "edges": list(edges(chosen.trial, study.dimensions)),
-        "late": late(study.trials),
+        "late": late(study.scores),
         "exhausted": study.exhausted,
         "scores": [None if score is None else rounded(score) for score in study.scores],
         "stopped": [one.number for one in study.trials if one.answer.given_up is not None],
@@ -188,9 +188,9 @@ def edges(trial: Trial, dimensions: Iterable[Dimension]) -> Iterable[str]:
             yield f"{one.key}={text_of(value)} of {search.told}"
 
 
-def late(trials: Sequence[Trial]) -> bool:
-    """Whether the best trial came among the last tenth, so that more trials may find better."""
-    best = best_so_far(one.answer.score for one in trials)
+def late(trials: Sequence[float | None]) -> bool:
+    """Whether the best of these scores came among the last tenth, so that more trials may find better."""
+    best = best_so_far(trials)
     first = next((number for number, value in enumerate(best) if value == best[-1]), 0) if best else 0
     return len(trials) > 1 and first >= len(trials) - max(1, math.ceil(len(trials) * LAST))
 

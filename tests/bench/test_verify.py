@@ -17,8 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.results.published import manifest_sha256, read
+from bench.results.published import manifest_sha256, read, write
 from bench.results.verify import verify
+from datasets.errors import UserError
 from tests.bench.published_tables import published
 from tests.inputs.asking import bench
 
@@ -247,6 +248,59 @@ def rehashed(folder: Path) -> None:
     manifest["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest["files"]}
     manifest["manifest_sha256"] = manifest_sha256(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def put(place: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """What sets a value of a manifest, at `cells.0.row.loss`."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        inner: Any = manifest
+        *above, last = [int(key) if key.isdigit() else key for key in place.split(".")]
+        for key in above:
+            inner = inner[key]
+        inner[last] = value
+
+    return change
+
+
+def swap_names(manifest: dict[str, Any]) -> None:
+    one, other, *_ = manifest["cells"]
+    one["name"], other["name"] = other["name"], one["name"]
+
+
+def share_canonical(manifest: dict[str, Any]) -> None:
+    one, other, *_ = manifest["cells"]
+    one["row"]["canonical"] = other["row"]["canonical"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (swap_names, "is named with the sampler uniform; its runs have popularity"),
+        (put("cells.2.name", "uniform+softmax:temperature=0.2"), "is named with temperature=0.2; its runs have 0.5"),
+        (put("cells.0.name", "uniform:epochs=3+bpr"), "is named with epochs=3; its runs have 2"),
+        (put("cells.2.row.loss", "softmax:temperature=0.2"), "row.loss is softmax:temperature=0.2; its runs have"),
+        (share_canonical, "row.canonical is that of"),
+        (put("cells.0.row.identity.data", "0" * 64), "row.identity.data"),
+        (put("context.protocol.split", "global-time"), "context.protocol.split is global-time"),
+        (put("context.protocol.refit", "on train and validation"), "context.protocol.refit"),
+        (put("context.facts.negatives", 1024), "context.facts.negatives is 1024; the runs have 16"),
+        (put("context.facts.tuned", "l2 from 100 trials"), "context.facts.tuned is there, and no row was searched for"),
+        (put("context.warnings", []), "context.warnings lacks: bpr does not correct"),
+    ],
+)
+def test_a_row_or_caption_that_says_otherwise_than_its_runs_is_found_whatever_the_hashes_say(
+    mine: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    table = read(mine)
+    manifest = json.loads(json.dumps(table.manifest))
+    change(manifest)
+    try:
+        write(mine, {key: value for key, value in manifest.items() if key != "manifest_sha256"}, table.ranks, None)
+    except UserError:  # such a table cannot even be computed
+        (mine / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        rehashed(mine)
+    assert any(said in one.said for one in verify(mine)), verify(mine)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
