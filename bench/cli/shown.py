@@ -166,8 +166,10 @@ class Tested(Reported):
         from bench.runs.provenance import command_line
 
         cutoffs = self.metrics(self.cutoffs)
-        for one in self.published(experiment):
-            found, context = [*found, *one.rows(experiment, cutoffs)], one.context(context)
+        if others := self.published(experiment):
+            from bench.results.beside import set_beside
+
+            found, context = set_beside(self.titled(experiment), found, context, others, cutoffs)
         return compare(
             found,
             metric=self.metric,

@@ -105,19 +105,25 @@ def rows_of(
     return found, context
 
 
-def _facts(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
-    told = facts(experiment.cells)
-    if recommended := advice.recommended(experiment.cells):
+def caption_facts(cells: Sequence[Cell], rows: Sequence[Row]) -> dict[str, Any]:
+    """What a caption says of the settings of rows and where they come from, and of what their samplers scored."""
+    told = facts(cells)
+    if recommended := advice.recommended(cells):
         told["recommended"] = recommended
-    if searched := advice.searched(experiment.cells):
+    if searched := advice.searched(cells):
         told["tuned"] = searched
+    scored = [(row.name, n) for row in rows if (n := row.diagnostics.get("candidates_per_positive")) is not None]
+    if scored:
+        told["candidates scored per positive"] = by_value((name, f"{n:.6g}") for name, n in scored)
+    return told
+
+
+def _facts(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
+    told = caption_facts(experiment.cells, rows)
     if experiment.data.item_features is not None:
         told["item features"] = f"{Path(experiment.data.item_features).name} {experiment.data.features_sha256[:12]}"
     if experiment.imported:
         told["imported"] = imported.origin(experiment.imported)
-    scored = [(row.name, n) for row in rows if (n := row.diagnostics.get("candidates_per_positive")) is not None]
-    if scored:
-        told["candidates scored per positive"] = by_value((name, f"{n:.6g}") for name, n in scored)
     return told
 
 

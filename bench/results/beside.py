@@ -6,15 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.comparison import advice
 from bench.comparison.nouns import Context, Row
-from bench.comparison.rows import row_of
+from bench.comparison.rows import caption_facts, row_of
 from bench.comparison.told import comparable
 from bench.files import JSONObject
-from bench.results.published import Published, head_of_cell, read
+from bench.results.heads import settled
+from bench.results.published import TUNED, Published, head_of_cell, read
 from bench.runs.design import Experiment
 from bench.runs.imported import of_data
 from bench.runs.provenance import joined, mixed
 from bench.runs.provenance import manifest as manifest_of
+from bench.runs.spec import Cell
+from bench.tuning.tuned import read as read_tuned
 from datasets.errors import UserError, unknown
 
 
@@ -54,20 +58,41 @@ class Beside:
             found.append(row_of(head, runs, list(cutoffs), experiment.expect_sampled))
         return found
 
-    def context(self, context: Context) -> Context:
-        """What a table says beside its rows, once these are among them."""
-        made = [cell["made"][run["made"]] for cell in self.cells for run in cell["runs"] if run["failure"] is None]
-        manifest = joined(context.manifest, manifest_of(made))
-        said = [*mixed(context.manifest)]
-        warnings = [warning for warning in context.warnings if warning not in said]
-        warnings += self.published.context.warnings if self.whole else ()
-        told = "all rows" if self.whole else ", ".join(self.names)
-        return replace(
-            context,
-            facts={**context.facts, f"rows of {self.published.name}": told},
-            warnings=tuple(dict.fromkeys([*warnings, *mixed(manifest)])),
-            manifest=manifest,
-        )
+    def settled(self) -> list[Cell]:
+        """The cells of the rows, with what was searched for them."""
+        tuned = self.published.folder / TUNED
+        searched = read_tuned(tuned).cells if any(cell["study"] is not None for cell in self.cells) else {}
+        return [settled(cell, name, searched) for name, cell in zip(self.names, self.cells, strict=True)]
+
+    def made(self) -> list[JSONObject]:
+        """What each run of the rows was made with."""
+        return [cell["made"][run["made"]] for cell in self.cells for run in cell["runs"] if run["failure"] is None]
+
+
+def set_beside(
+    experiment: Experiment, rows: Sequence[Row], context: Context, others: Sequence[Beside], cutoffs: Sequence[int]
+) -> tuple[list[Row], Context]:
+    """The rows of an experiment with others beside them, and what a table says beside all of these.
+
+    Raises:
+        UserError: a run of the others has other ranks than it was published with, or a row has none of the seeds.
+    """
+    found, cells = [*rows], [*experiment.cells]
+    facts, said = caption_facts(cells, found), {*advice.warnings(cells), *mixed(context.manifest)}
+    kept = {key: value for key, value in context.facts.items() if key not in facts}
+    warnings = [warning for warning in context.warnings if warning not in said]
+    manifest = context.manifest
+    for one in others:
+        found += one.rows(experiment, cutoffs)
+        cells += one.settled()
+        of = f"rows of {one.published.name}"
+        names = "all rows" if one.whole else ", ".join(one.names)
+        kept[of] = f"{kept[of]}, {names}" if of in kept else names
+        warnings += one.published.context.warnings if one.whole else ()
+        manifest = joined(manifest, manifest_of(one.made()))
+    told = dict.fromkeys([*advice.warnings(cells), *warnings, *mixed(manifest)])
+    facts = {**caption_facts(cells, found), **kept}
+    return found, replace(context, facts=facts, warnings=tuple(told), manifest=manifest)
 
 
 def beside(text: str, experiment: Experiment) -> Beside:

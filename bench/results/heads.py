@@ -91,7 +91,7 @@ def table_faults(manifest: JSONObject, searched: Mapping[str, TunedCell]) -> Ite
             yield f"context.protocol.refit is not that of cells[{record['name']}]"
     if {record["study"] is not None for record in records} == {False} and "tuned" in context["facts"]:
         yield "context.facts.tuned is there, and no row was searched for"
-    cells = [_told(record, searched.get(record["study"])) for record in records]
+    cells = [settled(record, record["name"], searched) for record in records]
     if manifest["code_protocol"] != CODE_PROTOCOL or not all(map(_known, cells)):
         return
     trainings: dict[str, tuple[str, str]] = {}
@@ -109,16 +109,10 @@ def table_faults(manifest: JSONObject, searched: Mapping[str, TunedCell]) -> Ite
             yield f"context.warnings lacks: {warning}"
 
 
-def _told(record: JSONObject, found: TunedCell | None) -> Cell:
-    """The cell of a row, with what was searched for it."""
-    cell = cell_of(record["spec"], record["name"])
+def settled(record: JSONObject, name: str, searched: Mapping[str, TunedCell]) -> Cell:
+    """The cell of a row that is called `name`, with what was searched for it."""
+    cell, found = cell_of(record["spec"], name), searched.get(record["study"])
     if found is None:
         return cell
-    facts = found.facts
-    return replace(
-        cell,
-        trials=int(facts["trials"]),
-        exhausted=bool(facts["exhausted"]),
-        search=found.told,
-        remarks=(*found.remarks,),
-    )
+    trials, exhausted = int(found.facts["trials"]), bool(found.facts["exhausted"])
+    return replace(cell, trials=trials, exhausted=exhausted, search=found.told, remarks=(*found.remarks,))

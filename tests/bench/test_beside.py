@@ -70,7 +70,7 @@ def test_one_row_can_be_named_and_be_the_baseline(bench: Bench) -> None:
     assert [row["name"] for row in table["rows"]] == ["other", "toppop", "uniform+bpr"]
     assert [len(row["runs"]) for row in table["rows"]] == [1, 1, 2]  # of three published seeds the two asked for
     assert {pair["b"] for pair in table["pairs"]} == {"uniform+bpr"}
-    assert table["facts"]["rows of ratings.csv/loo v1"] == "uniform+bpr"
+    assert table["facts"]["rows of ratings.csv/loo v1"] == "toppop, uniform+bpr"
     check(bench("table other --with mine:uniform+bpr --seeds 7-9"), 2, ["the seeds 0, 1, 2 and none of yours"])
 
 
@@ -78,10 +78,9 @@ def test_a_row_of_other_runs_and_the_same_name_is_told_apart(bench: Bench) -> No
     words = "compare uniform+bpr --set epochs=1 --set embedding_size=4 --seeds 2 --jobs 1 --quiet"
     answer = bench(f"{words} --with mine:uniform+bpr --format json")
     check(answer, 0, [])
-    assert [row["name"] for row in json.loads(answer.out)["rows"]] == [
-        "uniform+bpr",
-        "uniform+bpr (ratings.csv/loo v1)",
-    ]
+    table = json.loads(answer.out)
+    assert [row["name"] for row in table["rows"]] == ["uniform+bpr", "uniform+bpr (ratings.csv/loo v1)"]
+    assert table["facts"]["epochs"] == "1 (uniform+bpr), 2 (uniform+bpr (ratings.csv/loo v1))"
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,11 @@ def test_a_tuned_table_has_its_trials_and_whatever_is_changed_in_what_they_chose
     with pytest.raises(UserError, match=r"the search .*'trials': 4.* was searched with .*'trials': 3"):
         making(mine).make()
     (mine / "table.toml").write_text(asked, encoding="utf-8")
+    words = ["--with", f"{mine}:uniform+bpr", "--dataset", tmp_path / "ratings.csv", "--results", tmp_path / "own"]
+    quick = ["--set", "epochs=2", "--set", "embedding_size=4", "--seeds", "2", "--jobs", "1", "--format", "json"]
+    beside = json.loads(bench("compare", "uniform+softmax", *words, *quick).out)
+    assert beside["facts"]["tuned"] == table["facts"]["tuned"].partition("; toppop")[0]
+    assert "unequal chances: uniform+bpr was tuned with 3 trials, uniform+softmax was not tuned" in beside["warnings"]
     original = (mine / "tuned.toml").read_text()
     for name in ("trials", "validation", "trial", "validation_default", "validation_std", "given_up", "l2"):
         line = next((line for line in original.splitlines() if f"{name} = " in line), None)
