@@ -114,7 +114,8 @@ class Cite(Tested, Output):
 
     def _planned(self, experiment: "Experiment") -> dict[str, Any]:
         """What the object of `--format json` would say of cells that are not run."""
-        from bench.comparison.told import facts, settings_of
+        from bench.comparison.rows import caption_facts
+        from bench.comparison.told import settings_of
 
         rows = [{**cell.labels(), "name": cell.name, "settings": settings_of(cell)} for cell in experiment.cells]
         several = len(rows) - 1 if self.baseline is not None else len(rows) * (len(rows) - 1) // 2
@@ -134,7 +135,7 @@ class Cite(Tested, Output):
             "rows": rows,
             "pairs": [],
             "family": several,
-            "facts": facts(experiment.cells),
+            "facts": caption_facts(experiment.cells, ()),
             "manifest": {},
         }
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from bench.comparison.told import ALWAYS
 from bench.files import JSONObject
 from bench.results import bibliography
 from bench.results.bibliography import Reference
@@ -16,15 +17,10 @@ from bench.runs.spec import REGISTRIES
 from bench.tables.caption import masked_words, seeds_words
 from bench.tables.latex_text import escape
 from bench.tables.layout import metric_name, plural
+from bench.tables.notes import METHODS
 from datasets import catalog
 from datasets.errors import UserError
 from recmodels.compatibility import text_of
-
-CORRECTED = {"holm": "Holm", "bonferroni": "Bonferroni", "bh": "Benjamini–Hochberg", "by": "Benjamini–Yekutieli"}
-SHARED = (
-    *("negatives", "batch_size", "embedding_size", "optimizer", "learning_rate", "l2", "epochs", "patience"),
-    "select_on",
-)
 
 
 class Cited(NamedTuple):
@@ -102,7 +98,8 @@ def _sentences(table: JSONObject) -> Iterator[str]:
     software = _mark([bibliography.software((), (), None)])
     named = f"{table['dataset']}{_mark(data_references(table['dataset']))}"
     yield f"We compare {plural(len(table['rows']), 'row')} on {named} with contrarec{software}."
-    yield f"The split is {protocol['split']}{users}; {_ranked(table)}; equal scores count by their expected rank."
+    yield f"The split is {protocol['split']}{users}; {_ranked(table)}."
+    yield "Where scores are equal, metrics are means over all their orders."
     least = ("min_rating", "k_core", "min_user_count", "min_item_count", "sample_users")
     kept = ", ".join(
         f"{name.replace('_', ' ')} {text_of(value)}"
@@ -138,16 +135,16 @@ def _sampled(table: JSONObject) -> bool:
 
 def _budget(table: JSONObject) -> Iterator[str]:
     facts = table["facts"]
-    shared = ", ".join(f"{name.replace('_', ' ')} {text_of(facts[name])}" for name in SHARED if name in facts)
+    shared = ", ".join(f"{name.replace('_', ' ')} {text_of(facts[name])}" for name in ALWAYS if name in facts)
     if tuned := facts.get("tuned"):
         trials = sorted({int(number) for number in re.findall(r"from (\d+) trials", tuned)})
         number = " or ".join(map(str, trials))
         search = _mark(bibliography.by_key(bibliography.SEARCH))
         yield f"The settings of each row were searched on validation alone, with {number} trials a row{search}."
-    elif "recommended" in facts:
-        yield "Rows have the settings that the authors of their methods recommend."
+    elif recommended := facts.get("recommended"):
+        yield f"Nothing was searched for this table; settings are defaults, or recommended ones: {recommended}."
     elif shared:
-        yield "No setting was searched for these data."
+        yield "Nothing was searched for this table."
     if shared:
         yield f"All rows: {shared}."
 
@@ -162,9 +159,10 @@ def _tested(table: JSONObject) -> Iterator[str]:
     if not family:
         return
     test, correction = table["test"], table["correction"]
-    how = f"the {test} test" + (", which treats users and seeds as random" if test.startswith("crossed") else "")
+    random = test.startswith("crossed") and len(table["seeds"]) > 1
+    how = f"the {test} test" + (", which treats users and seeds as random" if random else "")
     corrected = (
-        f"corrected by {CORRECTED[correction]}{_mark(bibliography.by_key(bibliography.CORRECTIONS[correction]))} over "
+        f"corrected by {METHODS[correction]}{_mark(bibliography.by_key(bibliography.CORRECTIONS[correction]))} over "
         f"the {plural(family, 'pair')} of each metric"
         if correction != "none"
         else "not corrected for the number of pairs"

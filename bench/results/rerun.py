@@ -19,8 +19,9 @@ from datasets.errors import UserError, unknown
 from recmodels.metrics import user_metrics
 
 TOLERANCE = 0.005
-"""Of the mean of each metric, for runs made with another processor or other versions, whose rounding a whole training
-can amplify to what another seed changes. With the same ones, a run comes out identical or is different."""
+"""Of the mean of each metric, for runs made with another processor or other versions. A whole training can amplify
+their rounding to what another seed changes, which may be more than this: "different" is then no proof of a fault. With
+the same ones, a run comes out identical or is different."""
 
 BITS = {"cpu": "processor", "platform": "platform", "python": "Python", "torch": "torch", "numpy": "numpy"}
 """What may change the last bits of a training."""

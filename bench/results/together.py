@@ -11,7 +11,7 @@ from bench.comparison.nouns import Comparison, Row
 from bench.comparison.rows import row_of
 from bench.results.published import Published, head_of_cell, read
 from bench.statistics.crossed import Alternative
-from bench.tables.caption import seeds_words
+from bench.tables.caption import masked_words, seeds_words
 from datasets.errors import UserError, unknown
 
 
@@ -97,7 +97,7 @@ def check_alike(tables: Sequence[Published]) -> None:
 def told_apart(
     tables: Sequence[Published], each: Sequence[Sequence[str]], shared: Sequence[str], seeds: Sequence[int]
 ) -> list[str]:
-    """What a reader must know of tables that are not alike: rows that are left out, seeds and splits that differ."""
+    """What a reader must know of tables that are not alike: what is left out, and where protocol or settings differ."""
     said = []
     for table, names in zip(tables, each, strict=True):
         if alone := [name for name in names if name not in shared]:
@@ -106,9 +106,17 @@ def told_apart(
         said.append(f"Seeds that not every table has are left out; {seeds_words(seeds)} stay.")
     for what, values in (
         ("Splits", [str(table.context.protocol["split"]) for table in tables]),
+        ("Rankings", [masked_words(table.context.protocol) or "of given candidates" for table in tables]),
+        ("Candidates", [_candidates(table) for table in tables]),
         ("Settings", ["tuned" if any(c["study"] for c in table.cells) else "not tuned" for table in tables]),
     ):
         if len(set(values)) > 1:
-            pairs = (f"{table.name} {value}" for table, value in zip(tables, values, strict=True))
-            said.append(f"{what} differ: {', '.join(pairs)}.")
+            pairs = (f"{table.name}: {value}" for table, value in zip(tables, values, strict=True))
+            said.append(f"{what} differ: {'; '.join(pairs)}.")
     return said
+
+
+def _candidates(table: Published) -> str:
+    """Which items its rankings are among."""
+    sampled = table.manifest["asked"]["sampled"]
+    return str(table.context.protocol["candidates"]) if sampled is None else f"expected over {sampled} sampled"

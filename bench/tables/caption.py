@@ -48,7 +48,8 @@ def shared(comparisons: Sequence[Comparison]) -> list[str]:
         each = [getattr(c.context, kind) for c in comparisons]
         return {k: v for k, v in each[0].items() if all(k in other and other[k] == v for other in each)}
 
-    words = [_words(_told(common("protocol"))), _words(common("facts")), masked_words(common("protocol"))]
+    each = {masked_words(c.context.protocol) for c in comparisons}
+    words = [_words(_told(common("protocol"))), _words(common("facts")), each.pop() if len(each) == 1 else ""]
     return [*words, histories_words(comparisons[0].rows), _code(first.manifest)]
 
 
@@ -59,7 +60,9 @@ def own(c: Comparison, comparisons: Sequence[Comparison]) -> str:
     others = [{**_told(x.context.protocol), **_short(x.context.facts)} for x in comparisons]
     mine = {k: v for k, v in told.items() if any(x.get(k) != v for x in others)}
     code = _code(c.context.manifest) if _code(c.context.manifest) != _code(first.manifest) else ""
-    words = (f"{c.users} users", _words(mine), _data(c), code)
+    masked = masked_words(c.context.protocol)
+    masked = "" if all(masked_words(x.context.protocol) == masked for x in comparisons) else masked
+    words = (f"{c.users} users", _words(mine), masked, _data(c), code)
     return f"{c.context.dataset}: {', '.join(filter(None, words))}"
 
 

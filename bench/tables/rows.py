@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from bench.comparison.nouns import Comparison, Pair, Value
+from bench.comparison.nouns import Comparison, Pair, Value, paired
 from bench.tables.layout import (
     Cell,
     Grid,
@@ -18,6 +18,7 @@ from bench.tables.layout import (
     p_name,
     p_value,
     percent,
+    plural,
     signed,
 )
 from bench.tables.pairs import triangle
@@ -121,7 +122,10 @@ def difference_header(c: Comparison) -> list[str]:
 
 
 def difference_cells(c: Comparison, i: int, d: Difference | None) -> list[Cell]:
-    """Difference with interval, relative difference and, where it may be shown, p with a star."""
+    """Difference with interval, relative difference and, where it may be shown, p with a star.
+
+    Both are on the seeds that the row and the reference share, which are named where they are not all.
+    """
     row, j = c.rows[i], reference(c)
     nothing = [Cell("–")] * (2 if has_p(c) else 1)
     if row.failed:
@@ -133,8 +137,11 @@ def difference_cells(c: Comparison, i: int, d: Difference | None) -> list[Cell]:
     if d.same:
         return [Cell("equal by identity"), *nothing]
     shown = "" if d.lo is None or d.hi is None else " " + interval(*cut(d.lo, d.hi, c.metric, -1.0), signed)
-    base = _mean(c, j)
+    _, theirs, shared = paired(row, c.rows[j], c.metric)
+    base = float(theirs.mean())
     relative = Cell(percent(d.value / base) if base else "–")
+    if shared < max(len(row.seeds), len(c.rows[j].seeds)):
+        shown += f" on {plural(shared, 'seed')}"
     p = [Cell(p_value(d.p), mark="*" if d.found else "")] if has_p(c) else []
     return [Cell(signed(d.value) + shown), relative, *p]
 

@@ -15,6 +15,7 @@ from scipy import stats
 from bench.comparison.across import across
 from bench.comparison.compare import compare
 from bench.comparison.nouns import Comparison, Context, Row
+from bench.tables.caption import own, shared
 from bench.tables.render import render_across
 from datasets.errors import UserError
 from tests.bench.test_cli import QUICK
@@ -61,6 +62,19 @@ def test_ranks_tests_and_aggregate_are_of_the_means_per_data_set() -> None:
     assert not any("too few" in warning or "No signed-rank" in warning for warning in across(comparisons(7)).warnings)
     assert any("smallest p of 3 pairs (holm) is 0.0938; α = 0.05 takes 7 data sets" in w for w in a.warnings)
     assert any("intervals of the IQM are too narrow with 3 seeds" in w for w in a.warnings)
+
+
+def test_what_rankings_mask_is_said_of_all_or_of_each() -> None:
+    known = {"split": "leave-last-one-out", "candidates": "full", "mask": "known"}
+    one, other = (
+        replace(c, context=replace(c.context, protocol=protocol))
+        for c, protocol in zip(comparisons(2), (known, {**known, "refit": "on train and validation"}), strict=True)
+    )
+    alike, apart = ((shared(pair), *(own(c, pair) for c in pair)) for pair in ([one, one], [one, other]))
+    assert any("trained on train alone" in words for words in alike[0])
+    assert not any("trained" in words or "ranking masks" in words for words in apart[0])
+    assert "trained on train alone" in apart[1]
+    assert "trained again on train and validation" in apart[2]
 
 
 def test_correction_side_and_baseline_make_the_family() -> None:

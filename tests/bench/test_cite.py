@@ -57,7 +57,7 @@ def test_software_data_methods_test_and_correction_are_cited_once() -> None:
         ({"correction": "none"}, set(), "not corrected for the number of pairs"),
         ({"baseline": "ease"}, set(), "each row with ease"),
         ({"facts": {"tuned": "a=1 from 20 trials of a"}}, {"akiba2019optuna"}, "on validation alone, with 20 trials"),
-        ({"facts": {"recommended": "l2=0.1 (x)"}}, set(), "the authors of their methods recommend"),
+        ({"facts": {"recommended": "l2=0.1 (x)"}}, set(), "defaults, or recommended ones: l2=0.1 (x)"),
         ({"dataset": "ratings.csv"}, set(), "on ratings.csv with"),
         ({"users": None}, set(), "leave-last-one-out; all items"),
         (
@@ -84,6 +84,11 @@ def test_the_paragraph_says_what_was_done_and_cites_nothing_that_is_not_listed(
     assert {key for group in re.findall(r"\\cite\{([^}]*)\}", latex) for key in group.split(",")} == named
     assert latex.isascii()
     assert "⟦" not in text + latex
+
+
+def test_one_seed_is_not_said_to_be_random() -> None:
+    assert "users and seeds as random" in paragraph(table())
+    assert "as random" not in paragraph(table(seeds=[0]))
 
 
 def test_a_pair_that_is_equal_by_identity_is_none_of_the_family() -> None:
