@@ -22,7 +22,8 @@ def encode(column: Any, role: str, place: Place) -> tuple[NDArray[np.int32], Lab
     text without surrounding blanks.
 
     Raises:
-        UserError: fractions, lists and other things that are no ids, or an id of more than `LONGEST` characters.
+        UserError: fractions, lists and other things that are no ids; an id with a line break, or of more than `LONGEST`
+            characters.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -43,6 +44,13 @@ def encode(column: Any, role: str, place: Place) -> tuple[NDArray[np.int32], Lab
         empty = np.zeros(len(labels), dtype=bool)
     else:
         names = pc.utf8_trim_whitespace(names.cast(pa.string()))
+        broken = pc.match_substring_regex(names, "[\r\n]")
+        if pc.any(broken, min_count=0).as_py():
+            row = int(np.argmax(np.isin(codes, np.flatnonzero(np.asarray(broken)))))
+            raise UserError(
+                f"{place.file} has a line break within the {role} in {place.row(row)}; a quotation mark there is not "
+                "closed, so correct that line."
+            )
         if len(names) and (longest := pc.max(pc.utf8_length(names)).as_py() or 0) > LONGEST:
             row = int(np.argmax(codes == pc.index(pc.utf8_length(names), longest).as_py()))
             raise UserError(

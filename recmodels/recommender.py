@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -156,11 +157,7 @@ class Recommender:
         return {str(label): row for row, label in enumerate(self.split.user_ids.tolist())}
 
     def _row(self, user: object) -> int:
-        if str(user) not in self._rows:
-            some = ", ".join(list(self._rows)[:3])
-            raise UserError(
-                f"No user of {self.split.source.name} is called '{user}'; it has {len(self._rows):,}, such as {some}."
-            )
+        check_users(self.split, self._rows, [user])
         return self._rows[str(user)]
 
 
@@ -258,3 +255,14 @@ def _top(model: Scores, users: Int, has: Sequence[tuple[Int, NDArray[np.int32]]]
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     highest = np.take_along_axis(scores, order, axis=1)
     return np.where(highest > -np.inf, order, -1), highest
+
+
+def check_users(split: Split, known: Collection[str], users: Iterable[object]) -> None:
+    """Refuse a user whose label is none of the `known` ones of a split.
+
+    Raises:
+        UserError: naming the first such.
+    """
+    if (wrong := next((user for user in users if str(user) not in known), None)) is not None:
+        some = ", ".join(islice(known, 3))
+        raise UserError(f"No user of {split.source.name} is called '{wrong}'; it has {len(known):,}, such as {some}.")

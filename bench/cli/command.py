@@ -79,14 +79,19 @@ class RequestCommand(Command):
         if ctx.resilient_parsing:  # a shell asks what may follow
             return super().parse_args(ctx, args)
         if "--help-all" in args:
-            for parameter in hidden:
-                parameter.hidden = False  # type: ignore[attr-defined]
+            self.show_all()
             args = ["--help"]
         elif hidden and not {"-h", "--help"}.isdisjoint(args) and "--help-all" not in str(self.epilog):
             self.epilog = f"{self.epilog}\n\n{len(hidden)} more options: {ctx.command_path} --help-all"
         if not {"-h", "--help"}.intersection(args):
             self._check_once(ctx, args)
         return super().parse_args(ctx, args)
+
+    def show_all(self) -> None:
+        """Let its help have every option."""
+        for parameter in self.params:
+            if hasattr(parameter, "hidden"):
+                parameter.hidden = False
 
     def shell_complete(self, ctx, incomplete):  # type: ignore[no-untyped-def]  # typer's types of these are private
         """What may follow, with the options that --help leaves out."""

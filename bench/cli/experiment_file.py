@@ -68,7 +68,7 @@ def meant(path: Path, content: JSONObject, kind: type[Request]) -> JSONObject:
     for key, value in content.items():
         if key not in known:
             raise unknown_key(key, path, kind)
-        given[known[key]] = _typed(path, key, value, types[known[key]])
+        given[known[key]] = typed(str(path), key, value, types[known[key]])
     if "plugin" in given:
         given["plugin"] = [str(path.parent / Path(plugin).expanduser()) for plugin in given["plugin"]]
     return given
@@ -111,22 +111,26 @@ def keep(results: Path, stem: str, request: Request) -> Path:
     return path
 
 
-def _typed(path: Path, key: str, value: object, annotation: object) -> object:
-    """The value as the field's type has it; a tuple of numbers is written as a list, settings as a table."""
+def typed(place: str, key: str, value: object, annotation: object) -> object:
+    """The value as the field's type has it; a tuple of numbers is written as a list, settings as a table.
+
+    Raises:
+        UserError: it is of another type, or too small; `place` says where it stands.
+    """
     kind = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
     kind = next((one for one in get_args(kind) if one is not type(None)), kind) if _optional(kind) else kind
     if kind == list[Setting]:
-        return _settings(path, value)
+        return _settings(place, value)
     if kind in LISTS:
         if not _are(value, (str, int)):
-            raise UserError(f"{path}: {key} must be a whole number, a list of them or a text, not {_shown(value)}.")
+            raise UserError(f"{place}: {key} must be a whole number, a list of them or a text, not {_shown(value)}.")
         try:
             return LISTS[kind](value)
         except UserError as error:
-            raise UserError(f"{path}: {str(error).removeprefix('--')}") from error
+            raise UserError(f"{place}: {str(error).removeprefix('--')}") from error
     if kind == list[str]:
         if not _are(value, (str,)):
-            raise UserError(f"{path}: {key} must be a text or a list of texts, not {_shown(value)}.")
+            raise UserError(f"{place}: {key} must be a text or a list of texts, not {_shown(value)}.")
         return value if isinstance(value, list) else [value]
     scalars: dict[object, tuple[tuple[type, ...], str]] = {
         bool: ((bool,), "true or false"),
@@ -135,10 +139,10 @@ def _typed(path: Path, key: str, value: object, annotation: object) -> object:
     }
     allowed, name = scalars.get(kind, ((str,), "a text"))
     if isinstance(value, list) or not _are(value, allowed):
-        raise UserError(f"{path}: {key} must be {name}, not {_shown(value)}.")
+        raise UserError(f"{place}: {key} must be {name}, not {_shown(value)}.")
     least = next((info.min for info in get_args(annotation)[1:] if info.min is not None), None)
     if least is not None and isinstance(value, int | float) and value < least:
-        raise UserError(f"{path}: {key} must be at least {least:g}, not {_shown(value)}.")
+        raise UserError(f"{place}: {key} must be at least {least:g}, not {_shown(value)}.")
     return Path(str(value)) if kind is Path else value
 
 
@@ -146,15 +150,15 @@ def _optional(kind: object) -> bool:
     return type(None) in get_args(kind)
 
 
-def _settings(path: Path, value: object) -> list[Setting]:
+def _settings(place: str, value: object) -> list[Setting]:
     if not isinstance(value, dict):
         raise UserError(
-            f"{path}: set must be a table, as in [set] with lines such as epochs = 20, not {_shown(value)}."
+            f"{place}: set must be a table, as in [set] with lines such as epochs = 20, not {_shown(value)}."
         )
     found = []
     for name, choice in value.items():
         if not _are(choice, (str, int, float, bool)):
-            raise UserError(f"{path}: set.{name} must be one value or a list of values, not {_shown(choice)}.")
+            raise UserError(f"{place}: set.{name} must be one value or a list of values, not {_shown(choice)}.")
         for each in choice if isinstance(choice, list) else [choice]:
             found.append(Setting(name, str(each).lower() if isinstance(each, bool) else str(each)))
     return found

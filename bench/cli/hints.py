@@ -199,6 +199,10 @@ def _belongs(word: str) -> str | None:
         return "the name is empty: write one as in `bench compare uniform popularity`"
     if word.lower().endswith((".toml", ".yaml", ".yml", ".json")):
         return "an experiment file is TOML and stands alone, as in `bench run FILE.toml`"
+    if (Path(word) / "table.json").exists():
+        return f"it is a published table: give it as --with {word}, or to `bench report` or `bench verify`"
+    if (Path(word) / "table.toml").exists():
+        return f"it is a table that is not published yet: make it with `bench publish {word}`"
     if Path(word).exists() or catalog.known(word.partition(":")[0]) or word == "synthetic":
         return f"it is data: give it as --dataset {word}"
     if plain(word.partition("@")[0]) in METRICS:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import __version__
-from bench.cli.command import Command, examples
+from bench.cli.command import Command, RequestCommand, examples
 from bench.cli.lazy import Known, LazyGroup
 
 REQUESTS = {
@@ -125,7 +125,7 @@ def help_(
     context: typer.Context,
     words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND...", help="a command, as in data fetch")] = None,
 ) -> None:
-    """What a command does and which options it takes; the same as COMMAND --help."""
+    """What a command does, and every option that it takes: --help-all where there is that, else --help."""
     found = context.parent
     assert found is not None
     for word in words or ():
@@ -135,4 +135,6 @@ def help_(
 
             raise unknown_command(word, known, found.command_path)
         found = typer.Context(known[word], info_name=word, parent=found)
+    if isinstance(found.command, RequestCommand):
+        found.command.show_all()
     typer.echo(found.get_help())

@@ -127,7 +127,7 @@ class Recommend(Splitting):
         from bench.runs.exported import recommender
         from bench.runs.runner import Task, load_split, refitted
         from recmodels.plugins import in_use
-        from recmodels.recommender import Recommender
+        from recmodels.recommender import Recommender, check_users
 
         request = self._request()
         (experiment,) = request.checked()
@@ -136,12 +136,13 @@ class Recommend(Splitting):
                 f"{self.cell or CELL} makes {len(experiment.specs())} runs, and one recommends; name one cell."
             )
         (spec,) = experiment.specs()
+        split = load_split(experiment.data, experiment.protocol, self.consent)
+        check_users(split, [*map(str, split.user_ids.tolist())], self.users)  # before anything is trained for them
         request.train(experiment)
         if outcome([experiment]):
             return None
         run = experiment.store.find(spec)
         assert run is not None
-        split = load_split(experiment.data, experiment.protocol, self.consent)
         name = f"{spec.cell.name} seed {spec.seed} on {experiment.data.name}, run {run.run_id}."
         if not spec.cell.is_baseline:
             return name, recommender(run, split)

@@ -41,7 +41,9 @@ SHORT = 10  # letters of a run id in a table, unless two begin alike
 @app.command("list", cls=Command)
 def list_(
     dataset: Dataset = None,
-    cell: Annotated[str | None, typer.Option("--cell", help="only runs whose cell has this text in it")] = None,
+    cell: Annotated[
+        str | None, typer.Option("--cell", help="only runs whose cell, as uniform+bpr+mf, has this text in it")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="only runs with this seed")] = None,
     failed: Failed = False,
     results: Results = None,
@@ -53,7 +55,8 @@ def list_(
     wants_json = as_json(format)
     store = _store(results)
     rows = [described(folder) for folder in _chosen(store, dataset, failed)]
-    rows = [row for row in rows if (cell is None or cell in str(row["cell"])) and seed in (None, row.get("seed"))]
+    named = [row for row in rows if cell is None or cell in str(row["cell"]) or cell in str(row["parts"])]
+    rows = [row for row in named if seed in (None, row.get("seed"))]
     if wants_json:
         typer.echo(
             json.dumps([{name: row.get(name) for name in COLUMNS} for row in rows], indent=1, ensure_ascii=False)

@@ -74,7 +74,10 @@ class Splitting:
     target: Annotated[
         str,
         option(
-            "--target", DATA, "what global-time holds out of a user's: all, or the first, last or random", more=True
+            "--target",
+            DATA,
+            "which of a user's later interactions global-time holds out: all, first, last or random",
+            more=True,
         ),
     ] = "all"
     min_rating: Annotated[float | None, option("--min-rating", DATA, "leave out interactions rated lower")] = None

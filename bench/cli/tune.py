@@ -106,6 +106,13 @@ class Tune(Training):
         return Plan(self.trials, self.finalists, tuple(self.seeds), self.budget)
 
     def _check(self) -> None:
+        if tuple(self.seeds) == tuple(range(FIRST_SEED)):
+            raise UserError(
+                f"--seeds {FIRST_SEED} means the {FIRST_SEED:,} seeds from 0; tuning takes a range, as in --seeds "
+                f"{FIRST_SEED}-{FIRST_SEED + 3}."
+            )
+        if self.budget is not None and self.trials != Tune.trials:
+            raise UserError(f"--budget {self.budget:g} is in place of --trials {self.trials}; leave one of them out.")
         if min(self.seeds) < FIRST_SEED:
             raise UserError(
                 f"Seed {min(self.seeds)} is for tables; tuning seeds start at {FIRST_SEED}, as in --seeds "
@@ -231,7 +238,8 @@ class Tune(Training):
     def _plan(self, studies: "dict[str, Study]") -> None:
         for name, study in studies.items():
             told = ", ".join(f"{one.key} {one.search.told}" for one in study.dimensions) or "nothing to search"
-            typer.echo(f"{name}: {self.trials} trials of {told}")
+            size = f"{self.trials} trials" if self.budget is None else f"{self.budget:g} s of training with trials"
+            typer.echo(f"{name}: {size} of {told}")
 
     def command(self, experiment: "Experiment") -> str:
         """The command without options that change no number, for one data set."""
@@ -243,8 +251,9 @@ class Tune(Training):
             flag = "--set" if field.name == "settings" else f"--{field.name.replace('_', '-')}"
             if isinstance(value, bool):
                 words.append(flag)
-            elif field.name == "plugin":
-                words += [word for one in value for word in (flag, Path(one).name)]
+            elif field.name in ("plugin", "negatives_from", "item_features"):  # whose content is known otherwise
+                paths = value if isinstance(value, list) else [value]
+                words += [word for one in paths for word in (flag, Path(one).name)]
             elif field.name in ("settings", "space"):
                 words += [word for one in value for word in (flag, "=".join(one) if flag == "--set" else one)]
             else:

@@ -45,10 +45,11 @@ def verify(
     from bench.results.verify import verify
 
     folder = folder_of(table)
-    if rerun == 0 and rows:
+    if rerun == 0 and (rows or seed):
         from datasets.errors import UserError
 
-        raise UserError(f"--row {rows[0]} says which runs are trained again; add --rerun N.")
+        given = f"--row {rows[0]}" if rows else f"--seed {seed}"
+        raise UserError(f"{given} says which runs are trained again; add --rerun N.")
     found = verify(folder)
     if found:
         raise typer.Exit(report(str(folder), 0, found))

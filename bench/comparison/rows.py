@@ -203,6 +203,6 @@ def _changed(experiment: Experiment) -> str:
     for path in (experiment.store.root / experiment.data.folder).glob("*/run.json"):
         with suppress(Damaged):
             shas.add(read(path.parent).record["spec"]["data_sha256"])
-    if not shas - {experiment.data.sha256}:
+    if not shas or experiment.data.sha256 in shas:
         return ""
     return f" It has runs on another content of {experiment.data.name}, which has changed since or is another file."

@@ -19,17 +19,17 @@ Row = dict[str, str | int | float | None]
 
 
 def described(folder: Path) -> Row:
-    """The run in a folder: run, dataset, cell, conditions, seed, state, ndcg@10, seconds; of a damaged one the first.
+    """The run in a folder: run, dataset, cell, parts, conditions, seed, state, ndcg@10 and seconds.
 
-    `cell` names its parts with the options that are no defaults, `conditions` the trainer settings, protocol and device
-    that are none.
+    `cell` names its parts with the options that are no defaults, as far as they are not the usual ones; `parts` are all
+    of them. `conditions` are the trainer settings, protocol and device that are no defaults.
     """
     row: Row = {"run": folder.name, "dataset": folder.parent.name}
     try:
         run = read(folder)
         means = run.check()
     except Damaged:
-        return {**row, "cell": "", "conditions": "", "state": DAMAGED}
+        return {**row, "cell": "", "parts": "", "conditions": "", "state": DAMAGED}
     spec = run.record["spec"]
     device = folder.name.partition("-")[2]
     conditions = [
@@ -40,11 +40,12 @@ def described(folder: Path) -> Row:
         *([f"item-features={spec['features_sha256'][:8]}"] if "features_sha256" in spec else []),
         *([device] if device else []),
     ]
+    parts = {kind: label(kind, spec[kind]) for kind in ("sampler", "loss", "model") if spec[kind]}
+    imported = run.record.get("imported")
     return {
         **row,
-        "cell": imported["name"]
-        if (imported := run.record.get("imported"))
-        else _cell({kind: label(kind, spec[kind]) for kind in ("sampler", "loss", "model") if spec[kind]}),
+        "cell": imported["name"] if imported else _cell(parts),
+        "parts": imported["name"] if imported else "+".join(parts.values()),
         "conditions": " ".join(conditions),
         "seed": spec["seed"],
         "state": "done" if run.failure is None else f"failed: {run.failure}",

@@ -68,7 +68,15 @@ def split_of(run: StoredRun, dataset: str | None, negatives_from: str | None = N
     spec = run.record["spec"]
     consent = Consent(unverified=True, accept_unpinned=True)  # the run says which content, and it is compared
     protocol = Protocol.of(spec["protocol"])
-    data, protocol = data_of(dataset or spec["dataset"], protocol, spec["columns"], negatives_from, consent)
+    try:
+        data, protocol = data_of(dataset or spec["dataset"], protocol, spec["columns"], negatives_from, consent)
+    except UserError as error:
+        if dataset is not None:
+            raise
+        said = (
+            f"Run {run.run_id} was made on {spec['dataset']}, which cannot be read here; name it with --dataset PATH."
+        )
+        raise UserError(f"{said} {error}") from error
     if data.sha256 != spec["data_sha256"]:
         raise UserError(
             f"Run {run.run_id} was made on another content than {data.name} has now; name its data with --dataset, and "

@@ -60,6 +60,7 @@ def test_a_cell_is_trained_once_and_its_lists_and_vectors_are_those_of_the_run(
         assert np.array_equal(np.array(table.column("vector").to_pylist(), np.float32), kept[side])
     for words, said in (
         (f"recommend nobody --run {folder.name} --results {store} --dataset {ratings_csv}", "called 'nobody'"),
+        (f"recommend nobody --cell dns --results {store} --dataset {ratings_csv}", "called 'nobody'"),
         (f"recommend 100 --run {folder.name} --results {store} --split ratio", "leave --split out"),
         (f"recommend 100 --run {folder.name} --results {store} --set epochs=3", "leave --set out"),
         (f"runs export {folder.name} --vectors item --out {tmp_path}/x.npz --results {store}", "Did you mean 'items'"),

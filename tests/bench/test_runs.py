@@ -63,6 +63,9 @@ def test_list_and_show_tell_what_is_there(runs: object, store: Store) -> None:
     assert "failed: Diverged: t" in out
     rows = json.loads(runs("list", "--results", store.root, "--format", "json")[1])  # type: ignore[operator]
     assert {row["state"] for row in rows} == {"done", "failed: Diverged: the loss became nan"}
+    for part in ("+mf", str(rows[0]["cell"])):
+        assert len(json.loads(runs("list", "--cell", part, "--results", store.root, "--format", "json")[1])) == 2  # type: ignore[operator]
+    assert "no such runs" in runs("list", "--cell", "+gmf", "--results", store.root)[2]  # type: ignore[operator]
     assert len(json.loads(runs("list", "--failed", "--results", store.root, "--format", "json")[1])) == 1  # type: ignore[operator]
     code, out, err = runs("show", spec(1).run_id[:8], "--results", store.root)  # type: ignore[operator]
     assert json.loads(out)["failure"] == {"reason": "Diverged: the loss became nan"}

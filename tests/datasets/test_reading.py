@@ -303,6 +303,7 @@ WRONG = {
     "dates as numbers": ({"a.csv": "user,item,time\n1,1,20201226\n1,2,20201227\n"}, ["--time-format '%Y%m%d'"]),
     "bad time after good": ({"a.csv": "user,item,time\n1,1,100\n1,2,soon\n"}, ["'soon'", "line 3"]),
     "day first": ({"a.csv": "user,item,time\n1,1,07.01.2021\n1,2,13.09.2020\n"}, ["line 3", "'%d.%m.%Y'"]),
+    "open quote": ({"a.csv": 'user,item\n1,1\n2,2\n3,"3\n4,4\n5,5\n'}, ["a line break within the item in line 4"]),
     "long id": ({"a.csv": f"user,item\n1,{'x' * 5_000_000}\n"}, ["5,000,000 characters for the item in line 2"]),
     "a word in a sequence": ({"a.txt": "9 8\n" + "1 2 3 4 5 6\n" * 9000 + "1 2 x\n"}, ["line 9002"]),
     "binary": ({"a.csv": b"\x00\x01"}, ["not a text file"]),
