@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, layer_norm, scaled_dot_product_attention
+from torch.nn.functional import dropout, layer_norm, linear, scaled_dot_product_attention
 
 from datasets.errors import UserError
 from recmodels.models import MODELS
@@ -38,14 +40,13 @@ def sasrec(
     blocks: Annotated[int, ">= 0, <= 16", Search(1, 4)] = 2,  # authors
     heads: Annotated[int, ">= 1", Search(among=(1, 2, 4))] = 1,  # authors
     drop: Annotated[float, ">= 0, < 1", Search(among=(0.0, 0.1, 0.2, 0.5))] = 0.2,  # authors, for ml-1m
+    block: Literal["paper", "code"] = "paper",
     shown: Literal["valid", "train"] = "valid",
 ) -> nn.Module:
     """Self-attention over the last items of the history, each position asked for the item that comes next.
 
     x_t = √D v_t + p_t; in each block x ← x + drop(attention(LN(x))), which looks back alone, and then x ← x + drop(W₂
-    relu(W₁ LN(x) + b₁) + b₂); the query is LN(x_t). Norms come before what they normalise and the residual goes around
-    them, as in the paper. Its authors' code adds to LN(x) in both places, takes keys and values of x, and drops inside
-    of the layer of ReLU and not after the attention. Vectors are those that are scored. Weights and positions start
+    relu(W₁ LN(x) + b₁) + b₂); the query is LN(x_t). Vectors are those that are scored. Weights and positions start
     normal with a standard deviation of 0.02, v as the settings say; chance in dropout is torch's.
 
     Args:
@@ -56,11 +57,14 @@ def sasrec(
         blocks: of attention and a layer of ReLU as wide as the vectors.
         heads: of the attention; they divide the size of the vectors.
         drop: the share of numbers dropped from x_0, from attention weights and from what a block adds.
+        block: `paper`, as above; `code`, as in its authors' code and the ports of it: y ← LN(x) + attention(LN(x)), with
+            keys and values of x, then x ← LN(y) + drop(W₂ relu(drop(W₁ LN(y) + b₁)) + b₂).
         shown: whether the histories that are ranked at test hold what validates too: `valid`, or `train` for not.
     """
     if settings.embedding_size % heads:
         raise UserError(f"sasrec needs heads that divide embedding_size, not {heads} and {settings.embedding_size}.")
-    return _SASRec(training, settings, rng, length, blocks, heads, drop, shown)
+    kind = _Block if block == "paper" else _BlockOfCode
+    return _SASRec(training, settings, rng, length, blocks, partial(kind, heads=heads, drop=drop), drop, shown)
 
 
 class _SASRec(SequenceModel):
@@ -71,14 +75,14 @@ class _SASRec(SequenceModel):
         rng: np.random.Generator,
         length: int,
         blocks: int,
-        heads: int,
+        block: Callable[..., nn.Module],
         drop: float,
         shown: str,
     ) -> None:
         super().__init__(training, settings, rng, length, shown)
         size = settings.embedding_size
         self.positions = normal(rng, length, size, std=STD)  # (L, D)
-        self.blocks = nn.ModuleList(_Block(size, heads, drop, rng) for _ in range(blocks))
+        self.blocks = nn.ModuleList(block(size, rng=rng) for _ in range(blocks))
         self.norm = _Norm(size)
         self.drop = drop
 
@@ -92,7 +96,7 @@ class _SASRec(SequenceModel):
 
 
 class _Block(nn.Module):
-    def __init__(self, size: int, heads: int, drop: float, rng: np.random.Generator) -> None:
+    def __init__(self, size: int, *, heads: int, drop: float, rng: np.random.Generator) -> None:
         super().__init__()
         self.heads, self.drop = heads, drop
         self.before_attention, self.before_layers = _Norm(size), _Norm(size)
@@ -100,13 +104,28 @@ class _Block(nn.Module):
         self.first, self.second = Linear(size, size, rng, STD), Linear(size, size, rng, STD)
 
     def forward(self, x: Tensor) -> Tensor:
-        s, t, d = x.shape
-        parts = self.mixing(self.before_attention(x)).view(s, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        query, key, value = parts  # (S, H, T, D / H)
-        share = self.drop if self.training else 0.0
-        mixed = scaled_dot_product_attention(query, key, value, is_causal=True, dropout_p=share)
-        x = x + dropout(self.joining(mixed.transpose(1, 2).reshape(s, t, d)), self.drop, self.training)
+        query, key, value = self.mixing(self.before_attention(x)).chunk(3, dim=-1)
+        x = x + dropout(self._attended(query, key, value), self.drop, self.training)
         return x + dropout(self.second(self.first(self.before_layers(x)).relu()), self.drop, self.training)
+
+    def _attended(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """(S, T, D) of three such: what each position finds among those up to it."""
+        s, t, d = query.shape
+        parts = (part.view(s, t, self.heads, d // self.heads).transpose(1, 2) for part in (query, key, value))
+        share = self.drop if self.training else 0.0
+        mixed = scaled_dot_product_attention(*parts, is_causal=True, dropout_p=share)  # (S, H, T, D / H)
+        joined: Tensor = self.joining(mixed.transpose(1, 2).reshape(s, t, d))
+        return joined
+
+
+class _BlockOfCode(_Block):
+    def forward(self, x: Tensor) -> Tensor:
+        y, size = self.before_attention(x), x.shape[-1]
+        (of_query, of_others), (query, others) = (part.split([size, 2 * size]) for part in self.mixing.parameters())
+        key, value = linear(x, of_others, others).chunk(2, dim=-1)
+        x = self.before_layers(y + self._attended(linear(y, of_query, query), key, value))
+        inner = dropout(self.first(x), self.drop, self.training).relu()
+        return x + dropout(self.second(inner), self.drop, self.training)
 
 
 class _Norm(nn.Module):

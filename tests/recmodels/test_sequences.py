@@ -85,6 +85,20 @@ def sasrec(module: Any, ids: list[int], heads: int = 1) -> Tensor:
     return norm(x, module.norm)[-1]
 
 
+def sasrec_of_code(module: Any, ids: list[int]) -> Tensor:
+    """The same by the authors' code, one head: what is added to is what was normalised, and keys are not normalised."""
+    x = module.items[ids] * math.sqrt(SIZE) + module.positions[: len(ids)]
+    later = torch.ones(len(ids), len(ids)).triu(1).bool()
+    for block in module.blocks:
+        weight, bias, y = block.mixing.weight, block.mixing.bias, norm(x, block.before_attention)
+        q, k, v = (of @ w.T + b for of, w, b in zip((y, x, x), weight.split(SIZE), bias.split(SIZE), strict=True))
+        shares = (q @ k.T / math.sqrt(SIZE)).masked_fill(later, -torch.inf).softmax(dim=-1)
+        x = norm(y + shares @ v @ block.joining.weight.T + block.joining.bias, block.before_layers)
+        inner = (x @ block.first.weight.T + block.first.bias).relu()
+        x = x + inner @ block.second.weight.T + block.second.bias
+    return norm(x, module.norm)[-1]
+
+
 def gru4rec(module: Any, ids: list[int]) -> Tensor:
     """The state after these items by the equations of the unit, mapped."""
     unit, state = module.unit, torch.zeros(module.unit.hidden_size).to(module.items)
@@ -130,6 +144,19 @@ def test_heads_are_parts_of_the_vectors() -> None:
     torch.testing.assert_close(found, sasrec(module, ids, heads=2))
     with pytest.raises(UserError, match="heads that divide embedding_size, not 3 and 4"):
         built("sasrec", heads="3")
+
+
+def test_a_block_of_the_code_is_that_of_its_formula() -> None:
+    training, module = data(), built("sasrec", block="code")
+    users, items, ids = zip(*windows(training), strict=True)
+    found = module.queries(Batch(torch.tensor(users), torch.tensor(items), torch.from_numpy(module.sequences.rows)))
+    oracle = torch.stack([sasrec_of_code(module, some) for some in ids])
+    torch.testing.assert_close(found.users, oracle)
+    pull = torch.randn(oracle.shape, dtype=torch.float64)
+    names, parameters = zip(*module.named_parameters(), strict=True)
+    ours, theirs = (torch.autograd.grad((x * pull).sum(), parameters) for x in (found.users, oracle))
+    for called, mine, its in zip(names, ours, theirs, strict=True):
+        torch.testing.assert_close(mine, its, msg=called)
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
