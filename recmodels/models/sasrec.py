@@ -57,7 +57,7 @@ def sasrec(
         blocks: of attention and a layer of ReLU as wide as the vectors.
         heads: of the attention; they divide the size of the vectors.
         drop: the share of numbers dropped from x_0, from attention weights and from what a block adds.
-        block: `paper`, as above; `code`, as in its authors' code and the ports of it: y ← LN(x) + attention(LN(x)), with
+        block: `paper`, as above; `code`, as in its authors' code and in its ports: y ← LN(x) + attention(LN(x)), with
             keys and values of x, then x ← LN(y) + drop(W₂ relu(drop(W₁ LN(y) + b₁)) + b₂).
         shown: whether the histories that are ranked at test hold what validates too: `valid`, or `train` for not.
     """
