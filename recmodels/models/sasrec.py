@@ -111,9 +111,9 @@ class _Block(nn.Module):
     def _attended(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(S, T, D) of three such: what each position finds among those up to it."""
         s, t, d = query.shape
-        parts = (part.view(s, t, self.heads, d // self.heads).transpose(1, 2) for part in (query, key, value))
+        q, k, v = (part.view(s, t, self.heads, d // self.heads).transpose(1, 2) for part in (query, key, value))
         share = self.drop if self.training else 0.0
-        mixed = scaled_dot_product_attention(*parts, is_causal=True, dropout_p=share)  # (S, H, T, D / H)
+        mixed = scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=share)  # (S, H, T, D / H)
         joined: Tensor = self.joining(mixed.transpose(1, 2).reshape(s, t, d))
         return joined
 
@@ -121,9 +121,9 @@ class _Block(nn.Module):
 class _BlockOfCode(_Block):
     def forward(self, x: Tensor) -> Tensor:
         y, size = self.before_attention(x), x.shape[-1]
-        (of_query, of_others), (query, others) = (part.split([size, 2 * size]) for part in self.mixing.parameters())
-        key, value = linear(x, of_others, others).chunk(2, dim=-1)
-        x = self.before_layers(y + self._attended(linear(y, of_query, query), key, value))
+        weight, bias = self.mixing.weight, self.mixing.bias
+        key, value = linear(x, weight[size:], bias[size:]).chunk(2, dim=-1)
+        x = self.before_layers(y + self._attended(linear(y, weight[:size], bias[:size]), key, value))
         inner = dropout(self.first(x), self.drop, self.training).relu()
         return x + dropout(self.second(inner), self.drop, self.training)
 
