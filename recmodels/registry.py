@@ -284,7 +284,12 @@ def fill(
     values = {key: parameter.default for key, parameter in known.items()}
     for key, text in given.items():
         if key not in known:
-            raise unknown(f"parameter of {owner}", key, known or ["(it has none)"], aliases)
+            raise unknown(
+                "trainer setting" if owner == "trainer" else f"parameter of {owner}",
+                key,
+                known or ["(it has none)"],
+                aliases,
+            )
         try:
             values[key] = known[key].parse(text)
         except UserError as error:

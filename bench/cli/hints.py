@@ -304,5 +304,5 @@ def unknown_key(key: str, path: Path, kind: type[Request]) -> UserError:
     commands = [f"bench {name}" for name, other in kinds.items() if key in _words(other)]
     if commands:
         name = next((f"bench {name}" for name, other in kinds.items() if other is kind), "a published table")
-        return UserError(f"{path}: {name} has no '{key}', which is a word of {', '.join(commands)}.")
-    return unknown(f"word of an experiment file ({path})", key, _words(kind), {**OPTIONS, "settings": "set"})
+        return UserError(f"{path}: {name} has no '{key}', which is a key of {', '.join(commands)}.")
+    return unknown(f"key of an experiment file ({path})", key, _words(kind), {**OPTIONS, "settings": "set"})

@@ -366,7 +366,7 @@ def _start(path: Path) -> Started:
     words = parsed(path)
     for word in words:
         if word not in ("kind", "workers", "options"):
-            raise unknown(f"word of a cluster file ({path})", word, ("kind", "workers", "options"))
+            raise unknown(f"key of a cluster file ({path})", word, ("kind", "workers", "options"))
     kind, workers, options = words.get("kind"), words.get("workers", 1), words.get("options", {})
     if kind not in KINDS:
         raise unknown("kind of cluster", str(kind), KINDS)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.runs.design import Experiment
-from bench.runs.spec import CODE_PROTOCOL, REGISTRIES, Cell, Data, given_name, spoken
+from bench.runs.item_features import reads
+from bench.runs.spec import CODE_PROTOCOL, REGISTRIES, Cell, given_name, spoken
 from bench.tuning.proposals import DIGITS
 from bench.tuning.space import Dimension
 from bench.tuning.study import ROUND, Plan, Study, Trial, best_so_far, enough
@@ -87,9 +88,7 @@ class Tuned:
         Raises:
             UserError: naming what differs.
         """
-        trained = [cell for cell in experiment.cells if not cell.is_baseline]
-        metric = str(trained[0].settings["select_on"]) if trained else SELECT_ON
-        for name, here in key_of(experiment.data, metric).items():
+        for name, here in key_of(experiment).items():
             if self.key.get(name) != here:
                 other = f"another {name.replace('_', ' ')} ({_short(self.key.get(name))}, not {_short(here)})"
                 raise UserError(f"{self.name} was tuned for {other}; tune for this one with `bench tune`.")
@@ -138,12 +137,14 @@ class Tuned:
         return next((self.cells[name] for name in names if name in self.cells), None)
 
 
-def key_of(data: Data, select_on: str) -> dict[str, Any]:
-    """What tuned settings hold for."""
+def key_of(experiment: Experiment) -> dict[str, Any]:
+    """What tuned settings hold for; features of the items are a part of it where a model reads them."""
+    data, trained = experiment.data, [cell for cell in experiment.cells if not cell.is_baseline]
     return {
         "data_sha256": data.sha256,
         "protocol": {name: value for name, value in data.protocol.items() if value is not None},
-        "select_on": select_on,
+        **({"features_sha256": data.features_sha256} if any(map(reads, trained)) else {}),
+        "select_on": str(trained[0].settings["select_on"]) if trained else SELECT_ON,
         "code_protocol": CODE_PROTOCOL,
     }
 
@@ -197,13 +198,11 @@ def late(trials: Sequence[float | None]) -> bool:
 
 def tuned_text(experiment: Experiment, plan: Plan, command: str, cells: Sequence[TunedCell]) -> str:
     """The content of the file; the same study gives the same text."""
-    trained = [cell for cell in experiment.cells if not cell.is_baseline]
-    metric = str(trained[0].settings["select_on"]) if trained else SELECT_ON
     study: dict[str, Any] = {"trials": plan.trials} if plan.budget is None else {"budget_seconds": plan.budget}
     study |= {"finalists": plan.finalists, "seeds": list(plan.seeds), "round": ROUND}
     lines = ["# Settings chosen on the validation part; `--tuned-from` applies them.", f"schema = {SCHEMA}"]
     lines += [f"command = {json.dumps(command)}", "", "[key]"]
-    lines += [f"{name} = {_toml(value)}" for name, value in key_of(experiment.data, metric).items()]
+    lines += [f"{name} = {_toml(value)}" for name, value in key_of(experiment).items()]
     lines += ["", "[study]", *(f"{name} = {_toml(value)}" for name, value in study.items())]
     for cell in sorted(cells, key=lambda one: one.name):
         lines += ["", f"[cells.{json.dumps(cell.name)}]"]

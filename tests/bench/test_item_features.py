@@ -156,3 +156,22 @@ def test_a_published_run_that_read_them_is_not_trained_again() -> None:
     run = SimpleNamespace(run_id="0" * 16, record={"spec": spec, "provenance": {"device": "cpu"}})
     with pytest.raises(UserError, match="read a file of item features, which no table keeps; draw from other rows"):
         spec_of(run, TOWER)  # type: ignore[arg-type]
+
+
+def test_tuned_settings_hold_for_the_features_that_were_searched_with(
+    ratings_csv: Path, films: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("optuna")
+    quick = (
+        f"--dataset {ratings_csv} --set epochs=1 --set embedding_size=4 --results {tmp_path / 'store'} --jobs 1 --quiet"
+    )
+    few = f"--trials 2 --finalists 1 --seeds 1000-1001 --out {tmp_path / 'tuned.toml'}"
+    answer = ask(f"tune {TOWER} uniform --item-features {films} {quick} {few}")
+    assert answer.code == 0, answer.err
+    use = f"{quick} --tuned-from {tmp_path / 'tuned.toml'} --seeds 1 --dry-run"
+    assert ask(f"compare uniform {use}").code == 0
+    assert ask(f"compare {TOWER} --item-features {films} {use}").code == 0
+    films.write_text(films.read_text(encoding="utf-8").replace("even", "uneven"), encoding="utf-8")
+    answer = ask(f"compare {TOWER} --item-features {films} {use}")
+    assert answer.code == 2
+    assert "was tuned for another features sha256" in answer.err
