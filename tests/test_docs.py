@@ -192,7 +192,7 @@ def test_the_tutorial_shows_rows_of_the_published_table() -> None:
     page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     words = next(words for line, words in commands() if line.startswith("tutorial.md") and "ml-100k" in words)
     names, baseline = words[1 : words.index("--dataset")], words[words.index("--baseline") + 1]
-    found = read(ROOT / "results" / "ml-100k")
+    found = read(ROOT / "results" / "ml-100k-defaults")
     asked = {key: value for key, value in found.manifest["asked"].items() if key not in ("cutoffs", "sampled")}
     rows = {row.name: row for row in found.rows([10])}
     table = compare([rows[name] for name in names], **asked | {"baseline": baseline}, context=found.context)
@@ -316,5 +316,5 @@ def test_the_page_of_published_tables_says_what_they_say() -> None:
 
 
 def test_the_readme_shows_the_reference_table() -> None:
-    text = render(read(ROOT / "results" / "ml-100k").comparison(), width=100)  # as `bench publish` prints it
+    text = render(read(ROOT / "results" / "ml-100k-defaults").comparison(), width=100)  # as `bench publish` prints it
     assert text.strip() in (ROOT / "README.md").read_text(encoding="utf-8")

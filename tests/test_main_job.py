@@ -15,7 +15,7 @@ from bench.results.rerun import elsewhere, outcome
 from bench.runs.store import Store
 from tests.real_data import ROOT
 
-PUBLISHED = ROOT / "results" / "ml-100k"
+PUBLISHED = ROOT / "results" / "ml-100k-defaults"
 pytestmark = pytest.mark.slow
 
 

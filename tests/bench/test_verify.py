@@ -329,12 +329,14 @@ def test_committed_tables_are_as_they_were_published(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(ROOT / "results" / "ml-100k" not in COMMITTED, reason="needs the published table of MovieLens 100K")
+@pytest.mark.skipif(
+    ROOT / "results" / "ml-100k-defaults" not in COMMITTED, reason="needs the published table of the defaults"
+)
 def test_a_committed_run_comes_out_again(ml_100k: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """One of the row that trains fastest; tests/test_main_job.py has one of every row, without this command."""
     for name, value in ml_100k.items():
         monkeypatch.setenv(name, value)
-    table = read(ROOT / "results" / "ml-100k")
+    table = read(ROOT / "results" / "ml-100k-defaults")
     seconds = {cell["name"]: min(run["timing"]["train"] for run in cell["runs"]) for cell in table.cells}
     row = min(seconds, key=lambda name: seconds[name])
     done = bench("verify", table.folder / "table.json", "--rerun", "1", "--row", row, "--quiet")
