@@ -130,9 +130,10 @@ class Making:
 
     def _cells(self, experiment: "Experiment", parts: "Parts") -> "list[Part]":
         """Every cell of the table, each kept as soon as it is finished."""
-        return [self._cell(cell.name, parts) for cell in experiment.cells]
+        return [self.cell(cell.name, parts) for cell in experiment.cells]
 
-    def _cell(self, name: str, parts: "Parts") -> "Part":
+    def cell(self, name: str, parts: "Parts") -> "Part":
+        """One cell, searched and run as far as it is not, and kept."""
         from bench.results.parts import Part, is_made
         from bench.results.ranks import Measured
         from bench.results.records import record

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from datasets.errors import UserError
 from tests.bench.published_tables import DESCRIPTION, described, made_up, making, published
 from tests.inputs.asking import bench
 
+ROOT = Path(__file__).parents[2]
 FILES = ["manifest.json", "ranks.parquet", "table.csv", "table.json", "table.md", "table.tex", "table.toml"]
 
 
@@ -216,6 +220,23 @@ def _again(mine: Path, fresh: Path) -> int:
 TUNED = DESCRIPTION.replace("seeds = 3", "seeds = 2").replace(
     "[set]", '[tune]\ntrials = 3\nfinalists = 1\nseeds = [1000, 1001]\nspace = ["l2=0.001,0.1"]\n\n[set]'
 )
+
+
+@pytest.mark.slow
+def test_commands_side_by_side_make_different_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = described(tmp_path)
+    words = [sys.executable, ROOT / "experiments" / "make_cells.py", mine]
+    place = {**os.environ, "BENCH_RESULTS": str(tmp_path / "store"), "PYTHONPATH": str(ROOT)}
+    running = [subprocess.Popen(words, env=place, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [line.split()[2:5] for one in running for line in one.communicate()[0].splitlines()]
+    assert [one.returncode for one in running] == [0, 0]
+    assert {tuple(words[1:]) for words in told} == {("is", "made")}
+    made = {path.stem for path in (mine / "cells").glob("*.json")}
+    assert {name.replace(":", "-") for name, *_ in told} == made
+    assert len(made) == 4
+    no_training(monkeypatch)
+    assert making(mine).make() == 0
+    assert verify(mine) == []
 
 
 def test_a_tuned_table_has_its_trials_and_whatever_is_changed_in_what_they_chose_is_found(tmp_path: Path) -> None:
