@@ -12,7 +12,7 @@ from recmodels.entries import METRIC, PROPOSAL, Entry, Parameter
 from recmodels.search import Search
 from recmodels.settings import setting_parameters
 
-FROM_TRAINER = ("vectors", "tables", "user_tables", "batch", "no_negatives")
+FROM_TRAINER = ("vectors", "tables", "user_tables", "user_rows", "batch", "no_negatives")
 """What a loss may need of the trainer: the vectors behind the scores, the tables of the rows, those of
 users whatever the row, the other rows; or no negatives at all."""
 SPACES = ("dot", "cosine", "half-cosine", "distance")
@@ -26,9 +26,9 @@ TAKES: dict[str, list[list[str]]] = {
 """What a function is called with beside its parameters; a baseline that draws takes `rng` by this name."""
 OF_ALL = ("paper", "aliases", "search", "recommended", "recommended_from")
 FACTS = {
-    "sampler": (*OF_ALL, "gives", "asks", "negatives", "of_proposal", "limits"),
-    "loss": (*OF_ALL, "space", "spaces", "spaces_why", "rank_space", "needs", "refuses", "learns"),
-    "model": (*OF_ALL, "gives", "asks", "limits", "refuses"),
+    "sampler": (*OF_ALL, "gives", "asks", "negatives", "of_proposal", "limits", "ignores"),
+    "loss": (*OF_ALL, "space", "spaces", "spaces_why", "rank_space", "needs", "refuses", "learns", "ignores"),
+    "model": (*OF_ALL, "gives", "asks", "limits", "needs", "refuses", "ignores"),
     "baseline": OF_ALL,
     "dataset": ("paper", "columns"),
 }
@@ -41,6 +41,7 @@ WORDS = {
     ("loss", "spaces"): SPACES,
     ("model", "gives"): tuple(FROM_MODEL),
     ("model", "asks"): ("features",),
+    ("model", "needs"): ("batch",),
     ("model", "refuses"): FROM_TRAINER,
 }
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

@@ -262,6 +262,10 @@ def check_users(split: Split, known: Collection[str], users: Iterable[object]) -
 
     Raises:
         UserError: naming the first such.
+
+    Example:
+        >>> import datasets
+        >>> check_users(datasets.load("synthetic:users=200,items=100,density=0.1"), ["7", "9"], [9, "7"])
     """
     if (wrong := next((user for user in users if str(user) not in known), None)) is not None:
         some = ", ".join(islice(known, 3))

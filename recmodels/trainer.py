@@ -29,14 +29,13 @@ from recmodels.seeds import derive, generator
 from recmodels.settings import Settings
 from recmodels.slopes import send_back
 from recmodels.types import Batch, Candidates, LossInput, Part, Scores, Tables
-from recmodels.updates import Updates, add_l2, l2_pull, learning_rate_factor
+from recmodels.updates import Updates, add_l2, by_row_of, l2_pull, learning_rate_factor
 from recmodels.validation import settled as settled
 from recmodels.validation import some_users as some_users
 from recmodels.validation import validate as validate
 
 DRAWS_AHEAD = 1 << 20  # static samplers draw about this many negatives at a time
 CELLS = 1 << 20  # scores with shared negatives that are worked on at a time: 4 MB for each of a few copies
-LARGE = 2  # a table of so many times the batch's ids is not updated as a whole, where the optimiser allows
 
 ModelFactory = Callable[[Training, Settings, np.random.Generator], nn.Module]
 
@@ -79,10 +78,9 @@ def train(
     Patience counts from the best epoch, or from where the sampler's schedule stands still if that is later; a learning
     rate with a schedule runs to the last epoch.
 
-    Initial vectors, order of positives, negatives and the dropout of settings come from independent streams of
-    `seed`, so that runs which differ in sampler or loss start from the same vectors and see the positives in the same
-    order. What torch draws has one more stream for all: the dropout inside of models of sequences, the directions of
-    `sce` and `rece`, and what a loss draws for its own parts.
+    Initial vectors, order of positives, negatives and the setting `dropout` have independent streams of `seed`, so that
+    runs which differ in sampler or loss start from the same vectors and see the positives in the same order. What torch
+    draws has one more for all: dropout within models of sequences, directions of `sce` and `rece`, parts of losses.
 
     Args:
         training: the training interactions.
@@ -371,7 +369,8 @@ def _loss_input(
     fit: _Fit, batch: Batch, candidates: Candidates, dropout: np.random.Generator, l2: PairL2 | None
 ) -> LossInput:
     (tables, at), space, needs = fit.encode.rows(batch), fit.objective.space, fit.objective.needs
-    by_row = _by_row(fit, tables.users, at), _by_row(fit, tables.items, batch.positives, candidates.items)
+    tables_at = (tables.users, at), (tables.items, batch.positives, candidates.items)
+    by_row = by_row_of(fit.settings, *tables_at[0]), by_row_of(fit.settings, *tables_at[1])
     keep, pairs = _keep(fit, tables, batch, dropout), Batch(at, batch.positives)
     own = batch.rows is not None
     scored, vectors = _NOTHING if "catalogue" in needs else candidates, None
@@ -396,10 +395,3 @@ def _loss_input(
         state=fit.state.tensors,
         space=space,
     )
-
-
-def _by_row(fit: _Fit, table: Tensor, *ids: Tensor) -> bool:
-    """Whether the gradient of a table is to hold the rows of the batch alone."""
-    if not isinstance(table, nn.Parameter) or fit.settings.every_row:
-        return False
-    return fit.settings.optimizer == "lazy_adam" or max(part.numel() for part in ids) * LARGE < len(table)

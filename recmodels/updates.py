@@ -16,6 +16,7 @@ from recmodels.gradients import add_count, add_rows, add_shares, leave_zeros, pl
 from recmodels.settings import Settings
 from recmodels.types import Batch, Candidates
 
+LARGE = 2  # a table of so many times the batch's ids is not updated as a whole, where the optimiser allows
 EPSILON, ADAGRAD_EPSILON, CLIP_EPSILON = 1e-8, 1e-10, 1e-6
 
 
@@ -129,6 +130,13 @@ def _clip(gradients: list[Tensor], largest: float) -> None:
     factor = (largest / (norm + CLIP_EPSILON)).clamp(max=1.0)
     for part in parts:
         part.mul_(factor)
+
+
+def by_row_of(settings: Settings, table: Tensor, *ids: Tensor) -> bool:
+    """Whether the gradient of a table is to hold the rows of a batch alone, whose ids these are."""
+    if not isinstance(table, nn.Parameter) or settings.every_row:
+        return False
+    return settings.optimizer == "lazy_adam" or max(part.numel() for part in ids) * LARGE < len(table)
 
 
 def learning_rate_factor(settings: Settings, epoch: int) -> float:

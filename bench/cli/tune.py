@@ -1,10 +1,11 @@
 """`bench tune`: search the settings of each cell on the validation part, every cell with as many trials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from shlex import join
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
@@ -176,7 +177,7 @@ class Tune(Training):
         failed = [self.retry_failed and one is not None and one.failure is not None for one in answers]
         wanted = [trial for trial, one, again in zip(trials, answers, failed, strict=True) if one is None or again]
         while wanted:
-            self._try(experiment, {spec.run_id: (spec, floors) for spec, floors in wanted}, notes, told)
+            self._try(experiment, {spec.run_id: (spec, floors) for spec, floors in wanted}, told, notes)
             answers = [answer(experiment.store, *trial, experiment.device) for trial in trials]
             left = [trial for trial, one in zip(trials, answers, strict=True) if one is None]
             if len(left) >= len(wanted):
@@ -191,8 +192,8 @@ class Tune(Training):
         self,
         experiment: "Experiment",
         trials: "dict[str, tuple[RunSpec, tuple[float, ...]]]",
-        notes: dict[str, str],
         told: set[str],
+        notes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Train these, each held to its floors and called by its note; one that was given up is kept as no run."""
         from bench.tuning.kept import keep
@@ -207,7 +208,7 @@ class Tune(Training):
         if "code" not in told and self.say_other_code(experiment, specs):
             told.add("code")
         tasks = [
-            replace(task, floors=trials[task.spec.run_id][1], note=notes[task.spec.run_id])
+            replace(task, floors=trials[task.spec.run_id][1], note=notes.get(task.spec.run_id, ""))
             for task in self.tasks(experiment, specs)
         ]
         self.carry_out(experiment, tasks, kept)

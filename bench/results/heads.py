@@ -83,6 +83,8 @@ def table_faults(manifest: JSONObject, searched: Mapping[str, TunedCell]) -> Ite
     What other code said of them in other words is not compared.
     """
     records, context = manifest["cells"], manifest["context"]
+    names = [record["name"] for record in records]
+    yield from (f"cells has {name} twice" for name in dict.fromkeys(names) if names.count(name) > 1)
     for record in records:
         for key, value in record["spec"]["protocol"].items():
             if not same(context["protocol"].get(key), value):

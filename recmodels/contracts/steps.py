@@ -27,7 +27,7 @@ from recmodels.updates import Updates
 USERS, ITEMS, BATCH = 30, 400, 6
 SETTINGS = trainer_settings(
     {"optimizer": "lazy_adam", "epochs": "2", "batch_size": str(BATCH), "negatives": "3", "embedding_size": "4",
-     "l2": "0.01", "l2_bias": "0.01"},
+     "l2": "0.01"},
 )  # fmt: skip
 STEPS = 4
 Named = tuple[str, Parameters]
@@ -58,7 +58,7 @@ def moves_rows_of_the_batch_alone(sampler: Named, loss: Named, model: Named, set
             model=lambda *given: _remembered(steps, MODELS[model[0]](*given, **model[1])),
             sampler=SAMPLERS[sampler[0]](training, **sampler[1]),
             objective=objective(*loss),
-            settings=Settings(**settings),
+            settings=Settings(**{**settings, "l2_bias": 0.01}) if model[1].get("bias") else Settings(**settings),
             seed=0,
             device=torch.device("cpu"),
         )

@@ -347,7 +347,11 @@ FORGERIES = {
     "another row's search": (manifest(exchanged("study", "trials", "finalists")), "tuned.toml", "the runs have"),
     "another row's runs": (manifest(exchanged("runs")), "manifest.json", "its settings and seed give"),
     "seeds exchanged": (manifest(lambda m: m["cells"][0]["runs"].reverse()), "manifest.json", "row.seeds are [0, 1]"),
-    "a row twice": (manifest(lambda m: m["cells"].append(m["cells"][0])), "manifest.json", "cannot be computed with"),
+    "a row twice": (
+        manifest(lambda m: m["cells"].append(m["cells"][0])),
+        "manifest.json",
+        "cells has uniform+bpr twice",
+    ),
     "a run that failed": (
         manifest(lambda m: m["cells"][0]["runs"][0].update(failure={"reason": "no luck"})),
         "table.json",

@@ -106,3 +106,14 @@ def test_diagnostics_are_grouped_and_rounded():
         assert shown in text
     assert "10899594" not in text
     assert "10.9" not in render(c, "markdown", view="diagnostics")
+
+
+def test_a_row_on_fewer_seeds_is_set_against_the_best_on_these():
+    best, other = row("uniform", "bpr", 0.02, 1), row("near", "bpr", 0.0195, 7)
+    few = replace(other, seeds=other.seeds[:2], metrics={name: x[:2] for name, x in other.metrics.items()},
+                  runs=other.runs[:2], results=other.results[:2])  # fmt: skip
+    c = compare([best, few], context=CONTEXT, metrics=("ndcg@10",))
+    theirs = [r.metrics["ndcg@10"][:2].mean() for r in (few, best)]
+    text = " ".join(render(c, width=200).split())
+    assert " on 2 seeds " in text
+    assert f"{100 * (theirs[0] / theirs[1] - 1):+.1f}%".replace("-", "−") in text, text

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from recmodels.samplers import SAMPLERS
+from recmodels.sampling import Scorer
 from recmodels.scoring import batch_scores
-from recmodels.types import Batch, Tables
+from recmodels.types import Batch, Candidates, Tables
+from tests.recmodels.test_sequences import ITEMS as CATALOGUE
+from tests.recmodels.test_sequences import USERS as PEOPLE
+from tests.recmodels.test_sequences import built
+from tests.recmodels.test_sequences import data as sequence_data
 from tests.sampler_cases import (
     DATA,
     N_ITEMS,
@@ -162,3 +168,29 @@ def test_memory_never_takes_the_row_itself():
             set() if (batch.positives == batch.positives[row]).sum() > 1 else {int(batch.positives[row])}
         )
     assert drawn.valid.all()
+
+
+@pytest.mark.parametrize("name", ["inbatch", "mixed:uniform=0.25", "memory:capacity=6"])
+def test_the_law_of_a_batch_leaves_out_the_rows_of_the_own_sequence(name: str) -> None:
+    """Of B - 1 other rows B - L are of other sequences; a mixture draws from them, a memory adds what it remembers."""
+    training = sequence_data()
+    built("sasrec", training)
+    entry, _, option = name.partition(":")
+    sampler = SAMPLERS[entry](training, **SAMPLERS.parameters(entry, dict([option.split("=")]) if option else {}))
+    users, items = torch.tensor([5, 5, 5, 2, 2, 6]), torch.tensor([[3, 8]]).expand(6, 2)
+    batch = Batch(users, torch.tensor([1, 2, 3, 4, 5, 6]), torch.arange(6))
+    share = np.array([(6 - users.tolist().count(user)) / 5 for user in users.tolist()])[:, None]
+    if entry == "memory":
+        sampler.state["items"] = np.array([1, 2, 3, 4])
+        share = (5 * share + 4) / 9
+    scorer = Scorer(Tables(torch.zeros(PEOPLE, 1), torch.zeros(CATALOGUE, 1)))
+    law = training.positive_law[[3, 8]] * share
+    if entry == "mixed":
+        law = 0.75 * law + 0.25 / CATALOGUE
+    found = sampler.with_law(batch, Candidates(items), scorer)
+    assert found.log_q is not None
+    assert found.log_q_positive is not None
+    np.testing.assert_allclose(found.log_q.exp(), law, rtol=1e-5)
+    own = training.positive_law[[1, 2, 3, 4, 5, 6]] * share[:, 0]
+    own = 0.75 * own + 0.25 / CATALOGUE if entry == "mixed" else own
+    np.testing.assert_allclose(found.log_q_positive.exp(), own, rtol=1e-5)

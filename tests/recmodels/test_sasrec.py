@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Scorer, Training
 from recmodels.settings import Settings
 from recmodels.types import Batch, Tables
+from tests.recmodels.test_sequences import SIZE, built, norm, windows
+from tests.recmodels.test_sequences import data as sequence_data
 
 
 def data() -> Training:
@@ -126,3 +129,30 @@ def test_a_sampler_sees_a_row_as_it_would_see_a_user_of_that_vector(name: str, s
 def first_of(data: Training) -> Callable[[int], int]:
     """The first interaction of a user."""
     return lambda user: int(np.flatnonzero(data.interactions.users == user)[0])
+
+
+def sasrec_of_code(module: Any, ids: list[int]) -> Tensor:
+    """The same by the authors' code, one head: what is added to is what was normalised, and keys are not normalised."""
+    x = module.items[ids] * math.sqrt(SIZE) + module.positions[: len(ids)]
+    later = torch.ones(len(ids), len(ids)).triu(1).bool()
+    for block in module.blocks:
+        weight, bias, y = block.mixing.weight, block.mixing.bias, norm(x, block.before_attention)
+        q, k, v = (of @ w.T + b for of, w, b in zip((y, x, x), weight.split(SIZE), bias.split(SIZE), strict=True))
+        shares = (q @ k.T / math.sqrt(SIZE)).masked_fill(later, -torch.inf).softmax(dim=-1)
+        x = norm(y + shares @ v @ block.joining.weight.T + block.joining.bias, block.before_layers)
+        inner = (x @ block.first.weight.T + block.first.bias).relu()
+        x = x + inner @ block.second.weight.T + block.second.bias
+    return norm(x, module.norm)[-1]
+
+
+def test_a_block_of_the_code_is_that_of_its_formula() -> None:
+    training, module = sequence_data(), built("sasrec", block="code")
+    users, items, ids = zip(*windows(training), strict=True)
+    found = module.queries(Batch(torch.tensor(users), torch.tensor(items), torch.from_numpy(module.sequences.rows)))
+    oracle = torch.stack([sasrec_of_code(module, some) for some in ids])
+    torch.testing.assert_close(found.users, oracle)
+    pull = torch.randn(oracle.shape, dtype=torch.float64)
+    names, parameters = zip(*module.named_parameters(), strict=True)
+    ours, theirs = (torch.autograd.grad((x * pull).sum(), parameters) for x in (found.users, oracle))
+    for called, mine, its in zip(names, ours, theirs, strict=True):
+        torch.testing.assert_close(mine, its, msg=called)

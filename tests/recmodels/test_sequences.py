@@ -21,7 +21,7 @@ from recmodels.objective import objective
 from recmodels.samplers import SAMPLERS
 from recmodels.sampling import Scorer, Training
 from recmodels.settings import Settings
-from recmodels.types import Batch, Candidates, Part, Tables
+from recmodels.types import Batch, Part, Tables
 
 USERS, ITEMS, SIZE, LENGTH = 9, 14, 4, 5
 SEQUENTIAL = [name for name in MODELS if "queries" in MODELS.entry(name).facts["gives"]]
@@ -85,20 +85,6 @@ def sasrec(module: Any, ids: list[int], heads: int = 1) -> Tensor:
     return norm(x, module.norm)[-1]
 
 
-def sasrec_of_code(module: Any, ids: list[int]) -> Tensor:
-    """The same by the authors' code, one head: what is added to is what was normalised, and keys are not normalised."""
-    x = module.items[ids] * math.sqrt(SIZE) + module.positions[: len(ids)]
-    later = torch.ones(len(ids), len(ids)).triu(1).bool()
-    for block in module.blocks:
-        weight, bias, y = block.mixing.weight, block.mixing.bias, norm(x, block.before_attention)
-        q, k, v = (of @ w.T + b for of, w, b in zip((y, x, x), weight.split(SIZE), bias.split(SIZE), strict=True))
-        shares = (q @ k.T / math.sqrt(SIZE)).masked_fill(later, -torch.inf).softmax(dim=-1)
-        x = norm(y + shares @ v @ block.joining.weight.T + block.joining.bias, block.before_layers)
-        inner = (x @ block.first.weight.T + block.first.bias).relu()
-        x = x + inner @ block.second.weight.T + block.second.bias
-    return norm(x, module.norm)[-1]
-
-
 def gru4rec(module: Any, ids: list[int]) -> Tensor:
     """The state after these items by the equations of the unit, mapped."""
     unit, state = module.unit, torch.zeros(module.unit.hidden_size).to(module.items)
@@ -144,19 +130,6 @@ def test_heads_are_parts_of_the_vectors() -> None:
     torch.testing.assert_close(found, sasrec(module, ids, heads=2))
     with pytest.raises(UserError, match="heads that divide embedding_size, not 3 and 4"):
         built("sasrec", heads="3")
-
-
-def test_a_block_of_the_code_is_that_of_its_formula() -> None:
-    training, module = data(), built("sasrec", block="code")
-    users, items, ids = zip(*windows(training), strict=True)
-    found = module.queries(Batch(torch.tensor(users), torch.tensor(items), torch.from_numpy(module.sequences.rows)))
-    oracle = torch.stack([sasrec_of_code(module, some) for some in ids])
-    torch.testing.assert_close(found.users, oracle)
-    pull = torch.randn(oracle.shape, dtype=torch.float64)
-    names, parameters = zip(*module.named_parameters(), strict=True)
-    ours, theirs = (torch.autograd.grad((x * pull).sum(), parameters) for x in (found.users, oracle))
-    for called, mine, its in zip(names, ours, theirs, strict=True):
-        torch.testing.assert_close(mine, its, msg=called)
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
@@ -307,32 +280,6 @@ def test_the_law_of_a_batch_is_that_of_the_rows() -> None:
     built("sasrec", training)
     targets = [item for _, item, _ in windows(training)]
     np.testing.assert_allclose(training.positive_law, np.bincount(targets, minlength=ITEMS) / len(targets))
-
-
-@pytest.mark.parametrize("name", ["inbatch", "mixed:uniform=0.25", "memory:capacity=6"])
-def test_the_law_of_a_batch_leaves_out_the_rows_of_the_own_sequence(name: str) -> None:
-    """Of B - 1 other rows B - L are of other sequences; a mixture draws from them, a memory adds what it remembers."""
-    training = data()
-    built("sasrec", training)
-    entry, _, option = name.partition(":")
-    sampler = SAMPLERS[entry](training, **SAMPLERS.parameters(entry, dict([option.split("=")]) if option else {}))
-    users, items = torch.tensor([5, 5, 5, 2, 2, 6]), torch.tensor([[3, 8]]).expand(6, 2)
-    batch = Batch(users, torch.tensor([1, 2, 3, 4, 5, 6]), torch.arange(6))
-    share = np.array([(6 - users.tolist().count(user)) / 5 for user in users.tolist()])[:, None]
-    if entry == "memory":
-        sampler.state["items"] = np.array([1, 2, 3, 4])
-        share = (5 * share + 4) / 9
-    scorer = Scorer(Tables(torch.zeros(USERS, 1), torch.zeros(ITEMS, 1)))
-    law = training.positive_law[[3, 8]] * share
-    if entry == "mixed":
-        law = 0.75 * law + 0.25 / ITEMS
-    found = sampler.with_law(batch, Candidates(items), scorer)
-    assert found.log_q is not None
-    assert found.log_q_positive is not None
-    np.testing.assert_allclose(found.log_q.exp(), law, rtol=1e-5)
-    own = training.positive_law[[1, 2, 3, 4, 5, 6]] * share[:, 0]
-    own = 0.75 * own + 0.25 / ITEMS if entry == "mixed" else own
-    np.testing.assert_allclose(found.log_q_positive.exp(), own, rtol=1e-5)
 
 
 def test_at_test_the_history_holds_what_validates_if_the_model_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

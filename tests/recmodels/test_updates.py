@@ -158,7 +158,7 @@ def test_updating_the_rows_of_the_batch_alone_is_updating_the_table(
 ) -> None:
     trained = []
     for large in (0, 10**9):  # always by row, never by row
-        monkeypatch.setattr("recmodels.trainer.LARGE", large)
+        monkeypatch.setattr("recmodels.updates.LARGE", large)
         trained.append(run(sampler=sampler, optimizer=name, learning_rate=0.1, l2=l2, space=space, epochs=2).tables)
     torch.testing.assert_close(trained[0].users, trained[1].users, rtol=0, atol=1e-6)
     torch.testing.assert_close(trained[0].items, trained[1].items, rtol=0, atol=1e-6)
