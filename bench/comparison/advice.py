@@ -17,7 +17,9 @@ def warnings(cells: Sequence[Cell]) -> list[str]:
     unused: dict[str, dict[str, None]] = {}
     for cell in cells:
         if cell.sampler is not None and cell.loss is not None and law_is_lost(cell):
-            unused.setdefault(cell.loss.label(LOSSES), {})[cell.sampler.label(SAMPLERS)] = None
+            searched = bool(cell.trials)  # what was chosen for a row stands in the caption
+            loss = cell.loss.name if searched else cell.loss.label(LOSSES)
+            unused.setdefault(loss, {})[cell.sampler.name if searched else cell.sampler.label(SAMPLERS)] = None
     said = []
     for loss, samplers in unused.items():
         said.append(

@@ -23,3 +23,11 @@ def test_rows_with_other_numbers_of_trials_had_unequal_chances():
 def test_a_row_that_tried_all_there_is_to_try_had_its_chance():
     assert told(replace(A, trials=20), replace(B, trials=1, exhausted=True)) == []
     assert told(A, B) == []
+
+
+def test_what_a_search_chose_is_not_in_the_name_of_a_law_that_is_lost():
+    (plain,) = warnings([parse_cell("popularity:alpha=0.5+bpr", {})])
+    assert plain.startswith("bpr does not correct for how often popularity:alpha=0.5 draws")
+    rows = [replace(parse_cell(f"{name}+bpr", {}), trials=20) for name in ("popularity:alpha=0.5", "inbatch")]
+    (text,) = warnings(rows)
+    assert text.startswith("bpr does not correct for how often popularity and inbatch draw each item; softmax does")
