@@ -6,7 +6,7 @@ A folder of results/ with a manifest is a published table. The words around the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +17,8 @@ from bench.comparison.nouns import Comparison, Row
 from bench.pages.samplers import markdown, number, replaced
 from bench.pages.tuning import kendall
 from bench.results.published import MANIFEST, Published, read
-from bench.tables.layout import metric_name
+from bench.statistics.corrections import adjust
+from bench.tables.layout import metric_name, p_value, signed
 from datasets.protocol import Protocol
 
 RESULTS = ROOT / "results"
@@ -177,6 +178,40 @@ def orders_part(found: Sequence[Table]) -> str:
     return markdown(["order of", "and of", "what differs", "rows in both", "Kendall's τ"], lines)
 
 
+def tuning_part(found: Sequence[Table]) -> str:
+    """A line per row that a tuned table shares with one of the same data and protocol that is not: what tuning changed.
+
+    Differences are by the crossed test, corrected by Holm over the rows of two tables.
+    """
+    lines: list[list[str]] = []
+    for one, other in combinations(found, 2):
+        if _differs(one, other).startswith("settings"):
+            lines += _tuned(*((one, other) if one.tuned else (other, one)))
+    head = ["tuned table", "row", "as by default", "tuned", "difference, 95 %", "p (holm)"]
+    return markdown(head, lines) if lines else "No row is in a tuned table and in one that is not."
+
+
+def _tuned(tuned: Table, other: Table) -> list[list[str]]:
+    plain = {row.name: row for row in other.own.rows}
+    shared = [row for row in tuned.own.rows if row.name in plain and row.runs != plain[row.name].runs]
+    metric, context = tuned.own.metric, tuned.own.context
+    pairs = [
+        compare(
+            [replace(row, name="tuned"), replace(plain[row.name], name="other")],
+            metric=metric, metrics=(metric,), test="crossed", context=context,
+        ).pairs[0]
+        for row in shared
+    ]  # fmt: skip
+    lines = []
+    for row, pair, p in zip(shared, pairs, adjust([pair.p for pair in pairs], "holm"), strict=True):
+        means = (number(table.means[row.name], 4) for table in (other, tuned))
+        assert pair.lo is not None
+        assert pair.hi is not None
+        within = f"{signed(pair.difference)} [{signed(pair.lo)}, {signed(pair.hi)}]"
+        lines.append([tuned.own.context.table, f"`{row.name}`", *means, within, p_value(p)])
+    return sorted(lines, key=lambda line: -float(line[3]))
+
+
 def _of_models(table: Table) -> Iterator[list[str]]:
     """A line per pair of models that a table has the same samplers and losses with."""
     models: dict[str, dict[tuple[str, str], float]] = {}
@@ -225,7 +260,13 @@ def _spearman(table: Table, name: str) -> str:
     return f"{float(spearmanr(one, other).statistic):.2f}{told}"
 
 
-PARTS = {"tables": tables_part, "differences": differences_part, "orders": orders_part, "diagnostics": diagnostics_part}
+PARTS = {
+    "tables": tables_part,
+    "differences": differences_part,
+    "tuning": tuning_part,
+    "orders": orders_part,
+    "diagnostics": diagnostics_part,
+}
 
 
 def written(page: str, results: Path) -> str:

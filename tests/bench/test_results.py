@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +19,7 @@ from bench.pages.results import (
     replaced,
     tables,
     tables_part,
+    tuning_part,
     written,
 )
 from tests.bench.published_tables import DESCRIPTION, described, made_up, making
@@ -116,6 +118,23 @@ def test_orders_are_compared_where_settings_or_split_differ_alone(known: Table, 
         value = f"{tau([found[name] for name in shared], [theirs[name] for name in shared]):.2f}"
         split = "split: leave-last-one-out, leave-random-one-out"
         assert lines(orders_part([known, other]))[0][2:] == [split, str(len(shared)), value]
+
+
+def test_what_tuning_changed_is_the_difference_of_the_same_row_in_two_tables(known: Table, tmp_path: Path) -> None:
+    other = publish(tmp_path / "x", MORE.replace("embedding_size = 4", "embedding_size = 5"))
+    cells = [{**cell, "study": "a", "trials": [{}] * 7} for cell in other.published.cells]
+    tuned = Table(replace(other.published, manifest={**other.published.manifest, "cells": cells}))
+    before, after = means(known), means(other)
+    trained = {name for name in before if "+" in name}  # of the others both tables have the same runs
+    found = {line[1].strip("`"): line for line in lines(tuning_part([known, tuned]))}
+    assert {*found} == trained
+    for name, (_, _, plain, searched, difference, p) in found.items():
+        assert (plain, searched) == (f"{before[name]:.4f}", f"{after[name]:.4f}")
+        told, low, high = (float(number) for number in re.findall(r"[-+]?[.\d]+", difference.replace("−", "-")))
+        assert told == pytest.approx(after[name] - before[name], abs=6e-5)
+        assert low <= told <= high
+        assert (low > 0 or high < 0) or p == "1.000" or float(p.removeprefix("<")) > 0.05
+    assert "No row" in tuning_part([known, other])
 
 
 def test_orders_are_compared_between_the_models_of_a_table(tmp_path: Path) -> None:
