@@ -135,7 +135,9 @@ def _sampled(table: JSONObject) -> bool:
 
 def _budget(table: JSONObject) -> Iterator[str]:
     facts = table["facts"]
-    shared = ", ".join(f"{name.replace('_', ' ')} {text_of(facts[name])}" for name in ALWAYS if name in facts)
+    told = {name.replace("_", " "): text_of(facts[name]) for name in ALWAYS if name in facts}
+    differ = [name for name, value in told.items() if "(" in value]  # each value with its rows
+    shared = ", ".join(f"{name} {value}" for name, value in told.items() if name not in differ)
     if tuned := facts.get("tuned"):
         trials = sorted({int(number) for number in re.findall(r"from (\d+) trials", tuned)})
         number = " or ".join(map(str, trials))
@@ -147,6 +149,8 @@ def _budget(table: JSONObject) -> Iterator[str]:
         yield "Nothing was searched for this table."
     if shared:
         yield f"All rows: {shared}."
+    if differ:
+        yield f"Rows differ in {', '.join(differ)}."
 
 
 def _tested(table: JSONObject) -> Iterator[str]:

@@ -58,6 +58,7 @@ def test_software_data_methods_test_and_correction_are_cited_once() -> None:
         ({"baseline": "ease"}, set(), "each row with ease"),
         ({"facts": {"tuned": "a=1 from 20 trials of a"}}, {"akiba2019optuna"}, "on validation alone, with 20 trials"),
         ({"facts": {"recommended": "l2=0.1 (x)"}}, set(), "defaults, or recommended ones: l2=0.1 (x)"),
+        ({"facts": {"epochs": 9, "l2": "0.1 (a), 0.0 (b)"}}, set(), "All rows: epochs 9. Rows differ in l2."),
         ({"dataset": "ratings.csv"}, set(), "on ratings.csv with"),
         ({"users": None}, set(), "leave-last-one-out; all items"),
         (
