@@ -77,7 +77,12 @@ def _words(kind: str, entry: Entry, fact: str, value: Any) -> Iterator[str]:
         if word not in WORDS[kind, fact]:
             yield f"of {entry.name}: {unknown(f'word of {fact}', str(word), WORDS[kind, fact])}"
     for condition in value.values() if isinstance(value, dict) else ():
-        match condition.split():
+        yield from _condition(entry, fact, condition)
+
+
+def _condition(entry: Entry, fact: str, condition: str) -> Iterator[str]:
+    for part in condition.split(" and "):
+        match part.split():
             case [] | ["proposal", "gives", _]:
                 pass
             case [key, "==" | "!=", _] if key in entry.parameters:
@@ -134,12 +139,18 @@ def _settings(entry: Entry) -> Iterator[str]:
             yield f"searches {setting}, which is no setting of the trainer, or not with Search(…)."
         elif not all(_allowed(settings[setting], value) for value in _tried(search)):
             yield f"searches {setting} where it is not allowed; it must be {settings[setting].allowed}."
-    for name in entry.facts.get("ignores", {}):
-        if name not in entry.parameters and name not in settings:
-            yield f"ignores {name}, which is none of its parameters and no setting of the trainer."
     for key, value in entry.facts.get("recommended", {}).items():
         known = entry.parameters.get(key) or settings.get(key)
         if known is None or not _allowed(known, value):
             yield f"recommends {key}={value}, which is no value of its parameters or of the trainer's settings."
     if entry.facts.get("recommended") and not entry.facts.get("recommended_from"):
         yield f"recommends settings of {entry.name} and does not say from where; add recommended_from=."
+    ignores = entry.facts.get("ignores", {})
+    if not isinstance(ignores, dict):
+        yield f'gives ignores as {ignores!r}; write a dictionary, as in ignores={{"l2_bias": ""}}.'
+        return
+    for name, conditions in ignores.items():
+        for condition in [conditions] if isinstance(conditions, str) else conditions:
+            yield from _condition(entry, "ignores", condition)
+        if name not in entry.parameters and name not in settings:
+            yield f"ignores {name}, which is none of its parameters and no setting of the trainer."

@@ -83,12 +83,13 @@ def set_beside(
     warnings = [warning for warning in context.warnings if warning not in said]
     manifest = context.manifest
     for one in others:
-        found += one.rows(experiment, cutoffs)
-        cells += one.settled()
+        mine = one.settled()
+        found, cells = found + one.rows(experiment, cutoffs), cells + mine
         of = f"rows of {one.published.name}"
         names = "all rows" if one.whole else ", ".join(one.names)
         kept[of] = f"{kept[of]}, {names}" if of in kept else names
-        warnings += one.published.context.warnings if one.whole else ()
+        said = {*advice.warnings(mine)}  # which is said of all rows together
+        warnings += [warning for warning in one.published.context.warnings if one.whole and warning not in said]
         manifest = joined(manifest, manifest_of(one.made()))
     told = dict.fromkeys([*advice.warnings(cells), *warnings, *mixed(manifest)])
     facts = {**caption_facts(cells, found), **kept}

@@ -57,6 +57,7 @@ def test_all_rows_of_a_table_stand_beside_mine_and_nothing_is_trained(bench: Ben
     pairs = [pair for pair in table["pairs"] if pair["metric"] == "ndcg@10"]
     assert len(pairs) == 10  # five rows: the family has all pairs
     assert table["facts"]["rows of ratings.csv/loo v1"] == "all rows"
+    assert sum("does not correct for" in warning for warning in table["warnings"]) == 1
     assert table["commit"] == theirs["commit"]
     assert trained() == []
 

@@ -170,6 +170,19 @@ def test_a_broken_promise_is_told_with_its_line(
 
 
 @pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        ('{"mragin": ""}', "ignores mragin, which is none of its parameters"),
+        ('{"l2": "mragin == 1"}', "the condition 'mragin == 1' in ignores"),
+        ('["l2"]', "write a dictionary"),
+    ],
+)
+def test_what_a_method_ignores_is_declared_with_conditions_on_its_parameters(fact: str, said: str, file: Path) -> None:
+    file.write_text(HEAD + LOSS.replace('space="dot"', f'ignores={fact}, space="dot"', 1) + TAIL)
+    check(ask("check mine.py"), 1, ["mine.py:", said])
+
+
+@pytest.mark.parametrize(
     ("kind", "method"), [("loss", LOSS), ("sampler", SAMPLER), ("model", MODEL), ("baseline", BASELINE)]
 )
 def test_what_keeps_its_promises_is_told_what_was_checked(kind: str, method: str, file: Path) -> None:
